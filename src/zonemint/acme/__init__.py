@@ -1,0 +1,1 @@
+"""The ACME server of RFC 8555: JWS, nonces, accounts, orders, authorizations, challenges, finalize."""

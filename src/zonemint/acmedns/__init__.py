@@ -1,0 +1,1 @@
+"""The TXT record API of acme-dns: accounts and updates."""

@@ -1,0 +1,1 @@
+"""What each ACME client wants to be told."""

@@ -1,0 +1,1 @@
+"""What every other package may use: errors, domain names, the clock, ids and the trace; imports nothing of ours."""

@@ -1,0 +1,120 @@
+"""The error tree: raised anywhere, mapped once at each edge (ACME problem, acme-dns JSON, rcode, CLI message)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+__all__ = [
+    "AcmeError",
+    "AcmeErrorType",
+    "BadName",
+    "ConfigError",
+    "CsrError",
+    "ForeignDataError",
+    "KeyFileError",
+    "SchemaTooNew",
+    "StoreError",
+    "StoreUnavailable",
+    "ZonemintError",
+]
+
+
+class ZonemintError(Exception):
+    """Something failed for a reason that we can tell; `str()` of it is a whole sentence for a person."""
+
+
+class ConfigError(ZonemintError):
+    """A setting, a zone file or a command line is wrong; `file` and `line` (from 1) say where, if known."""
+
+    def __init__(self, detail: str, *, file: Path | str | None = None, line: int | None = None) -> None:
+        place = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
+        super().__init__(f"{place}{detail}")
+        self.detail = detail
+        self.file = file
+        self.line = line
+
+
+class KeyFileError(ConfigError):
+    """A private key or CA certificate cannot be read or does not fit its partner."""
+
+
+class BadName(ZonemintError):
+    """A text is not a domain name that we accept."""
+
+
+class ForeignDataError(ZonemintError):
+    """Bytes from outside (a DNS message, an HTTP body) do not follow their format."""
+
+
+class CsrError(ZonemintError):
+    """A certificate signing request is refused (RFC 8555 section 7.4: badCSR)."""
+
+
+class StoreError(ZonemintError):
+    """The store refused or failed."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot answer now; the same call may work later."""
+
+
+class SchemaTooNew(StoreError):
+    """The store was written by a newer release."""
+
+
+class AcmeErrorType(StrEnum):
+    """The error types of RFC 8555 section 6.7 that this server sends, without their URN prefix."""
+
+    ACCOUNT_DOES_NOT_EXIST = "accountDoesNotExist"
+    ALREADY_REVOKED = "alreadyRevoked"
+    BAD_CSR = "badCSR"
+    BAD_NONCE = "badNonce"
+    BAD_PUBLIC_KEY = "badPublicKey"
+    BAD_REVOCATION_REASON = "badRevocationReason"
+    BAD_SIGNATURE_ALGORITHM = "badSignatureAlgorithm"
+    CAA = "caa"
+    COMPOUND = "compound"
+    CONNECTION = "connection"
+    DNS = "dns"
+    EXTERNAL_ACCOUNT_REQUIRED = "externalAccountRequired"
+    INCORRECT_RESPONSE = "incorrectResponse"
+    INVALID_CONTACT = "invalidContact"
+    INVALID_PROFILE = "invalidProfile"
+    MALFORMED = "malformed"
+    ORDER_NOT_READY = "orderNotReady"
+    RATE_LIMITED = "rateLimited"
+    REJECTED_IDENTIFIER = "rejectedIdentifier"
+    SERVER_INTERNAL = "serverInternal"
+    TLS = "tls"
+    UNAUTHORIZED = "unauthorized"
+    UNSUPPORTED_CONTACT = "unsupportedContact"
+    UNSUPPORTED_IDENTIFIER = "unsupportedIdentifier"
+    USER_ACTION_REQUIRED = "userActionRequired"
+
+
+class AcmeError(ZonemintError):
+    """A request that the ACME protocol answers with a problem document (RFC 8555 section 6.7).
+
+    `subproblems` pair an identifier with its own error (section 6.7.1); `fields` are extra members of the
+    document (such as `algorithms`); `status` overrides the HTTP status that belongs to the type.
+    """
+
+    def __init__(
+        self,
+        type_: AcmeErrorType,
+        detail: str,
+        *,
+        subproblems: Sequence[tuple[str, AcmeError]] = (),
+        fields: Mapping[str, object] | None = None,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.type = type_
+        self.detail = detail
+        self.subproblems = tuple(subproblems)
+        self.fields = dict(fields or {})
+        self.status = status
+        self.headers = dict(headers or {})

@@ -1,0 +1,1 @@
+"""The DNS server and its stub client: wire format, zones, lookup, sockets."""

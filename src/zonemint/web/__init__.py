@@ -1,0 +1,1 @@
+"""HTTP: the route table, and one module for each family of URLs."""
