@@ -1,0 +1,91 @@
+"""ACME accounts (RFC 8555 section 7.1.2)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from zonemint.store.database import Row, Sql, Steps
+
+__all__ = ["Account", "by_id", "by_thumbprint", "insert", "listing", "rekey", "update"]
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A row: `jwk` is the public key's canonical JSON, `thumbprint` its RFC 7638 name; times in seconds."""
+
+    id: str
+    provisioner: str
+    thumbprint: str
+    jwk: str
+    status: str
+    contacts: tuple[str, ...]
+    terms_agreed_at: int | None
+    created_at: int
+    created_from: str
+
+
+_COLUMNS = "id, provisioner, thumbprint, jwk, status, contacts, terms_agreed_at, created_at, created_from"
+_contacts = msgspec.json.Decoder(tuple[str, ...])
+
+
+def by_id(account_id: str) -> Steps[Account | None]:
+    """Find an account by its id."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM accounts WHERE id = $1", (account_id,))
+    return _account(rows[0]) if rows else None
+
+
+def by_thumbprint(provisioner: str, thumbprint: str) -> Steps[Account | None]:
+    """Find the account of a key."""
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM accounts WHERE provisioner = $1 AND thumbprint = $2", (provisioner, thumbprint)
+    )
+    return _account(rows[0]) if rows else None
+
+
+def listing() -> Steps[list[Account]]:
+    """Return every account, oldest first."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM accounts ORDER BY id")
+    return [_account(row) for row in rows]
+
+
+def insert(account: Account) -> Steps[Account]:
+    """Add the account, or return the one that its key has already: of two that race, both get the same."""
+    rows = yield Sql(
+        f"INSERT INTO accounts ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+        f"ON CONFLICT (provisioner, thumbprint) DO NOTHING RETURNING {_COLUMNS}",
+        (
+            account.id,
+            account.provisioner,
+            account.thumbprint,
+            account.jwk,
+            account.status,
+            msgspec.json.encode(account.contacts).decode(),
+            account.terms_agreed_at,
+            account.created_at,
+            account.created_from,
+        ),
+    )
+    if rows:
+        return account
+    known = yield from by_thumbprint(account.provisioner, account.thumbprint)
+    assert known is not None
+    return known
+
+
+def update(account_id: str, *, status: str, contacts: tuple[str, ...]) -> Steps[None]:
+    """Store what a client may change of its account (section 7.3.2)."""
+    yield Sql(
+        "UPDATE accounts SET status = $2, contacts = $3 WHERE id = $1",
+        (account_id, status, msgspec.json.encode(contacts).decode()),
+    )
+
+
+def rekey(account_id: str, *, thumbprint: str, jwk: str) -> Steps[None]:
+    """Give the account another key (section 7.3.5); the caller has looked that it is free in this transaction."""
+    yield Sql("UPDATE accounts SET thumbprint = $2, jwk = $3 WHERE id = $1", (account_id, thumbprint, jwk))
+
+
+def _account(row: Row) -> Account:
+    id_, provisioner, thumbprint, jwk, status, contacts, terms, created_at, created_from = row
+    return Account(
+        id_, provisioner, thumbprint, jwk, status, _contacts.decode(contacts), terms, created_at, created_from
+    )

@@ -1,0 +1,104 @@
+"""Authorizations with their challenges (RFC 8555 sections 7.1.4 and 7.1.5)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from zonemint.store.database import Row, Sql, Steps
+
+__all__ = ["Authorization", "Challenge", "by_id", "insert", "of_order", "orders_of", "save"]
+
+
+class Challenge(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One way to prove control; `error` is a problem document, `validated_at` seconds."""
+
+    type: str
+    token: str
+    status: str
+    validated_at: int | None = None
+    error: dict[str, object] | None = None
+
+
+class Authorization(msgspec.Struct, frozen=True):
+    """A row; `identifier_value` is without `*.`, `wildcard` tells that it was asked for with it."""
+
+    id: str
+    account_id: str
+    identifier_type: str
+    identifier_value: str
+    wildcard: bool
+    status: str
+    challenges: tuple[Challenge, ...]
+    created_at: int
+    expires_at: int
+
+    def challenge(self, type_: str) -> Challenge | None:
+        """Return the challenge of a type, which is its name within the authorization."""
+        return next((challenge for challenge in self.challenges if challenge.type == type_), None)
+
+
+_COLUMNS = "id, account_id, identifier_type, identifier_value, wildcard, status, challenges, created_at, expires_at"
+_challenges = msgspec.json.Decoder(tuple[Challenge, ...])
+
+
+def by_id(authorization_id: str) -> Steps[Authorization | None]:
+    """Find an authorization by its id."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM authorizations WHERE id = $1", (authorization_id,))
+    return _authorization(rows[0]) if rows else None
+
+
+def of_order(authorization_ids: tuple[str, ...]) -> Steps[list[Authorization]]:
+    """Return the authorizations of an order in its order."""
+    found = []
+    for authorization_id in authorization_ids:
+        authorization = yield from by_id(authorization_id)
+        assert authorization is not None
+        found.append(authorization)
+    return found
+
+
+def insert(authorization: Authorization) -> Steps[None]:
+    """Add an authorization."""
+    yield Sql(
+        f"INSERT INTO authorizations ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        (
+            authorization.id,
+            authorization.account_id,
+            authorization.identifier_type,
+            authorization.identifier_value,
+            authorization.wildcard,
+            authorization.status,
+            msgspec.json.encode(authorization.challenges).decode(),
+            authorization.created_at,
+            authorization.expires_at,
+        ),
+    )
+
+
+def save(authorization: Authorization, *, was: str) -> Steps[bool]:
+    """Store status, challenges and expiry if the status is still `was`; tell whether it was."""
+    rows = yield Sql(
+        "UPDATE authorizations SET status = $3, challenges = $4, expires_at = $5 "
+        "WHERE id = $1 AND status = $2 RETURNING id",
+        (
+            authorization.id,
+            was,
+            authorization.status,
+            msgspec.json.encode(authorization.challenges).decode(),
+            authorization.expires_at,
+        ),
+    )
+    return bool(rows)
+
+
+def orders_of(authorization_id: str) -> Steps[list[str]]:
+    """Return the ids of the orders that wait for this authorization."""
+    rows = yield Sql("SELECT order_id FROM authorization_orders WHERE authorization_id = $1", (authorization_id,))
+    return [row[0] for row in rows]
+
+
+def _authorization(row: Row) -> Authorization:
+    id_, account_id, type_, value, wildcard, status, challenges, created_at, expires_at = row
+    return Authorization(
+        id_, account_id, type_, value, bool(wildcard), status, _challenges.decode(challenges), created_at, expires_at
+    )

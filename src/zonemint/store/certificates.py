@@ -1,0 +1,131 @@
+"""Certificates, from the reserved serial to revocation."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from zonemint.store.database import Row, Sql, Steps
+
+__all__ = [
+    "Certificate",
+    "Revoked",
+    "block_key",
+    "by_serial",
+    "is_blocked",
+    "listing",
+    "reserve",
+    "revoke",
+    "revoked",
+    "store_signed",
+]
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """A row: `status` is `reserved`, `valid` or `revoked`; `serial` lower hex; `key_hash` hex SHA-256 of the SPKI."""
+
+    serial: str
+    order_id: str | None
+    account_id: str | None
+    status: str
+    names: tuple[str, ...]
+    key_hash: str
+    not_before: int
+    not_after: int
+    created_at: int
+    der: bytes | None = None
+    revoked_at: int | None = None
+    revocation_reason: int | None = None
+
+
+class Revoked(NamedTuple):
+    """What a CRL entry carries; the reason is the code of RFC 5280 section 5.3.1."""
+
+    serial: int
+    revoked_at: int
+    reason: int
+
+
+_COLUMNS = (
+    "serial, order_id, account_id, status, names, key_hash, not_before, not_after, created_at, "
+    "der, revoked_at, revocation_reason"
+)
+_names = msgspec.json.Decoder(tuple[str, ...])
+
+
+def by_serial(serial: str) -> Steps[Certificate | None]:
+    """Find a certificate by its serial in lower hex."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM certificates WHERE serial = $1", (serial,))
+    return _certificate(rows[0]) if rows else None
+
+
+def listing(*, limit: int) -> Steps[list[Certificate]]:
+    """Return signed certificates, newest first."""
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM certificates WHERE status <> 'reserved' ORDER BY created_at DESC, serial LIMIT $1",
+        (limit,),
+    )
+    return [_certificate(row) for row in rows]
+
+
+def reserve(certificate: Certificate) -> Steps[None]:
+    """Put a serial on record before anything is signed with it."""
+    yield Sql(
+        "INSERT INTO certificates (serial, order_id, account_id, status, names, key_hash, not_before, not_after, "
+        "created_at) VALUES ($1, $2, $3, 'reserved', $4, $5, $6, $7, $8)",
+        (
+            certificate.serial,
+            certificate.order_id,
+            certificate.account_id,
+            msgspec.json.encode(certificate.names).decode(),
+            certificate.key_hash,
+            certificate.not_before,
+            certificate.not_after,
+            certificate.created_at,
+        ),
+    )
+
+
+def store_signed(serial: str, der: bytes) -> Steps[None]:
+    """Store the signed certificate of a reserved serial."""
+    yield Sql(
+        "UPDATE certificates SET status = 'valid', der = $2 WHERE serial = $1 AND status = 'reserved'", (serial, der)
+    )
+
+
+def revoke(serial: str, *, now: int, reason: int) -> Steps[bool]:
+    """Mark a valid certificate as revoked; tell whether it was valid."""
+    rows = yield Sql(
+        "UPDATE certificates SET status = 'revoked', revoked_at = $2, revocation_reason = $3 "
+        "WHERE serial = $1 AND status = 'valid' RETURNING serial",
+        (serial, now, reason),
+    )
+    return bool(rows)
+
+
+def revoked(*, expired_before: int) -> Steps[list[Revoked]]:
+    """Return what a CRL must list: revoked and not yet expired."""
+    rows = yield Sql(
+        "SELECT serial, revoked_at, revocation_reason FROM certificates "
+        "WHERE status = 'revoked' AND not_after >= $1 ORDER BY serial",
+        (expired_before,),
+    )
+    return [Revoked(int(serial, 16), at, reason) for serial, at, reason in rows]
+
+
+def block_key(key_hash: str, *, now: int, reason: str) -> Steps[None]:
+    """Refuse this key in later requests (RFC 8555 section 7.6, key compromise)."""
+    yield Sql("INSERT INTO blocked_keys VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", (key_hash, now, reason))
+
+
+def is_blocked(key_hash: str) -> Steps[bool]:
+    """Tell whether a key is refused."""
+    rows = yield Sql("SELECT 1 FROM blocked_keys WHERE key_hash = $1", (key_hash,))
+    return bool(rows)
+
+
+def _certificate(row: Row) -> Certificate:
+    values = list(row)
+    values[4] = _names.decode(row[4])
+    return Certificate(*values)

@@ -1,0 +1,135 @@
+-- Times are whole seconds since 1970 UTC. Ids sort by the time they were made, so most inserts append.
+-- Lists and objects that are only ever read whole are JSON text.
+
+CREATE TABLE accounts (
+  id TEXT PRIMARY KEY,
+  provisioner TEXT NOT NULL,
+  thumbprint TEXT NOT NULL,
+  jwk TEXT NOT NULL,
+  status TEXT NOT NULL,
+  contacts TEXT NOT NULL,
+  terms_agreed_at BIGINT,
+  created_at BIGINT NOT NULL,
+  created_from TEXT NOT NULL,
+  UNIQUE (provisioner, thumbprint)
+) WITHOUT ROWID;
+
+CREATE TABLE orders (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  provisioner TEXT NOT NULL,
+  status TEXT NOT NULL,
+  identifiers TEXT NOT NULL,
+  authorizations TEXT NOT NULL,
+  profile TEXT NOT NULL,
+  not_before BIGINT,
+  not_after BIGINT,
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  csr BLOB,
+  serial TEXT,
+  error TEXT
+) WITHOUT ROWID;
+CREATE INDEX orders_by_account ON orders (account_id, id);
+CREATE INDEX orders_processing ON orders (id) WHERE status = 'processing';
+
+CREATE TABLE authorizations (
+  id TEXT PRIMARY KEY,
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  identifier_type TEXT NOT NULL,
+  identifier_value TEXT NOT NULL,
+  wildcard BOOLEAN NOT NULL,
+  status TEXT NOT NULL,
+  challenges TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE authorization_orders (
+  authorization_id TEXT NOT NULL REFERENCES authorizations (id),
+  order_id TEXT NOT NULL REFERENCES orders (id),
+  PRIMARY KEY (authorization_id, order_id)
+) WITHOUT ROWID;
+
+-- The work that the validator owes: a row lives from the client's POST until the challenge is decided.
+CREATE TABLE validations (
+  authorization_id TEXT NOT NULL REFERENCES authorizations (id),
+  challenge_type TEXT NOT NULL,
+  requested_at BIGINT NOT NULL,
+  PRIMARY KEY (authorization_id, challenge_type)
+) WITHOUT ROWID;
+
+-- A serial is here, reserved, before the key signs it.
+CREATE TABLE certificates (
+  serial TEXT PRIMARY KEY,
+  order_id TEXT REFERENCES orders (id),
+  account_id TEXT REFERENCES accounts (id),
+  status TEXT NOT NULL,
+  names TEXT NOT NULL,
+  key_hash TEXT NOT NULL,
+  not_before BIGINT NOT NULL,
+  not_after BIGINT NOT NULL,
+  created_at BIGINT NOT NULL,
+  der BLOB,
+  revoked_at BIGINT,
+  revocation_reason INTEGER
+) WITHOUT ROWID;
+CREATE INDEX certificates_revoked ON certificates (serial) WHERE status = 'revoked';
+
+-- Keys that no certificate may carry again, by the SHA-256 of their SubjectPublicKeyInfo.
+CREATE TABLE blocked_keys (
+  key_hash TEXT PRIMARY KEY,
+  blocked_at BIGINT NOT NULL,
+  reason TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE traces (
+  order_id TEXT NOT NULL REFERENCES orders (id),
+  id TEXT NOT NULL,
+  events TEXT NOT NULL,
+  PRIMARY KEY (order_id, id)
+) WITHOUT ROWID;
+
+-- The accounts of the acme-dns API.
+CREATE TABLE txt_accounts (
+  username TEXT PRIMARY KEY,
+  key_hash TEXT NOT NULL,
+  zone TEXT NOT NULL,
+  subdomain TEXT NOT NULL UNIQUE,
+  allow_from TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  created_from TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- The newest values of an account; `sequence` orders them, since clocks are coarse and may step back.
+CREATE TABLE txt_values (
+  subdomain TEXT NOT NULL REFERENCES txt_accounts (subdomain),
+  value TEXT NOT NULL,
+  sequence BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL,
+  updated_from TEXT NOT NULL,
+  PRIMARY KEY (subdomain, value)
+) WITHOUT ROWID;
+
+-- Records beside the user's zone files.
+CREATE TABLE records (
+  zone TEXT NOT NULL,
+  name TEXT NOT NULL,
+  type TEXT NOT NULL,
+  data TEXT NOT NULL,
+  ttl INTEGER NOT NULL,
+  created_at BIGINT NOT NULL,
+  created_by TEXT NOT NULL,
+  PRIMARY KEY (zone, name, type, data)
+) WITHOUT ROWID;
+
+CREATE TABLE zone_serials (
+  zone TEXT PRIMARY KEY,
+  serial BIGINT NOT NULL,
+  content TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE crl_numbers (
+  id INTEGER PRIMARY KEY,
+  number BIGINT NOT NULL
+);

@@ -1,0 +1,129 @@
+"""Orders (RFC 8555 section 7.1.3)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from zonemint.store.database import Row, Sql, Steps
+
+__all__ = ["Identifier", "Order", "by_id", "claim", "complete", "insert", "listing", "move", "of_account", "processing"]
+
+
+class Identifier(msgspec.Struct, frozen=True, order=True):
+    """What a certificate is asked for: type `dns` (with `*.` where asked) or `ip`."""
+
+    type: str
+    value: str
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A row; `authorizations` are ids, `error` a problem document as JSON, times in seconds."""
+
+    id: str
+    account_id: str
+    provisioner: str
+    status: str
+    identifiers: tuple[Identifier, ...]
+    authorizations: tuple[str, ...]
+    profile: str
+    not_before: int | None
+    not_after: int | None
+    created_at: int
+    expires_at: int
+    csr: bytes | None = None
+    serial: str | None = None
+    error: str | None = None
+
+
+_COLUMNS = (
+    "id, account_id, provisioner, status, identifiers, authorizations, profile, not_before, not_after, "
+    "created_at, expires_at, csr, serial, error"
+)
+_identifiers = msgspec.json.Decoder(tuple[Identifier, ...])
+_ids = msgspec.json.Decoder(tuple[str, ...])
+
+
+def by_id(order_id: str) -> Steps[Order | None]:
+    """Find an order by its id."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM orders WHERE id = $1", (order_id,))
+    return _order(rows[0]) if rows else None
+
+
+def of_account(account_id: str, *, after: str = "", limit: int = 100) -> Steps[list[str]]:
+    """Return ids of an account's orders, oldest first, those after a given one."""
+    rows = yield Sql(
+        "SELECT id FROM orders WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3", (account_id, after, limit)
+    )
+    return [row[0] for row in rows]
+
+
+def listing(*, limit: int) -> Steps[list[Order]]:
+    """Return the newest orders, newest first."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM orders ORDER BY id DESC LIMIT $1", (limit,))
+    return [_order(row) for row in rows]
+
+
+def processing() -> Steps[list[Order]]:
+    """Return the orders whose issuance was under way."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM orders WHERE status = 'processing' ORDER BY id")
+    return [_order(row) for row in rows]
+
+
+def insert(order: Order) -> Steps[None]:
+    """Add an order and tie its authorizations to it."""
+    yield Sql(
+        f"INSERT INTO orders ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        (
+            order.id,
+            order.account_id,
+            order.provisioner,
+            order.status,
+            msgspec.json.encode(order.identifiers).decode(),
+            msgspec.json.encode(order.authorizations).decode(),
+            order.profile,
+            order.not_before,
+            order.not_after,
+            order.created_at,
+            order.expires_at,
+            order.csr,
+            order.serial,
+            order.error,
+        ),
+    )
+    for authorization_id in order.authorizations:
+        yield Sql("INSERT INTO authorization_orders VALUES ($1, $2)", (authorization_id, order.id))
+
+
+def move(order_id: str, *, frm: str, to: str, error: str | None = None) -> Steps[bool]:
+    """Change the status if it is still `frm`; tell whether it was."""
+    rows = yield Sql(
+        "UPDATE orders SET status = $3, error = $4 WHERE id = $1 AND status = $2 RETURNING id",
+        (order_id, frm, to, error),
+    )
+    return bool(rows)
+
+
+def claim(order_id: str, *, frm: str, to: str, csr: bytes, serial: str, now: int) -> Steps[bool]:
+    """Take an unexpired order for issuance: of all that ask, one is told True."""
+    rows = yield Sql(
+        "UPDATE orders SET status = $3, csr = $4, serial = $5 "
+        "WHERE id = $1 AND status = $2 AND expires_at > $6 RETURNING id",
+        (order_id, frm, to, csr, serial, now),
+    )
+    return bool(rows)
+
+
+def complete(order_id: str, *, frm: str, to: str, serial: str) -> Steps[bool]:
+    """Record that the certificate with this serial fulfils the order; its request is no longer needed."""
+    rows = yield Sql(
+        "UPDATE orders SET status = $3, serial = $4, csr = NULL WHERE id = $1 AND status = $2 RETURNING id",
+        (order_id, frm, to, serial),
+    )
+    return bool(rows)
+
+
+def _order(row: Row) -> Order:
+    values = list(row)
+    values[4] = _identifiers.decode(row[4])
+    values[5] = _ids.decode(row[5])
+    return Order(*values)

@@ -1,0 +1,72 @@
+"""DNS records beside the user's zone files, and the serial that each zone was last served with."""
+
+from __future__ import annotations
+
+import msgspec
+
+from zonemint.store.database import Sql, Steps
+
+__all__ = ["DynamicRecord", "add", "at", "of_zone", "remove", "save_serial", "serial"]
+
+
+class DynamicRecord(msgspec.Struct, frozen=True):
+    """A row: `name` and the names in `data` are absolute, `data` in presentation form, `ttl` seconds."""
+
+    zone: str
+    name: str
+    type: str
+    data: str
+    ttl: int
+    created_at: int
+    created_by: str
+
+
+_COLUMNS = "zone, name, type, data, ttl, created_at, created_by"
+
+
+def of_zone(zone: str) -> Steps[list[DynamicRecord]]:
+    """Return a zone's dynamic records."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM records WHERE zone = $1 ORDER BY name, type, data", (zone,))
+    return [DynamicRecord(*row) for row in rows]
+
+
+def at(zone: str, name: str, type_: str) -> Steps[list[DynamicRecord]]:
+    """Return one RRset of a zone's dynamic records."""
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM records WHERE zone = $1 AND name = $2 AND type = $3 ORDER BY data", (zone, name, type_)
+    )
+    return [DynamicRecord(*row) for row in rows]
+
+
+def add(record: DynamicRecord) -> Steps[bool]:
+    """Add a record; tell whether it was new."""
+    rows = yield Sql(
+        f"INSERT INTO records ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+        "ON CONFLICT (zone, name, type, data) DO NOTHING RETURNING name",
+        msgspec.structs.astuple(record),
+    )
+    return bool(rows)
+
+
+def remove(zone: str, name: str, type_: str, data: str | None = None) -> Steps[int]:
+    """Remove a record, or a whole RRset when no data is given; return how many went."""
+    rows = yield Sql(
+        "DELETE FROM records WHERE zone = $1 AND name = $2 AND type = $3 AND ($4 IS NULL OR data = $4) RETURNING name",
+        (zone, name, type_, data),
+    )
+    return len(rows)
+
+
+def serial(zone: str) -> Steps[tuple[int, str] | None]:
+    """Return the serial that the zone was last served with and a hash of the content that it stood for."""
+    rows = yield Sql("SELECT serial, content FROM zone_serials WHERE zone = $1", (zone,))
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+def save_serial(zone: str, number: int, content: str) -> Steps[None]:
+    """Record a serial before the zone is served with it."""
+    yield Sql(
+        "INSERT INTO zone_serials VALUES ($1, $2, $3) "
+        "ON CONFLICT (zone) DO UPDATE SET serial = excluded.serial, content = excluded.content",
+        (zone, number, content),
+    )

@@ -1,0 +1,107 @@
+"""Accounts and values of the acme-dns API."""
+
+from __future__ import annotations
+
+import msgspec
+
+from zonemint.store.database import Row, Sql, Steps
+
+__all__ = ["TxtAccount", "TxtValue", "by_subdomain", "by_username", "insert", "put", "values", "zone_values"]
+
+
+class TxtAccount(msgspec.Struct, frozen=True):
+    """A row: may set the values of `subdomain` in the auth zone `zone`; `allow_from` are CIDRs, none means all."""
+
+    username: str
+    key_hash: str
+    zone: str
+    subdomain: str
+    allow_from: tuple[str, ...]
+    created_at: int
+    created_from: str
+
+    @property
+    def fulldomain(self) -> str:
+        """The name whose TXT records the account sets."""
+        return f"{self.subdomain}.{self.zone}"
+
+
+class TxtValue(msgspec.Struct, frozen=True):
+    """One value with the time in seconds and the address of its newest update."""
+
+    value: str
+    updated_at: int
+    updated_from: str
+
+
+_COLUMNS = "username, key_hash, zone, subdomain, allow_from, created_at, created_from"
+_cidrs = msgspec.json.Decoder(tuple[str, ...])
+
+
+def by_username(username: str) -> Steps[TxtAccount | None]:
+    """Find an account by the user name that a client sends."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM txt_accounts WHERE username = $1", (username,))
+    return _account(rows[0]) if rows else None
+
+
+def by_subdomain(subdomain: str) -> Steps[TxtAccount | None]:
+    """Find an account by its name in the auth zone."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM txt_accounts WHERE subdomain = $1", (subdomain,))
+    return _account(rows[0]) if rows else None
+
+
+def insert(account: TxtAccount) -> Steps[None]:
+    """Add an account."""
+    yield Sql(
+        f"INSERT INTO txt_accounts ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        (
+            account.username,
+            account.key_hash,
+            account.zone,
+            account.subdomain,
+            msgspec.json.encode(account.allow_from).decode(),
+            account.created_at,
+            account.created_from,
+        ),
+    )
+
+
+def put(subdomain: str, value: str, *, now: int, source: str, keep: int) -> Steps[None]:
+    """Make a value the newest of its account, once, and keep the newest `keep`."""
+    yield Sql(
+        "INSERT INTO txt_values (subdomain, value, sequence, updated_at, updated_from) "
+        "VALUES ($1, $2, 1 + coalesce((SELECT max(sequence) FROM txt_values WHERE subdomain = $1), 0), $3, $4) "
+        "ON CONFLICT (subdomain, value) DO UPDATE SET sequence = excluded.sequence, "
+        "updated_at = excluded.updated_at, updated_from = excluded.updated_from",
+        (subdomain, value, now, source),
+    )
+    yield Sql(
+        "DELETE FROM txt_values WHERE subdomain = $1 AND value NOT IN "
+        "(SELECT value FROM txt_values WHERE subdomain = $1 ORDER BY sequence DESC LIMIT $2)",
+        (subdomain, keep),
+    )
+
+
+def values(subdomain: str) -> Steps[list[TxtValue]]:
+    """Return an account's values, newest first."""
+    rows = yield Sql(
+        "SELECT value, updated_at, updated_from FROM txt_values WHERE subdomain = $1 ORDER BY sequence DESC",
+        (subdomain,),
+    )
+    return [TxtValue(*row) for row in rows]
+
+
+def zone_values(zone: str, subdomain: str, *, newer_than: int) -> Steps[list[str] | None]:
+    """Return the TXT values that DNS serves at a name of an auth zone, or None where no account has that name."""
+    rows = yield Sql(
+        "SELECT value FROM txt_accounts AS a "
+        "LEFT JOIN txt_values AS v ON v.subdomain = a.subdomain AND v.updated_at > $3 "
+        "WHERE a.subdomain = $2 AND a.zone = $1 ORDER BY sequence DESC",
+        (zone, subdomain, newer_than),
+    )
+    return [value for (value,) in rows if value is not None] if rows else None
+
+
+def _account(row: Row) -> TxtAccount:
+    username, key_hash, zone, subdomain, allow_from, created_at, created_from = row
+    return TxtAccount(username, key_hash, zone, subdomain, _cidrs.decode(allow_from), created_at, created_from)
