@@ -1,0 +1,23 @@
+"""The settings: one typed tree, the TOML file that holds it, and the folder in which everything is kept."""
+
+from zonemint.config.file import load, render, settings
+from zonemint.config.folder import DataDir, data_dir
+from zonemint.config.tree import Acme, AcmeDns, Config, Dns, Listen, Validation, advertised
+from zonemint.config.values import Seconds, SettingError
+
+__all__ = [
+    "Acme",
+    "AcmeDns",
+    "Config",
+    "DataDir",
+    "Dns",
+    "Listen",
+    "Seconds",
+    "SettingError",
+    "Validation",
+    "advertised",
+    "data_dir",
+    "load",
+    "render",
+    "settings",
+]

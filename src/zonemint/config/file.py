@@ -1,0 +1,149 @@
+"""The settings as a TOML file: reading it with errors that name the line, and writing the first one."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zonemint.config.tree import Config
+from zonemint.config.values import Seconds, SettingError
+from zonemint.core.errors import ConfigError
+
+__all__ = ["load", "render", "settings"]
+
+_PLACE = re.compile(r"(.*) - at `\$\.([^`]*)`", re.DOTALL)
+_TOML_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
+_HEAD = """\
+# The settings of zonemint. A setting that begins with "#" stands at its default.
+"""
+
+
+def load(file: Path) -> Config:
+    """Read the settings; raises ConfigError with the file and, where there is one, the line."""
+    try:
+        text = file.read_bytes().decode()
+        tree = tomllib.loads(text)
+        return _convert(tree)
+    except FileNotFoundError:
+        raise ConfigError("there is no such file; `zonemint init --domain DOMAIN` makes it", file=file) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=file) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError("this line is not UTF-8", file=file, line=line) from None
+    except tomllib.TOMLDecodeError as error:
+        match = _TOML_PLACE.fullmatch(str(error))
+        if match is None:
+            raise ConfigError(f"not TOML: {error}", file=file) from None
+        line = int(match[2] or text.rstrip().count("\n") + 1)
+        raise ConfigError(f"not TOML: {match[1]}", file=file, line=line) from None
+    except SettingError as error:
+        raise ConfigError(error.detail, file=file, line=_line_of(text, error.key.split("."))) from None
+
+
+def render(config: Config) -> str:
+    """Write the settings as a first `zonemint.toml`: what was chosen, and every default as a comment."""
+    defaults = dict(settings(Config(config.domain)))
+    defaults["external_url"] = json.dumps(Config(config.domain, listen=config.listen).external_url)
+    blocks: list[str] = [_HEAD]
+    table = ""
+    for key, value in settings(config):
+        above, _, name = key.rpartition(".")
+        if above != table:
+            blocks.append(f"\n[{above}]\n")
+            table = above
+        mark = "# " if value == defaults[key] and key != "domain" else ""
+        blocks.append(f"\n# {_meaning(key)}\n{mark}{name} = {value}\n")
+    return "".join(blocks)
+
+
+def settings(tree: msgspec.Struct) -> Iterator[tuple[str, str]]:
+    """Yield every setting as its dotted name and its value in TOML, tables after the plain ones."""
+    for field in tree.__struct_fields__:
+        value = getattr(tree, field)
+        if isinstance(value, msgspec.Struct):
+            yield from ((f"{field}.{key}", text) for key, text in settings(value))
+        else:
+            yield field, _toml(value)
+
+
+def _convert(tree: dict[str, Any]) -> Config:
+    _refuse_unknown(tree, Config, "")
+    if "domain" not in tree:
+        raise SettingError("domain", 'it must be set, such as domain = "lab.test"')
+    try:
+        return msgspec.convert(tree, Config, dec_hook=_scalar)
+    except msgspec.ValidationError as error:
+        match = _PLACE.fullmatch(str(error))
+        if match is None:
+            raise
+        raise SettingError(match[2].partition("[")[0], match[1].replace("`", "")) from None
+
+
+def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], above: str) -> None:
+    """Raise SettingError for the first key that is no setting, with the one that was probably meant."""
+    types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in tree.items():
+        if key not in types:
+            near = difflib.get_close_matches(key, types, n=1)
+            hint = f"; did you mean '{above}{near[0]}'?" if near else ""
+            raise SettingError(above + key, f"there is no such setting{hint}")
+        if isinstance(value, dict) and isinstance(types[key], type) and issubclass(types[key], msgspec.Struct):
+            _refuse_unknown(value, types[key], f"{above}{key}.")
+
+
+def _scalar(kind: type, value: object) -> object:
+    """Read what TOML has no type for; raises ValueError."""
+    if kind is Seconds:
+        return Seconds.parse(value)
+    raise NotImplementedError(kind)
+
+
+def _line_of(text: str, path: list[str]) -> int | None:
+    """Find the line (from 1) on which the statement begins that sets `path`, or the one that opens its table.
+
+    TOML knows best where a statement ends: the file is read line by line until the key appears.
+    """
+    lines = text.split("\n")
+    begin = 1
+    for count in range(1, len(lines) + 1):
+        try:
+            tree = tomllib.loads("\n".join(lines[:count]))
+        except tomllib.TOMLDecodeError:
+            continue
+        if _has(tree, path):
+            return begin
+        begin = count + 1
+    return _line_of(text, path[:-1]) if path[:-1] else None
+
+
+def _has(tree: object, path: list[str]) -> bool:
+    for key in path:
+        if not isinstance(tree, dict) or key not in tree:
+            return False
+        tree = tree[key]
+    return True
+
+
+def _meaning(key: str) -> str:
+    """Return what is said about a setting where it is defined."""
+    kind: Any = Config
+    for name in key.split("."):
+        kind = next(field.type for field in msgspec.structs.fields(kind) if field.name == name)
+    return str(next(meta.description for meta in kind.__metadata__ if meta.description))
+
+
+def _toml(value: object) -> str:
+    """Write a value in TOML; JSON strings and numbers are TOML's too."""
+    if isinstance(value, Seconds):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    return json.dumps(value, ensure_ascii=False)

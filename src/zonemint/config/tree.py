@@ -1,0 +1,161 @@
+"""The tree of settings, with every default, limit and meaning in one place."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from zonemint.config.values import Seconds, SettingError, check, endpoint, origin
+from zonemint.core.names import hostname
+
+__all__ = ["Acme", "AcmeDns", "Config", "Dns", "Listen", "Validation", "advertised"]
+
+_LONGEST_VALIDATION = 30.0
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the servers listen; port 0 lets the system pick a free one."""
+
+    address: Annotated[str, Meta(description="The address to listen on: 0.0.0.0 and :: are every address.")] = "0.0.0.0"  # noqa: S104
+    advertise: Annotated[
+        str, Meta(description="The address in the records of ns1, ca and auth; empty: found by itself.")
+    ] = ""
+    dns_port: Annotated[Port, Meta(description="DNS, UDP and TCP.")] = 53
+    https_port: Annotated[Port, Meta(description="ACME, the acme-dns API and the dashboard.")] = 443
+    http_port: Annotated[Port, Meta(description="What must not need TLS: roots, CRL, OCSP, metrics.")] = 80
+
+    def __post_init__(self) -> None:
+        check("listen.address", self.address, ipaddress.ip_address)
+        if self.advertise and check("listen.advertise", self.advertise, ipaddress.ip_address).is_unspecified:
+            raise SettingError("listen.advertise", f"'{self.advertise}' is no address that a client can reach")
+
+
+class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long resolvers may keep our answers."""
+
+    ttl: Annotated[Seconds, Meta(description="Time to live of records that no zone file gives one.")] = Seconds(300)
+    negative_ttl: Annotated[
+        Seconds, Meta(description="Time to live of 'no such name' and 'no such data' (RFC 2308).")
+    ] = Seconds(60)
+
+
+class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the objects of the ACME server live (RFC 8555 section 7.1)."""
+
+    order_lifetime: Annotated[Seconds, Meta(description="From a new order to its expiry.")] = Seconds(86400)
+    authorization_lifetime: Annotated[
+        Seconds, Meta(description="How long a validated name needs no new challenge.")
+    ] = Seconds(86400)
+    certificate_lifetime: Annotated[
+        Seconds, Meta(description="Certificates of orders that ask for no dates and no profile.")
+    ] = Seconds(90 * 86400)
+
+
+class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How challenges are checked; all attempts together stay below 30 seconds."""
+
+    resolver: Annotated[
+        str, Meta(description='The DNS server to ask, as "10.0.0.1:53" or "[::1]:53"; empty: our own.')
+    ] = ""
+    attempts: Annotated[int, Meta(ge=1, le=20, description="How often a challenge is tried before it fails.")] = 5
+    interval: Annotated[Seconds, Meta(description="The pause between two attempts.")] = Seconds(2)
+    timeout: Annotated[Seconds, Meta(description="The wait for one answer.")] = Seconds(2)
+
+    def __post_init__(self) -> None:
+        if self.resolver:
+            check("validation.resolver", self.resolver, endpoint)
+        if (longest := self.attempts * (self.timeout + self.interval)) > _LONGEST_VALIDATION:
+            raise SettingError(
+                "validation.attempts",
+                f"{self.attempts} attempts of {self.timeout} with pauses of {self.interval} may take {longest:.0f} s; "
+                f"at most {_LONGEST_VALIDATION:.0f} s are allowed",
+            )
+
+    @property
+    def resolver_endpoint(self) -> tuple[str, int] | None:
+        """The resolver as address and port; None when it is our own server."""
+        return endpoint(self.resolver) if self.resolver else None
+
+
+class AcmeDns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The acme-dns API."""
+
+    registration: Annotated[
+        Literal["private", "open", "closed"],
+        Meta(description="Who may register: private (loopback and private addresses), open, or closed."),
+    ] = "private"
+    values: Annotated[int, Meta(ge=2, le=100, description="TXT values kept for each account.")] = 10
+    value_lifetime: Annotated[Seconds, Meta(description="How long a TXT value is served.")] = Seconds(86400)
+    trusted_proxies: Annotated[
+        tuple[str, ...], Meta(description="Networks of the proxies whose X-Forwarded-For is believed.")
+    ] = ()
+
+    def __post_init__(self) -> None:
+        for network in self.trusted_proxies:
+            check("acmedns.trusted_proxies", network, ipaddress.ip_network)
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Every setting; a value that is made from others (`name`, `external_url`) is filled in.
+
+    Raises SettingError when it is made with a value that no setting can have.
+    """
+
+    domain: Annotated[str, Meta(description="The private domain that we serve and sign for.")]
+    extra_domains: Annotated[tuple[str, ...], Meta(description="More domains like it.")] = ()
+    name: Annotated[str, Meta(max_length=48, description="The authority's name in its certificates.")] = ""
+    external_url: Annotated[
+        str, Meta(description="Where clients reach the HTTPS listener; every URL in answers starts with it.")
+    ] = ""
+    listen: Listen = Listen()
+    dns: Dns = Dns()
+    acme: Acme = Acme()
+    validation: Validation = Validation()
+    acmedns: AcmeDns = AcmeDns()
+
+    def __post_init__(self) -> None:
+        def complete(field: str, value: object) -> None:
+            msgspec.structs.force_setattr(self, field, value)
+
+        complete("domain", check("domain", self.domain, hostname))
+        complete("extra_domains", tuple(check("extra_domains", name, hostname) for name in self.extra_domains))
+        if len(set(self.domains)) < len(self.domains):
+            raise SettingError("extra_domains", "a domain is named twice")
+        if not self.name.isprintable():
+            raise SettingError("name", "has characters that cannot be printed")
+        complete("name", self.name or self.domain[:48])
+        port = "" if self.listen.https_port in (0, 443) else f":{self.listen.https_port}"
+        complete("external_url", check("external_url", self.external_url or f"https://ca.{self.domain}{port}", origin))
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Every domain, the first one first."""
+        return (self.domain, *self.extra_domains)
+
+
+def advertised(listen: Listen) -> str:
+    """Return the address that clients can reach us at, which the records of `ns1`, `ca` and `auth` carry.
+
+    Without a setting it is the listening address, or the machine's own one on its way out when we listen on
+    every address (no packet is sent to find it; loopback when there is no way out).
+    """
+    if listen.advertise:
+        return listen.advertise
+    address = ipaddress.ip_address(listen.address)
+    if not address.is_unspecified:
+        return listen.address
+    family, far, loopback = (
+        (socket.AF_INET, "192.0.2.1", "127.0.0.1") if address.version == 4 else (socket.AF_INET6, "2001:db8::1", "::1")
+    )
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 53))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return loopback

@@ -1,0 +1,83 @@
+"""The kinds of values that a setting can have and that TOML has no type for."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from zonemint.core.errors import BadName, ConfigError
+from zonemint.core.names import hostname
+
+__all__ = ["Seconds", "SettingError", "check", "endpoint", "origin"]
+
+_Value = TypeVar("_Value")
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_DURATION = re.compile(r"([0-9]{1,9})([dhms])")
+_PORT = re.compile(r"[0-9]{1,5}")
+
+
+class SettingError(ConfigError):
+    """A setting has a value that it cannot have; `key` is its dotted name, such as `listen.dns_port`."""
+
+    def __init__(self, key: str, detail: str) -> None:
+        super().__init__(f"{key}: {detail}")
+        self.key = key
+
+
+class Seconds(float):
+    """A length of time in seconds, written as a whole number and a unit: `90d`, `24h`, `10m`, `5s`."""
+
+    @classmethod
+    def parse(cls, text: object) -> Seconds:
+        """Read `90d`; raises ValueError."""
+        match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+        if match is None or int(match[1]) == 0:
+            raise ValueError('a length of time is written like "90d", "24h", "10m" or "5s"')
+        return cls(int(match[1]) * _UNITS[match[2]])
+
+    def __str__(self) -> str:
+        size, unit = next((size, unit) for unit, size in _UNITS.items() if not int(self) % size)
+        return f"{int(self) // size}{unit}"
+
+
+def check(key: str, text: str, read: Callable[[str], _Value]) -> _Value:
+    """Read the value of one setting; raises SettingError where `read` raises BadName or ValueError."""
+    try:
+        return read(text)
+    except (BadName, ValueError) as error:
+        raise SettingError(key, str(error)) from None
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """Read `10.0.0.1:53` or `[::1]:53`; raises ValueError."""
+    address, _, port = text.rpartition(":")
+    if not address or not _PORT.fullmatch(port) or not 0 < int(port) < 65536:
+        raise ValueError(f"'{text}' is not an address and a port, such as 10.0.0.1:53 or [::1]:53")
+    if address.startswith("["):
+        return str(ipaddress.IPv6Address(address[1:].removesuffix("]"))), int(port)
+    return str(ipaddress.IPv4Address(address)), int(port)
+
+
+def origin(text: str) -> str:
+    """Read an https URL of nothing but a host and perhaps a port, and return it in its one spelling.
+
+    Raises ValueError or BadName. The spelling is the origin's of RFC 6454: lower case, no default port.
+    """
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError(f"'{text}' is not an https URL, such as https://ca.lab.test")
+    if text.partition("://")[2] != parts.netloc or "@" in parts.netloc:
+        raise ValueError(f"'{text}' has more than a host and a port; write it without a path and a trailing slash")
+    port = "" if parts.port in (None, 443) else f":{parts.port}"
+    return f"https://{_host(parts.hostname)}{port}"
+
+
+def _host(text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return hostname(text)
+    return f"[{address}]" if address.version == 6 else str(address)
