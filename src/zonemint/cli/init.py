@@ -1,0 +1,99 @@
+"""`zonemint init`: an empty folder becomes an authority with settings, keys and a first zone file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zonemint.cli.options import DataOption
+
+if TYPE_CHECKING:
+    from zonemint.config import Config, DataDir
+    from zonemint.pki.authority import Authority
+
+__all__ = ["init", "initialise"]
+
+_ZONE = """\
+; The zone {domain}, a master file of RFC 1035. It is yours: zonemint reads it, and reads it again when it
+; changes, and never writes it.
+;
+; These need no line here, but a line of yours wins over them: SOA and NS, the addresses of ns1, ca and auth
+; (`advertise` in zonemint.toml), and the delegation of auth.{domain}, where challenges are answered.
+$TTL {ttl}
+
+; server-1    A      192.0.2.10
+; www         CNAME  server-1
+"""
+
+
+def init(
+    domain: Annotated[
+        list[str] | None,
+        typer.Option("--domain", metavar="D", help="The private domain to serve and sign for; repeat it for more."),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", metavar="N", help="The authority's name in its certificates.")] = "",
+    data: DataOption = None,
+) -> None:
+    """Make a data folder: settings, keys, zones.
+
+    What is there already stays as it is.
+    """
+    import time
+
+    from zonemint.cli.output import say, show_facts
+    from zonemint.config import Config, DataDir, data_dir
+
+    folder = DataDir(data_dir(data))
+    chosen = Config(domain[0], extra_domains=tuple(domain[1:]), name=name) if domain else None
+    config, authority = initialise(folder, chosen, now=time.time())
+    show_facts(
+        {"data": folder.path, "domains": config.domains, "root_sha256": authority.fingerprint},
+        as_json=False,
+    )
+    say(f"next: zonemint up --data {folder.path}")
+
+
+def initialise(data: DataDir, chosen: Config | None, *, now: float) -> tuple[Config, Authority]:
+    """Make what the data folder lacks, and return the settings that hold and the authority.
+
+    `chosen` are the settings of a new folder; an old one must serve the same domains. Stopped half-way, it
+    goes on where it stopped. Raises ConfigError, and OSError when the folder cannot be written.
+    """
+    from zonemint.config import load, render
+    from zonemint.pki import authority
+
+    if chosen is not None and not data.config.exists():
+        data.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(data.config, render(chosen))
+    config = load(data.config)
+    if chosen is not None:
+        _agree(config, chosen, data.config)
+    if not data.zones.exists():
+        data.zones.mkdir()
+        for domain in config.domains:
+            _write(data.zone_file(domain), _ZONE.format(domain=domain, ttl=int(config.dns.ttl)))
+    if data.pki.exists():
+        return config, authority.load(data.pki)
+    return config, authority.create(data.pki, name=config.name, domains=config.domains, now=now)
+
+
+def _agree(config: Config, chosen: Config, file: Path) -> None:
+    """Raise ConfigError when the folder belongs to other domains than those asked for."""
+    from zonemint.core.errors import ConfigError
+
+    if config.domain != chosen.domain or not set(chosen.domains) <= set(config.domains):
+        raise ConfigError(
+            f"this folder is for {', '.join(config.domains)}, not for {', '.join(chosen.domains)}; "
+            "choose another folder with --data",
+            file=file,
+        )
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a new file so that it is there whole or not at all."""
+    half = file.with_name(f".{file.name}.new")
+    half.write_text(text, encoding="utf-8")
+    os.replace(half, file)

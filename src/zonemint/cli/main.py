@@ -1,0 +1,77 @@
+"""The program `zonemint`: its commands, its exit status, and how it says what went wrong.
+
+A command is one file and one line here. These files are read at every start, so they import what is heavy
+inside their functions: `zonemint --help` must not wait for cryptography or a web server.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from zonemint import __version__
+from zonemint.cli import config, init
+from zonemint.core.errors import ZonemintError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="zonemint",
+    help="Automatic certificates for private names: a CA with ACME, a DNS server and the acme-dns API.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("init")(init.init)
+app.add_typer(config.app, name="config")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"zonemint {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; exit status 0: done, 1: failed and said why on one line, 2: wrong usage."""
+    try:
+        status = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away. The interpreter flushes once more at its end: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
+
+
+def _run() -> int:
+    try:
+        app(standalone_mode=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except BrokenPipeError:
+        raise
+    except ZonemintError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    return 0
+
+
+def _fail(sentence: str) -> int:
+    print("zonemint:", " ".join(sentence.splitlines()), file=sys.stderr)
+    return 1
