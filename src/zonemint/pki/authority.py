@@ -1,0 +1,252 @@
+"""The authority: a root, the intermediate that issues, and the folder that holds them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.types import (
+    CertificateIssuerPublicKeyTypes,
+    CertificatePublicKeyTypes,
+)
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from zonemint.core.clock import rfc3339
+from zonemint.core.errors import ConfigError, KeyFileError
+from zonemint.pki import constraints
+from zonemint.pki.keys import FileSigner, Signer, generate, load_key, spki_sha256, write_key
+from zonemint.pki.serials import new_serial
+
+__all__ = ["Authority", "create", "load"]
+
+_YEAR = 31_557_600  # seconds of a Julian year
+_ROOT_LIFETIME = 10 * _YEAR
+_INTERMEDIATE_LIFETIME = 5 * _YEAR
+_BACKDATE = 3600
+_MAX_COMMON_NAME = 64
+_FILES = ("root.crt", "root.key", "intermediate.crt", "intermediate.key")
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A root certificate, the intermediate under it, and the signer that holds the intermediate's key."""
+
+    root: x509.Certificate
+    intermediate: x509.Certificate
+    signer: Signer
+
+    @property
+    def chain_pem(self) -> bytes:
+        """Return what follows a leaf in its chain (RFC 8555 section 9.1): the intermediate, not the root."""
+        return self.intermediate.public_bytes(Encoding.PEM)
+
+    @property
+    def roots_pem(self) -> bytes:
+        """Return what clients have to trust."""
+        return self.root.public_bytes(Encoding.PEM)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the lower-case hex SHA-256 of the root's DER."""
+        return self.root.fingerprint(SHA256()).hex()
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Return the DNS subtrees that the intermediate may issue for; none when it is not constrained."""
+        return constraints.permitted_domains(self.intermediate)
+
+    @property
+    def not_after(self) -> float:
+        """Return the last second, since 1970, at which the intermediate is valid."""
+        return self.intermediate.not_valid_after_utc.timestamp()
+
+
+def create(directory: Path, *, name: str, domains: Sequence[str], now: float) -> Authority:
+    """Make a root and a name-constrained intermediate (P-256; 10 and 5 years) and keep them in a new folder, 0700.
+
+    The root is left unconstrained, so that a domain can be added later without asking every client to trust anew;
+    the intermediate, whose key is in daily use, is held to `domains` by `constraints.build`. The folder appears
+    complete or not at all. Raises ConfigError for a name that is too long, KeyFileError when the folder has files
+    in it or cannot be written.
+    """
+    root_name, intermediate_name = f"{name} Root CA", f"{name} Intermediate CA"
+    if not name or len(intermediate_name) > _MAX_COMMON_NAME:
+        raise ConfigError(f"the name of the CA must have 1 to {_MAX_COMMON_NAME - len(' Intermediate CA')} characters")
+    root_key, intermediate_key = generate(), generate()
+    root_signer = FileSigner(root_key)
+    root = root_signer.sign_certificate(
+        _ca_builder(root_name, root_name, root_key.public_key(), root_key.public_key(), now, _ROOT_LIFETIME, 1)
+    )
+    intermediate = root_signer.sign_certificate(
+        _ca_builder(
+            root_name,
+            intermediate_name,
+            intermediate_key.public_key(),
+            root_key.public_key(),
+            now,
+            _INTERMEDIATE_LIFETIME,
+            0,
+        )
+        # Verifiers apply the key usages of a CA to all below it: a stolen key signs no mail and no programs.
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+        )
+        .add_extension(constraints.build(domains), critical=True)
+    )
+    authority = Authority(root, intermediate, FileSigner(intermediate_key))
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        try:
+            write_key(draft / "root.key", root_key)
+            write_key(draft / "intermediate.key", intermediate_key)
+            _write(draft / "root.crt", authority.roots_pem)
+            _write(draft / "intermediate.crt", authority.chain_pem)
+            _sync(draft)
+            # Replaces an empty folder, and fails on one that has anything in it.
+            draft.rename(directory)
+            _sync(directory.parent)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise KeyFileError(_why_not_created(directory, error), file=directory) from None
+    return authority
+
+
+def load(directory: Path, *, now: float) -> Authority:
+    """Read the folder that `create` made; the root's key may be kept elsewhere.
+
+    Raises KeyFileError, one sentence with the file, when a file is missing or broken, a key does not fit its
+    certificate, the intermediate is not the root's, or a certificate is no CA's or not valid at `now`.
+    """
+    if not any((directory / file).exists() for file in _FILES):
+        raise KeyFileError("there is no CA in this folder: make one with `zonemint init`", file=directory)
+    root = _load_ca(directory / "root.crt", now)
+    intermediate = _load_ca(directory / "intermediate.crt", now)
+    try:
+        root.verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature):
+        raise KeyFileError(
+            "this certificate is not self-signed, so it is no root", file=directory / "root.crt"
+        ) from None
+    try:
+        intermediate.verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature):
+        raise KeyFileError(
+            "this certificate was not issued by the root beside it: restore the pair from one backup",
+            file=directory / "intermediate.crt",
+        ) from None
+    signer = FileSigner(load_key(directory / "intermediate.key"))
+    _check_pair(directory / "intermediate.key", signer.public_key, intermediate)
+    if (directory / "root.key").exists():
+        _check_pair(directory / "root.key", load_key(directory / "root.key").public_key(), root)
+    return Authority(root, intermediate, signer)
+
+
+def _ca_builder(
+    issuer: str,
+    subject: str,
+    key: CertificateIssuerPublicKeyTypes,
+    issuer_key: CertificateIssuerPublicKeyTypes,
+    now: float,
+    lifetime: int,
+    path_length: int,
+) -> x509.CertificateBuilder:
+    start = int(now) - _BACKDATE
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    return (
+        x509.CertificateBuilder()
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .public_key(key)
+        .serial_number(new_serial())
+        .not_valid_before(datetime.fromtimestamp(start, UTC))
+        .not_valid_after(datetime.fromtimestamp(start + lifetime - 1, UTC))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
+    )
+
+
+def _load_ca(path: Path, now: float) -> x509.Certificate:
+    try:
+        certificates = x509.load_pem_x509_certificates(path.read_bytes())
+        if len(certificates) != 1:
+            raise KeyFileError(f"one certificate belongs here, and there are {len(certificates)}", file=path)
+        certificate = certificates[0]
+        extensions = certificate.extensions
+        is_ca = (
+            extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+            and extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+            and extensions.get_extension_for_class(x509.SubjectKeyIdentifier) is not None
+        )
+    except FileNotFoundError:
+        raise KeyFileError("the certificate is missing: restore the file from a backup", file=path) from None
+    except OSError as error:
+        raise KeyFileError(f"the certificate cannot be read: {error.strerror}", file=path) from None
+    except (ValueError, x509.DuplicateExtension):
+        raise KeyFileError("this is not a certificate in PEM: restore the file from a backup", file=path) from None
+    except x509.ExtensionNotFound:
+        is_ca = False
+    if not is_ca:
+        raise KeyFileError("this certificate is not a CA's: it may not sign others", file=path)
+    not_before = certificate.not_valid_before_utc.timestamp()
+    not_after = certificate.not_valid_after_utc.timestamp()
+    if now < not_before:
+        raise KeyFileError(
+            f"this certificate is not valid before {rfc3339(not_before)}: is the clock right?", file=path
+        )
+    if now > not_after:
+        raise KeyFileError(f"this certificate expired at {rfc3339(not_after)}", file=path)
+    return certificate
+
+
+def _check_pair(path: Path, key: CertificatePublicKeyTypes, certificate: x509.Certificate) -> None:
+    if spki_sha256(key) != spki_sha256(certificate.public_key()):
+        raise KeyFileError(f"this key is not that of {path.with_suffix('.crt').name} beside it", file=path)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(directory: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _why_not_created(directory: Path, error: OSError) -> str:
+    present = [file for file in _FILES if (directory / file).exists()]
+    if len(present) == len(_FILES):
+        return "a CA is there already and is not replaced: move the folder away to make a new one"
+    if present:
+        missing = [file for file in _FILES if file not in present]
+        return f"half a CA is there ({', '.join(missing)} missing): restore it from a backup, or move the folder away"
+    return f"the folder cannot be made: {error.strerror}"

@@ -1,0 +1,47 @@
+"""The name constraints of an intermediate: what it may vouch for, whoever holds its key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network
+
+from cryptography import x509
+
+__all__ = ["PRIVATE_NETWORKS", "build", "permitted_domains"]
+
+PRIVATE_NETWORKS: tuple[IPv4Network | IPv6Network, ...] = (
+    IPv4Network("127.0.0.0/8"),
+    IPv4Network("10.0.0.0/8"),
+    IPv4Network("172.16.0.0/12"),
+    IPv4Network("192.168.0.0/16"),
+    IPv4Network("100.64.0.0/10"),
+    IPv6Network("::1/128"),
+    IPv6Network("fc00::/7"),
+)
+"""Loopback and the ranges that no public network routes (RFC 1918, RFC 6598, RFC 4193).
+
+Shared address space (100.64/10) is here because overlay networks number their hosts from it. Link-local addresses
+are not: the same one means another host on every link.
+"""
+
+
+def build(domains: Sequence[str]) -> x509.NameConstraints:
+    """Permit the domains with all names below them, `localhost` and the private networks (RFC 5280 section 4.2.1.10).
+
+    Mail addresses and URIs are held to the same domains: a name type without a permitted subtree would be free, and
+    the empty excluded subtree that should close it is read differently by OpenSSL, GnuTLS and Go.
+    """
+    hosts: list[x509.GeneralName] = [x509.DNSName(name) for name in (*domains, "localhost")]
+    networks: list[x509.GeneralName] = [x509.IPAddress(network) for network in PRIVATE_NETWORKS]
+    mail: list[x509.GeneralName] = [x509.RFC822Name(name) for name in domains]
+    uris: list[x509.GeneralName] = [x509.UniformResourceIdentifier(name) for name in domains]
+    return x509.NameConstraints(permitted_subtrees=[*hosts, *networks, *mail, *uris], excluded_subtrees=None)
+
+
+def permitted_domains(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return the DNS subtrees that a CA certificate permits, in its order; none when it is not constrained."""
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(tree.value for tree in constraints.permitted_subtrees or () if isinstance(tree, x509.DNSName))

@@ -1,0 +1,165 @@
+"""Issuance: from a checked request to a signed certificate, with room to record the serial in between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+
+from zonemint.pki.authority import Authority
+from zonemint.pki.profiles import Profile
+
+__all__ = ["Issued", "Prepared", "Template", "prepare", "prepare_own", "sign", "template"]
+
+_MAX_COMMON_NAME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What all certificates of one authority and profile share, made once."""
+
+    authority: Authority
+    profile: Profile
+    extensions: tuple[x509.Extension[x509.ExtensionType], ...]
+    issuer_not_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A certificate before its signature: record the serial, then `sign`; times in seconds since 1970, inclusive."""
+
+    serial: int
+    not_before: int
+    not_after: int
+    builder: x509.CertificateBuilder
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A signed certificate, without its chain; times in seconds since 1970, inclusive."""
+
+    serial: int
+    not_before: int
+    not_after: int
+    der: bytes
+    pem: bytes
+
+
+def template(authority: Authority, profile: Profile, *, crl_url: str | None, issuer_url: str | None) -> Template:
+    """Make the constant part; the URLs are plain http, of the revocation list and of the intermediate in DER."""
+    issuer_key = authority.intermediate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    extensions: list[x509.Extension[x509.ExtensionType]] = [
+        _extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
+        _extension(x509.ExtendedKeyUsage(profile.extended_key_usages)),
+        _extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key)),
+    ]
+    if crl_url is not None:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
+        extensions.append(_extension(x509.CRLDistributionPoints([point])))
+    if issuer_url is not None:
+        access = x509.AccessDescription(
+            AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(issuer_url)
+        )
+        extensions.append(_extension(x509.AuthorityInformationAccess([access])))
+    return Template(authority, profile, tuple(extensions), authority.not_after)
+
+
+def prepare(
+    template: Template,
+    *,
+    names: Sequence[str],
+    ips: Sequence[str],
+    public_key: CertificatePublicKeyTypes,
+    serial: int,
+    now: float,
+    not_before: float | None = None,
+    not_after: float | None = None,
+) -> Prepared:
+    """Put together a server certificate (RFC 5280 section 4) for identifiers that were validated.
+
+    The subject is the first name of at most 64 characters as the common name: people and old software look there
+    for it. Without such a name the subject is empty and the subjectAltName critical (section 4.2.1.6); an address
+    is never a common name, as verifiers would hold it against the DNS name constraints.
+    """
+    start, end = template.profile.validity(
+        now=now, issuer_not_after=template.issuer_not_after, not_before=not_before, not_after=not_after
+    )
+    common = next((name for name in names if len(name) <= _MAX_COMMON_NAME), None)
+    alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
+    alternatives += [x509.IPAddress(ip_address(ip)) for ip in ips]
+    builder = x509.CertificateBuilder(
+        issuer_name=template.authority.intermediate.subject,
+        subject_name=x509.Name([] if common is None else [x509.NameAttribute(NameOID.COMMON_NAME, common)]),
+        public_key=public_key,
+        serial_number=serial,
+        not_valid_before=datetime.fromtimestamp(start, UTC),
+        not_valid_after=datetime.fromtimestamp(end, UTC),
+        extensions=[
+            *template.extensions,
+            _RSA_USAGE if isinstance(public_key, rsa.RSAPublicKey) else _SIGNING_USAGE,
+            _extension(x509.SubjectAlternativeName(alternatives), critical=common is None),
+            _extension(x509.SubjectKeyIdentifier.from_public_key(public_key)),
+        ],
+    )
+    return Prepared(serial, start, end, builder)
+
+
+def prepare_own(
+    template: Template,
+    *,
+    domain: str,
+    addresses: Sequence[str],
+    public_key: CertificatePublicKeyTypes,
+    serial: int,
+    now: float,
+) -> Prepared:
+    """Put together the certificate of our own listener: the implied hosts of the domain, `localhost` and loopback.
+
+    `addresses` are more that clients reach us by, in canonical text; the intermediate must permit them.
+    """
+    names = (f"ca.{domain}", f"ns1.{domain}", f"auth.{domain}", "localhost")
+    ips = dict.fromkeys(("127.0.0.1", "::1", *addresses))
+    return prepare(template, names=names, ips=tuple(ips), public_key=public_key, serial=serial, now=now)
+
+
+def sign(prepared: Prepared, authority: Authority) -> Issued:
+    """Sign what was prepared from a template of the same authority."""
+    certificate = authority.signer.sign_certificate(prepared.builder)
+    return Issued(
+        serial=prepared.serial,
+        not_before=prepared.not_before,
+        not_after=prepared.not_after,
+        der=certificate.public_bytes(Encoding.DER),
+        pem=certificate.public_bytes(Encoding.PEM),
+    )
+
+
+def _extension(value: x509.ExtensionType, *, critical: bool = False) -> x509.Extension[x509.ExtensionType]:
+    return x509.Extension(value.oid, critical, value)
+
+
+def _key_usage(*, key_encipherment: bool) -> x509.Extension[x509.ExtensionType]:
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=key_encipherment,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    return _extension(usage, critical=True)
+
+
+_SIGNING_USAGE = _key_usage(key_encipherment=False)
+# TLS 1.2 without forward secrecy encrypts to an RSA key.
+_RSA_USAGE = _key_usage(key_encipherment=True)

@@ -1,0 +1,68 @@
+"""Which identifiers an order may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from zonemint.core.errors import BadName
+from zonemint.core.names import hostname, is_within
+from zonemint.pki.constraints import PRIVATE_NETWORKS
+
+__all__ = ["Policy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The domains (normalized; all names below them too) and networks that a CA issues for, beside `localhost`.
+
+    It should say no more than the intermediate's name constraints permit, or clients will refuse what is issued.
+    """
+
+    domains: Sequence[str]
+    networks: Sequence[IPv4Network | IPv6Network] = PRIVATE_NETWORKS
+
+    def refusal(self, identifier_type: str, value: str) -> str | None:
+        """Return the sentence why an identifier is refused (RFC 8555 section 7.1.3, RFC 8738), or None.
+
+        Types are `dns`, a host name with `*` allowed as its whole first label, and `ip`.
+        """
+        match identifier_type:
+            case "dns":
+                return self._name_refusal(value)
+            case "ip":
+                return self._address_refusal(value)
+        return f"identifiers of the type {_shown(identifier_type)} are not issued for: use 'dns' or 'ip'"
+
+    def _name_refusal(self, value: str) -> str | None:
+        base = value.removeprefix("*.")
+        if "*" in base:
+            return f"{_shown(value)} is refused: a wildcard is the whole first label, as in '*.example.test'"
+        try:
+            name = hostname(base)
+        except BadName as error:
+            return str(error)
+        if name == "localhost" and base == value:
+            return None
+        if "." not in name:
+            return f"'{value}' is refused: a single label other than 'localhost' is no host of a domain"
+        if not any(is_within(name, domain) for domain in self.domains):
+            return f"'{value}' lies outside the domains of this CA: {', '.join(self.domains)}"
+        return None
+
+    def _address_refusal(self, value: str) -> str | None:
+        try:
+            address = ip_address(value)
+        except ValueError:
+            return f"{_shown(value)} is not an IP address"
+        if str(address) != value or "%" in value:
+            return f"{_shown(value)} is refused: write the address in its canonical form, without a scope (RFC 5952)"
+        if not any(address in network for network in self.networks):
+            return f"{value} lies outside the networks of this CA: {', '.join(map(str, self.networks))}"
+        return None
+
+
+def _shown(text: str) -> str:
+    """Make foreign text safe and short enough for a message."""
+    return ascii(text if len(text) <= 80 else text[:77] + "...")
