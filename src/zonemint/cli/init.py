@@ -60,7 +60,8 @@ def initialise(data: DataDir, chosen: Config | None, *, now: float) -> tuple[Con
     """Make what the data folder lacks, and return the settings that hold and the authority.
 
     `chosen` are the settings of a new folder; an old one must serve the same domains. Stopped half-way, it
-    goes on where it stopped. Raises ConfigError, and OSError when the folder cannot be written.
+    goes on where it stopped. Raises ConfigError (KeyFileError of `pki`), and OSError when the folder cannot
+    be written.
     """
     from zonemint.config import load, render
     from zonemint.pki import authority
@@ -71,12 +72,13 @@ def initialise(data: DataDir, chosen: Config | None, *, now: float) -> tuple[Con
     config = load(data.config)
     if chosen is not None:
         _agree(config, chosen, data.config)
-    if not data.zones.exists():
-        data.zones.mkdir()
-        for domain in config.domains:
-            _write(data.zone_file(domain), _ZONE.format(domain=domain, ttl=int(config.dns.ttl)))
-    if data.pki.exists():
-        return config, authority.load(data.pki)
+    if any(data.pki.glob("*")):
+        return config, authority.load(data.pki, now=now)
+    # The authority comes last, so that its folder tells whether the rest was made once.
+    data.zones.mkdir(exist_ok=True)
+    for domain in config.domains:
+        if not (file := data.zone_file(domain)).exists():
+            _write(file, _ZONE.format(domain=domain, ttl=int(config.dns.ttl)))
     return config, authority.create(data.pki, name=config.name, domains=config.domains, now=now)
 
 
@@ -95,5 +97,8 @@ def _agree(config: Config, chosen: Config, file: Path) -> None:
 def _write(file: Path, text: str) -> None:
     """Write a new file so that it is there whole or not at all."""
     half = file.with_name(f".{file.name}.new")
-    half.write_text(text, encoding="utf-8")
-    os.replace(half, file)
+    with half.open("w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    half.replace(file)
