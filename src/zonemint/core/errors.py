@@ -12,6 +12,7 @@ __all__ = [
     "BadName",
     "ConfigError",
     "CsrError",
+    "DnsFailure",
     "ForeignDataError",
     "KeyFileError",
     "SchemaTooNew",
@@ -46,6 +47,10 @@ class BadName(ZonemintError):
 
 class ForeignDataError(ZonemintError):
     """Bytes from outside (a DNS message, an HTTP body) do not follow their format."""
+
+
+class DnsFailure(ZonemintError):
+    """A name server did not answer, or not with a DNS message; the text names the server and the question."""
 
 
 class CsrError(ZonemintError):

@@ -1,0 +1,125 @@
+"""Linux's recvmmsg and sendmmsg: many datagrams in one system call, answered in the buffers they came in."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+
+from zonemint.dns.responder import Responder
+
+__all__ = ["Batch", "available"]
+
+_SLOTS = 64
+"""Datagrams in one go; what waits longer is read at the loop's next turn, so that others on it live."""
+_SLOT = 4096
+"""Bytes for one datagram: longer ones are cut, and no question is that long."""
+_NAME = 28
+_CONTROL = 40
+
+
+class _IoVec(ctypes.Structure):
+    _fields_ = [("iov_base", ctypes.c_void_p), ("iov_len", ctypes.c_size_t)]
+
+
+class _MsgHdr(ctypes.Structure):
+    _fields_ = [
+        ("msg_name", ctypes.c_void_p),
+        ("msg_namelen", ctypes.c_uint32),
+        ("msg_iov", ctypes.c_void_p),
+        ("msg_iovlen", ctypes.c_size_t),
+        ("msg_control", ctypes.c_void_p),
+        ("msg_controllen", ctypes.c_size_t),
+        ("msg_flags", ctypes.c_int),
+    ]
+
+
+class _MMsgHdr(ctypes.Structure):
+    _fields_ = [("msg_hdr", _MsgHdr), ("msg_len", ctypes.c_uint32)]
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def available() -> bool:
+    """Tell whether this system has both calls."""
+    return hasattr(_libc, "recvmmsg") and hasattr(_libc, "sendmmsg")
+
+
+class Batch:
+    """The buffers of one UDP socket, and the loop over one batch of its datagrams.
+
+    Each datagram's slot is read, looked up and overwritten by its answer: the id stays where it is, and the
+    sender's address and (with `any_address`) our own address of the packet are used again for the way back.
+    """
+
+    def __init__(self, sock: socket.socket, responder: Responder, *, any_address: bool) -> None:
+        self._fd = sock.fileno()
+        self._responder = responder
+        self._pktinfo4 = any_address and sock.family == socket.AF_INET
+        buffers = ctypes.create_string_buffer(_SLOTS * _SLOT)
+        names = ctypes.create_string_buffer(_SLOTS * _NAME)
+        controls = ctypes.create_string_buffer(_SLOTS * _CONTROL)
+        self._iov_in, self._iov_out = (_IoVec * _SLOTS)(), (_IoVec * _SLOTS)()
+        self._in, self._out = (_MMsgHdr * _SLOTS)(), (_MMsgHdr * _SLOTS)()
+        control_length = 0
+        if any_address:
+            control_length = 32 if self._pktinfo4 else _CONTROL
+        for i in range(_SLOTS):
+            for iov, header in ((self._iov_in, self._in[i].msg_hdr), (self._iov_out, self._out[i].msg_hdr)):
+                iov[i].iov_base = ctypes.addressof(buffers) + i * _SLOT
+                iov[i].iov_len = _SLOT
+                header.msg_name = ctypes.addressof(names) + i * _NAME
+                header.msg_namelen = 16 if sock.family == socket.AF_INET else _NAME
+                header.msg_iov = ctypes.addressof(iov) + i * ctypes.sizeof(_IoVec)
+                header.msg_iovlen = 1
+                header.msg_control = ctypes.addressof(controls) + i * _CONTROL if any_address else None
+                header.msg_controllen = control_length
+        self._keep = (names, controls)
+        self._bytes = memoryview(buffers).cast("B")
+        self._headers = memoryview(self._in).cast("B")
+        self._fresh = bytes(self._headers)
+        stride = ctypes.sizeof(_MMsgHdr) // 4
+        self._lengths = self._headers.cast("I")[_MMsgHdr.msg_len.offset // 4 :: stride]
+        self._out_lengths = memoryview(self._iov_out).cast("B").cast("L")[1::2]
+        self._interfaces = memoryview(controls).cast("B").cast("I")[4 :: _CONTROL // 4]
+        self._no_interfaces = memoryview(bytes(4 * _SLOTS)).cast("I")
+
+    def serve(self) -> None:
+        """Read what waits, at most one batch, and answer it."""
+        self._headers[:] = self._fresh
+        count: int = _libc.recvmmsg(self._fd, self._in, _SLOTS, socket.MSG_DONTWAIT, None)
+        if count <= 0:
+            return
+        buffers, lengths, responder = self._bytes, self._out_lengths, self._responder
+        known, rcodes = responder.exact, responder.udp_rcodes
+        silent = []
+        start = 0
+        for i, length in enumerate(self._lengths[:count].tolist()):
+            reply = known.get(buffers[start + 2 : start + length].tobytes())
+            if reply is not None:
+                rcodes[reply[1] & 15] += 1
+                size = len(reply) + 2
+                buffers[start + 2 : start + size] = reply
+            else:
+                whole = responder.respond(buffers[start : start + length].tobytes())
+                size = 0 if whole is None else len(whole)
+                if whole is None:
+                    silent.append(i)
+                else:
+                    buffers[start : start + size] = whole
+            lengths[i] = size
+            start += _SLOT
+        if self._pktinfo4:
+            # The answer leaves by the route to the client, which need not be the interface that it came in by.
+            self._interfaces[:] = self._no_interfaces
+        first = 0
+        for i in (*silent, count):
+            self._send(first, i)
+            first = i + 1
+
+    def _send(self, first: int, end: int) -> None:
+        """Send the answers of the slots from `first` to before `end`; one that cannot be sent is left out."""
+        while first < end:
+            where = ctypes.byref(self._out, first * ctypes.sizeof(_MMsgHdr))
+            sent: int = _libc.sendmmsg(self._fd, where, end - first, socket.MSG_DONTWAIT)
+            first += max(sent, 0) + (sent <= 0)

@@ -1,0 +1,103 @@
+"""The numbers of DNS that this program speaks of by name (IANA registries; RFC 1035 section 3.2 and later ones)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import dns.rdatatype
+
+__all__ = [
+    "A",
+    "AAAA",
+    "ANY",
+    "BADVERS",
+    "CNAME",
+    "DNAME",
+    "DS",
+    "FORMERR",
+    "HTTPS",
+    "IN",
+    "MX",
+    "NOERROR",
+    "NOTIMP",
+    "NS",
+    "NSEC",
+    "NXDOMAIN",
+    "OPT",
+    "PTR",
+    "REFUSED",
+    "RRSIG",
+    "SERVFAIL",
+    "SOA",
+    "SRV",
+    "SVCB",
+    "TXT",
+    "YXDOMAIN",
+    "rcode_to_text",
+    "type_from_text",
+    "type_to_text",
+]
+
+A: Final = 1
+NS: Final = 2
+CNAME: Final = 5
+SOA: Final = 6
+PTR: Final = 12
+MX: Final = 15
+TXT: Final = 16
+AAAA: Final = 28
+SRV: Final = 33
+DNAME: Final = 39
+OPT: Final = 41
+DS: Final = 43
+RRSIG: Final = 46
+NSEC: Final = 47
+SVCB: Final = 64
+HTTPS: Final = 65
+ANY: Final = 255
+
+IN: Final = 1
+
+NOERROR: Final = 0
+FORMERR: Final = 1
+SERVFAIL: Final = 2
+NXDOMAIN: Final = 3
+NOTIMP: Final = 4
+REFUSED: Final = 5
+YXDOMAIN: Final = 6
+BADVERS: Final = 16
+
+_RCODES: Final = {
+    NOERROR: "NOERROR",
+    FORMERR: "FORMERR",
+    SERVFAIL: "SERVFAIL",
+    NXDOMAIN: "NXDOMAIN",
+    NOTIMP: "NOTIMP",
+    REFUSED: "REFUSED",
+    YXDOMAIN: "YXDOMAIN",
+    9: "NOTAUTH",
+    BADVERS: "BADVERS",
+}
+
+_types: dict[int, str] = {}
+
+
+def type_to_text(type_: int) -> str:
+    """Name a record type, `TYPE123` for one without a name (RFC 3597 section 5)."""
+    text = _types.get(type_)
+    if text is None:
+        text = _types[type_] = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(type_))
+    return text
+
+
+def type_from_text(text: str) -> int:
+    """Read a record type's name; raises ValueError for one that nobody knows."""
+    try:
+        return int(dns.rdatatype.from_text(text))
+    except (dns.rdatatype.UnknownRdatatype, ValueError):
+        raise ValueError(f"'{text}' is not a record type") from None
+
+
+def rcode_to_text(rcode: int) -> str:
+    """Name a response code, `RCODE12` for one without a name here."""
+    return _RCODES.get(rcode, f"RCODE{rcode}")

@@ -1,0 +1,134 @@
+"""An answer as bytes, made once and then only patched: id, RD, the client's letter case, OPT (RFC 1035 section 4.1)."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+import msgspec
+
+from zonemint.dns import codes
+from zonemint.dns.lookup import Answer, Owned
+
+__all__ = ["UDP_SIZE", "Compiled", "assemble", "compile_answer", "option"]
+
+UDP_SIZE = 1232
+"""The largest UDP answer that we send, and the size that we announce: it fits into one IPv6 packet everywhere."""
+
+_COUNTS = Struct("!BBHHHH")
+_FIXED = Struct("!HHIH")
+_COMPRESSIBLE = {codes.CNAME: 0, codes.NS: 0, codes.PTR: 0, codes.MX: 2, codes.SOA: 0}
+"""Types whose data may hold compressed names (RFC 3597 section 4), and where in the data the first one starts."""
+
+
+_Heads = tuple[bytes, bytes, bytes, bytes]
+
+
+class Compiled(msgspec.Struct, frozen=True, gc=False):
+    """Everything of an answer but its id, question and OPT.
+
+    heads: flags and counts, by RD + 2 * EDNS; tail: the records; lean: the same without additional records, None
+    where they may not be left out.
+    """
+
+    rcode: int
+    heads: _Heads
+    tail: bytes
+    lean: Compiled | None
+
+
+class _Writer:
+    """Records one after the other, names compressed against the question and each other."""
+
+    def __init__(self, question: bytes) -> None:
+        self.out = bytearray()
+        self._base = 12 + len(question) + 4
+        self._offsets: dict[bytes, int] = {}
+        at = 0
+        while question[at]:
+            self._offsets[question[at:]] = 12 + at
+            at += 1 + question[at]
+
+    def name(self, name: bytes) -> None:
+        """Write a name, its longest known suffix as a pointer."""
+        at = 0
+        while name[at]:
+            suffix = name[at:].lower()
+            offset = self._offsets.get(suffix)
+            if offset is not None:
+                self.out += name[:at] + (0xC000 | offset).to_bytes(2, "big")
+                return
+            here = self._base + len(self.out) + at
+            if here < 0x4000:
+                self._offsets[suffix] = here
+            at += 1 + name[at]
+        self.out += name
+
+    def rrsets(self, section: list[Owned]) -> int:
+        """Write the record sets of a section; return how many records they are."""
+        count = 0
+        for owner, rrset in section:
+            start = _COMPRESSIBLE.get(rrset.type)
+            for data in rrset.data:
+                self.name(owner)
+                self.out += _FIXED.pack(rrset.type, codes.IN, rrset.ttl, len(data))
+                if start is None:
+                    self.out += data
+                else:
+                    self._data(rrset.type, data, start)
+                count += 1
+        return count
+
+    def _data(self, type_: int, data: bytes, start: int) -> None:
+        at = len(self.out)
+        self.out += data[:start]
+        for _ in range(2 if type_ == codes.SOA else 1):
+            end = start
+            while data[end]:
+                end += 1 + data[end]
+            self.name(data[start : end + 1])
+            start = end + 1
+        self.out += data[start:]
+        self.out[at - 2 : at] = (len(self.out) - at).to_bytes(2, "big")
+
+
+def compile_answer(name: bytes, answer: Answer) -> Compiled:
+    """Write the sections of an answer to a question about a name (lower-case wire form)."""
+    lean = None
+    if answer.additional and not answer.glue:
+        lean = compile_answer(name, msgspec.structs.replace(answer, additional=[]))
+    writer = _Writer(name)
+    counts = [writer.rrsets(section) for section in (answer.answer, answer.authority, answer.additional)]
+    flags = 0x84 if answer.authoritative else 0x80
+    heads = _heads(flags, answer.rcode, *counts)
+    return Compiled(answer.rcode, heads, bytes(writer.out), lean)
+
+
+def _heads(flags: int, rcode: int, answers: int, authorities: int, additionals: int) -> _Heads:
+    def head(rd: int, edns: int) -> bytes:
+        return _COUNTS.pack(flags | rd, rcode & 15, 1, answers, authorities, additionals + edns)
+
+    return head(0, 0), head(1, 0), head(0, 1), head(1, 1)
+
+
+def option(rcode: int = 0, *, dnssec_ok: bool = False) -> bytes:
+    """Make our OPT record: version 0, no options, the upper bits of the rcode, DO as it came (RFC 6891, RFC 3225)."""
+    return b"\0" + _FIXED.pack(codes.OPT, UDP_SIZE, (rcode >> 4) << 24 | dnssec_ok << 15, 0)
+
+
+_OPTIONS = (b"", b"", option(), option(dnssec_ok=True))
+
+
+def assemble(message: bytes, end: int, edns: bool, dnssec_ok: bool, compiled: Compiled, limit: int) -> bytes:
+    """Make the answer to a message whose question ends at `end`, of `limit` bytes at most.
+
+    When it would be longer, additional records go first, then all records, with TC set (RFC 2181 section 9).
+    """
+    variant = (message[2] & 1) | edns << 1
+    opt = _OPTIONS[edns << 1 | dnssec_ok]
+    reply = message[:2] + compiled.heads[variant] + message[12:end] + compiled.tail + opt
+    if len(reply) <= limit:
+        return reply
+    if compiled.lean is not None:
+        return assemble(message, end, edns, dnssec_ok, compiled.lean, limit)
+    head = compiled.heads[variant]
+    return message[:2] + _COUNTS.pack(head[0] | 2, head[1], 1, 0, 0, int(edns)) + message[12:end] + opt

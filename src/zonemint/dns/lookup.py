@@ -1,0 +1,123 @@
+"""The answer to a question from our own zones, chains across them followed (RFC 1034 section 4.3.2)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from zonemint.core.errors import StoreUnavailable
+from zonemint.dns import codes, wire
+from zonemint.dns.catalog import Catalog
+from zonemint.dns.zone import Kind, RRset, Zone
+
+__all__ = ["Answer", "Owned", "resolve"]
+
+CHAIN_LIMIT = 8
+"""How many CNAME and DNAME records are followed in one answer."""
+
+_TARGET_AT = {codes.NS: 0, codes.MX: 2, codes.SRV: 6, codes.SVCB: 2, codes.HTTPS: 2}
+"""Types whose data name a host that has addresses, and where in the data the name starts."""
+
+Owned = tuple[bytes, RRset]
+"""A record set with its owner in wire form."""
+
+
+class Answer(msgspec.Struct):
+    """The sections of an answer.
+
+    authoritative: the AA bit; glue: the additional addresses are those of a referral and must not be dropped
+    silently (RFC 9471); lasting: see zone.Found.
+    """
+
+    rcode: int = codes.NOERROR
+    authoritative: bool = True
+    answer: list[Owned] = []
+    authority: list[Owned] = []
+    additional: list[Owned] = []
+    glue: bool = False
+    lasting: bool = True
+
+
+def resolve(catalog: Catalog, name: bytes, type_: int) -> Answer:
+    """Answer a question of class IN; `name` is in lower-case wire form.
+
+    REFUSED outside our zones. A chain of aliases is followed within and across them, and its rcode is that of the
+    last name (RFC 6604); an alias that leads out of our zones is answered alone. SERVFAIL when a zone's source
+    cannot tell.
+    """
+    zone = catalog.find(name, type_)
+    if zone is None:
+        return Answer(codes.REFUSED, authoritative=False, lasting=False)
+    answer = Answer()
+    try:
+        for _ in range(CHAIN_LIMIT + 1):
+            target = _step(catalog, zone, name, type_, answer)
+            if target is None or any(target == owner for owner, rrset in answer.answer if rrset.type == codes.CNAME):
+                break
+            name = target
+            zone = catalog.find(name, type_)
+            if zone is None:
+                break
+    except StoreUnavailable:
+        return Answer(codes.SERVFAIL, authoritative=False, lasting=False)
+    return answer
+
+
+def _step(catalog: Catalog, zone: Zone, name: bytes, type_: int, answer: Answer) -> bytes | None:
+    """Add to the answer what a zone says about a name; return the name to go on with, if there is one."""
+    found = zone.find(name, type_)
+    rrset = found.rrset
+    answer.lasting = answer.lasting and found.lasting
+    if rrset is None:
+        if found.kind is Kind.NXDOMAIN:
+            answer.rcode = codes.NXDOMAIN
+        soa = zone.soa
+        answer.authority = [(zone.apex, RRset(codes.SOA, zone.negative_ttl, soa.data))]
+    elif found.kind is Kind.DATA:
+        answer.answer.append((found.owner, rrset))
+        answer.additional = _addresses(catalog, zone, found.owner, rrset)
+    elif found.kind is Kind.REFERRAL:
+        answer.authoritative = bool(answer.answer)
+        answer.authority = [(found.owner, rrset)]
+        answer.additional = _addresses(catalog, zone, found.owner, rrset)
+        answer.glue = True
+    else:
+        return _follow(found.owner, rrset, name, answer)
+    return None
+
+
+def _follow(owner: bytes, rrset: RRset, name: bytes, answer: Answer) -> bytes | None:
+    """Add an alias; of a DNAME also the CNAME that it stands for (RFC 6672 section 3.1)."""
+    answer.answer.append((owner, rrset))
+    if rrset.type == codes.CNAME:
+        return rrset.data[0].lower()
+    target = name[: -len(owner)] + rrset.data[0]
+    if len(target) > 255:
+        answer.rcode = codes.YXDOMAIN
+        return None
+    answer.answer.append((name, RRset(codes.CNAME, rrset.ttl, (target,))))
+    return target.lower()
+
+
+def _addresses(catalog: Catalog, zone: Zone, owner: bytes, rrset: RRset) -> list[Owned]:
+    """Collect the addresses of the hosts that the data name, as far as they are in our zones (RFC 1034 4.3.2 step 6).
+
+    The zone itself is looked into first and below its cuts too: that is where glue is.
+    """
+    start = _TARGET_AT.get(rrset.type)
+    if start is None:
+        return []
+    found: list[Owned] = []
+    for data in rrset.data:
+        end = start
+        while data[end]:
+            end += 1 + data[end]
+        host = data[start : end + 1].lower()
+        if host == wire.ROOT and rrset.type in {codes.SVCB, codes.HTTPS}:
+            host = owner
+        node = zone.nodes.get(host)
+        if node is None and (other := catalog.find(host, codes.A)) is not None:
+            node = other.nodes.get(host)
+        for type_ in (codes.A, codes.AAAA):
+            if node is not None and type_ in node and (host, node[type_]) not in found:
+                found.append((host, node[type_]))
+    return found

@@ -1,0 +1,108 @@
+"""Record data between presentation form and bytes: the frequent types here, all others by dnspython."""
+
+from __future__ import annotations
+
+import re
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+
+import dns.exception
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+
+from zonemint.core.errors import ConfigError, ForeignDataError
+from zonemint.dns import codes, wire
+
+__all__ = ["from_text", "strings", "to_text", "txt"]
+
+_NAMES = frozenset({codes.CNAME, codes.NS, codes.PTR, codes.DNAME})
+_PLAIN_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+")
+_QUOTED = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
+_STRING = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|((?:[^\s"\\]|\\.)+))', re.DOTALL)
+_ESCAPE = re.compile(rb"\\(?:(\d{3})|(.))", re.DOTALL)
+
+
+def from_text(type_: int, text: str) -> bytes:
+    """Turn data in presentation form, names absolute, into uncompressed wire form; raises ConfigError."""
+    try:
+        if type_ == codes.A:
+            return inet_pton(AF_INET, text)
+        if type_ == codes.AAAA:
+            return inet_pton(AF_INET6, text)
+        if type_ in _NAMES and _PLAIN_NAME.fullmatch(text) and len(text) < 255:
+            return wire.name_from_text(text)
+        data = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.RdataType.make(type_), text).to_wire()
+    except (dns.exception.DNSException, OSError, ValueError) as error:
+        raise ConfigError(f"{text!r} is not data of type {codes.type_to_text(type_)}: {error}") from None
+    assert data is not None  # None only comes back when a file was passed
+    return data
+
+
+def to_text(type_: int, message: bytes, start: int, end: int) -> str:
+    """Turn the data at message[start:end], whose names may be compressed, into presentation form.
+
+    Names come out absolute with their final dot. Raises ForeignDataError.
+    """
+    if type_ == codes.A and end - start == 4:
+        return inet_ntop(AF_INET, message[start:end])
+    if type_ == codes.TXT:
+        return " ".join([f'"{_quote(string)}"' for string in _strings(message, start, end)])
+    if type_ in _NAMES:
+        name, after = wire.read_name(message, start)
+        if after == end:
+            text = wire.name_to_text(name)
+            return text if text == "." else text + "."
+    try:
+        rdtype = dns.rdatatype.RdataType.make(type_)
+        return dns.rdata.from_wire(dns.rdataclass.IN, rdtype, message, start, end - start).to_text()
+    except (dns.exception.DNSException, ValueError) as error:
+        raise ForeignDataError(f"data of type {codes.type_to_text(type_)} cannot be read: {error}") from None
+
+
+def _strings(message: bytes, start: int, end: int) -> list[bytes]:
+    """Read character-strings (RFC 1035 section 3.3) up to `end`; there is at least one."""
+    found = []
+    at = start
+    while at < end:
+        after = at + 1 + message[at]
+        if after > end:
+            break
+        found.append(message[at + 1 : after])
+        at = after
+    if at != end or not found:
+        raise ForeignDataError("a character-string ends early")
+    return found
+
+
+def _quote(string: bytes) -> str:
+    if not _QUOTED.search(string):
+        return string.decode("ascii")
+    return _QUOTED.sub(
+        lambda match: b"\\" + match[0] if match[0] in b'"\\' else b"\\%03d" % match[0][0], string
+    ).decode("ascii")
+
+
+def strings(text: str) -> list[bytes]:
+    """Return the character-strings of TXT data in presentation form, escapes resolved; raises ForeignDataError."""
+    found = []
+    at = 0
+    text = text.rstrip()
+    while at < len(text):
+        match = _STRING.match(text, at)
+        if match is None:
+            raise ForeignDataError(f"{text!r} is not a list of character-strings")
+        content = match[1] if match[1] is not None else match[2]
+        found.append(_ESCAPE.sub(_unescape, content.encode()))
+        at = match.end()
+    return found
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    return bytes((int(match[1]) & 255,)) if match[1] else match[2]
+
+
+def txt(value: str) -> bytes:
+    """Turn one TXT value into wire form, cut into character-strings of 255 bytes."""
+    raw = value.encode()
+    pieces = [raw[at : at + 255] for at in range(0, len(raw), 255)] or [b""]
+    return b"".join([bytes((len(piece),)) + piece for piece in pieces])

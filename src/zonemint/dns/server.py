@@ -1,0 +1,120 @@
+"""The DNS server: UDP and TCP listeners over one responder."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Sequence
+
+from zonemint.core.errors import ConfigError
+from zonemint.dns import codes
+from zonemint.dns.catalog import Catalog
+from zonemint.dns.responder import Responder
+from zonemint.dns.tcp import Connections, TcpConnection
+from zonemint.dns.udp import UdpListener
+
+__all__ = ["DnsServer"]
+
+_ATTEMPTS = 16
+"""How often a free port for UDP is tried, until TCP has it free too."""
+
+
+class DnsServer:
+    """Answers queries from a catalog, over UDP and TCP, on the running event loop.
+
+    batched: see udp.UdpListener; tcp_limit: open connections; tcp_idle: seconds until a quiet one is closed.
+    """
+
+    def __init__(
+        self, catalog: Catalog, *, batched: bool | None = None, tcp_limit: int = 256, tcp_idle: float = 10.0
+    ) -> None:
+        self.port = 0
+        self._responder = Responder(catalog)
+        self._batched = batched
+        self._connections = Connections(self._responder, limit=tcp_limit, idle=tcp_idle)
+        self._udp: list[UdpListener] = []
+        self._tcp: list[asyncio.Server] = []
+
+    async def start(self, addresses: Sequence[str], port: int) -> None:
+        """Listen on all IPv4 and IPv6 addresses at one port; 0 takes a port that is free for UDP and TCP.
+
+        Raises ConfigError when that cannot be.
+        """
+        udp, tcp = _bind(addresses, port)
+        self.port = udp[0].getsockname()[1]
+        self._udp = [UdpListener(sock, self._responder, batched=self._batched) for sock in udp]
+        loop = asyncio.get_running_loop()
+        for sock in tcp:
+            self._tcp.append(await loop.create_server(lambda: TcpConnection(self._connections), sock=sock))
+
+    async def close(self) -> None:
+        """Stop listening and close all connections."""
+        for listener in self._udp:
+            listener.close()
+        for server in self._tcp:
+            server.close()
+        self._connections.close()
+        for server in self._tcp:
+            await server.wait_closed()
+        self._udp, self._tcp = [], []
+
+    def queries(self) -> dict[tuple[str, str], int]:
+        """Return how many queries were answered so far, by transport (`udp`, `tcp`) and rcode."""
+        return {
+            (proto, codes.rcode_to_text(rcode)): count
+            for proto, counts in (("udp", self._responder.udp_rcodes), ("tcp", self._responder.tcp_rcodes))
+            for rcode, count in enumerate(counts)
+            if count
+        }
+
+
+def _bind(addresses: Sequence[str], port: int) -> tuple[list[socket.socket], list[socket.socket]]:
+    """Bind a UDP and a TCP socket to each address, all to one port."""
+    for attempt in range(_ATTEMPTS):
+        sockets: list[socket.socket] = []
+        chosen = port
+        try:
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                for address in addresses:
+                    sockets.append(_bound(address, chosen, kind))
+                    chosen = sockets[0].getsockname()[1]
+        except OSError as error:
+            for sock in sockets:
+                sock.close()
+            if port == 0 and error.errno == errno.EADDRINUSE and attempt < _ATTEMPTS - 1:
+                continue
+            raise ConfigError(_refusal(error, address, port, kind)) from None
+        return sockets[: len(addresses)], sockets[len(addresses) :]
+    raise AssertionError
+
+
+def _bound(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, kind)
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        if kind == socket.SOCK_STREAM:
+            sock.listen(128)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _refusal(error: OSError, address: str, port: int, kind: socket.SocketKind) -> str:
+    proto = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
+    where = f"{proto} port {port} of {address}"
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return f"DNS may not listen on {where} without the right to use low ports; --dns-port takes another one"
+    if error.errno == errno.EADDRINUSE:
+        return f"DNS cannot listen on {where}: another program does; stop it, or take another port with --dns-port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"DNS cannot listen on {where}: this machine does not have that address; --listen takes another one"
+    return f"DNS cannot listen on {where}: {os.strerror(error.errno or 0)}"

@@ -1,0 +1,61 @@
+"""One UDP socket of the server on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable
+
+from zonemint.dns import batch
+from zonemint.dns.responder import Responder
+
+__all__ = ["UdpListener"]
+
+_BATCH = 64
+_RECEIVE_BUFFER = 1 << 20
+_ANCILLARY = 64
+_IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8 if sys.platform == "linux" else 26)
+
+
+class UdpListener:
+    """Answers the datagrams of one bound, non-blocking socket until it is closed.
+
+    batched: use recvmmsg and sendmmsg; by default where they exist.
+    """
+
+    def __init__(self, sock: socket.socket, responder: Responder, *, batched: bool | None = None) -> None:
+        self._socket = sock
+        self._responder = responder
+        host = sock.getsockname()[0]
+        any_address = host in {"0.0.0.0", "::"}  # noqa: S104  # compared, not bound
+        if any_address and sock.family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        elif any_address:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        self._serve: Callable[[], None] = self._serve_singly
+        if batch.available() if batched is None else batched:
+            self._serve = batch.Batch(sock, responder, any_address=any_address).serve
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock.fileno(), self._serve)
+
+    def _serve_singly(self) -> None:
+        """Do what Batch.serve does, with a system call for each datagram."""
+        for _ in range(_BATCH):
+            try:
+                message, ancillary, _, address = self._socket.recvmsg(4096, _ANCILLARY)
+            except OSError:
+                return
+            reply = self._responder.respond(message)
+            if reply is not None:
+                try:
+                    self._socket.sendmsg([reply], ancillary, 0, address)
+                except OSError:
+                    # As lost as on the way: the client asks again.
+                    continue
+
+    def close(self) -> None:
+        """Stop answering and close the socket."""
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()

@@ -1,0 +1,245 @@
+"""Names, questions and records as bytes (RFC 1035 section 4, RFC 6891); strict about every length and pointer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from struct import Struct
+
+import msgspec
+
+from zonemint.core.errors import BadName, ForeignDataError
+from zonemint.dns import codes
+
+__all__ = [
+    "ROOT",
+    "Query",
+    "WireRecord",
+    "labels",
+    "name_from_text",
+    "name_to_text",
+    "parse_query",
+    "read_name",
+    "read_records",
+]
+
+ROOT = b"\0"
+"""The root's name; every name in wire form ends with it."""
+
+_HEADER = Struct("!6H")
+_QUESTION = Struct("!HH")
+_RECORD = Struct("!HHIH")
+_PLAIN = re.compile(r"[A-Za-z0-9_*/=+-]+(?:\.[A-Za-z0-9_*/=+-]+)*")
+_ESCAPE = re.compile(r"\\(?:(\d{3})|(.))", re.DOTALL)
+_SPECIAL = re.compile(rb"[^!#%&\'*+,\-/0-9:<=>?A-Z\[\]^_`a-z{|}~]")
+
+
+class Query(msgspec.Struct, frozen=True, gc=False):
+    """What a query message asks.
+
+    name: the question's name in lower-case wire form; end: where the question ends in the message; size: the
+    client's UDP payload size (RFC 6891 section 6.2.3), 512 without OPT; plain: nothing but the question and an
+    OPT without options follows the header.
+    """
+
+    name: bytes
+    type: int
+    class_: int
+    end: int
+    edns: bool = False
+    version: int = 0
+    size: int = 512
+    dnssec_ok: bool = False
+    plain: bool = True
+
+
+class WireRecord(msgspec.Struct, frozen=True, gc=False):
+    """One record of a message: owner in lower-case wire form, and where its data lie in the message."""
+
+    name: bytes
+    type: int
+    class_: int
+    ttl: int
+    start: int
+    end: int
+
+
+def name_from_text(text: str) -> bytes:
+    r"""Turn a name in presentation form (`\.`, `\123`; final dot or not) into lower-case wire form; raises BadName."""
+    try:
+        plain = _PLAIN.fullmatch(stem := text.removesuffix("."))
+        parts = stem.lower().encode("ascii").split(b".") if plain else _split_escaped(text)
+        wire = b"".join([bytes((len(part),)) + part for part in parts]) + ROOT
+    except ValueError:
+        raise BadName(f"{text!r} is not a domain name") from None
+    if len(wire) > 255 or any(len(part) > 63 for part in parts):
+        raise BadName(f"{text!r} is not a domain name: labels have 1 to 63 bytes, names up to 255")
+    return wire
+
+
+def _split_escaped(text: str) -> list[bytes]:
+    """Split at the dots that no backslash quotes; raises ValueError for an empty label or a bad escape."""
+    if text == ".":
+        return []
+    parts = [bytearray()]
+    at = 0
+    while at < len(text):
+        if text[at] == "\\":
+            match = _ESCAPE.match(text, at)
+            if match is None:
+                raise ValueError(text)
+            parts[-1] += bytes((int(match[1]),)) if match[1] else match[2].encode("ascii")
+            at = match.end()
+            continue
+        if text[at] == ".":
+            parts.append(bytearray())
+        else:
+            parts[-1] += text[at].encode("ascii")
+        at += 1
+    if len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    if not all(parts):
+        raise ValueError(text)
+    return [bytes(part).lower() for part in parts]
+
+
+def name_to_text(wire: bytes) -> str:
+    """Turn a name in wire form into presentation form in lower case, without the final dot; the root is `.`."""
+    return ".".join([_label_to_text(label) for label in labels(wire.lower())]) or "."
+
+
+def labels(wire: bytes) -> Iterator[bytes]:
+    """Iterate over the labels of a name in wire form, the root's left out."""
+    at = 0
+    while length := wire[at]:
+        yield wire[at + 1 : at + 1 + length]
+        at += 1 + length
+
+
+def _label_to_text(label: bytes) -> str:
+    if not _SPECIAL.search(label):
+        return label.decode("ascii")
+    return _SPECIAL.sub(_quote, label).decode("ascii")
+
+
+def _quote(match: re.Match[bytes]) -> bytes:
+    byte = match[0][0]
+    return b"\\" + match[0] if byte in b'".;\\()@$' else b"\\%03d" % byte
+
+
+def parse_query(message: bytes) -> Query:
+    """Read a message of opcode QUERY; raises ForeignDataError for anything that deserves FORMERR.
+
+    The question's name may not be compressed, there is exactly one question (RFC 9619), at most one OPT, in the
+    additional section (RFC 6891 section 6.1.1), and nothing behind the last record.
+    """
+    size = len(message)
+    _, _, questions, answers, authorities, additionals = _HEADER.unpack_from(message)
+    if questions != 1:
+        raise ForeignDataError("a query has one question")
+    at = 12
+    try:
+        while length := message[at]:
+            if length > 63:
+                raise ForeignDataError("a question's name is not compressed")
+            at += length + 1
+    except IndexError:
+        raise ForeignDataError("the question ends early") from None
+    end = at + 5
+    if at > 266 or end > size:
+        raise ForeignDataError("the question's name is too long, or its end is missing")
+    name = message[12 : at + 1].lower()
+    type_, class_ = _QUESTION.unpack_from(message, at + 1)
+    if end == size and not (answers or authorities or additionals):
+        return Query(name, type_, class_, end)
+    return _parse_rest(message, Query(name, type_, class_, end), (answers, authorities, additionals))
+
+
+def _parse_rest(message: bytes, query: Query, counts: tuple[int, int, int]) -> Query:
+    """Read what follows the question, for the sake of its OPT."""
+    at = query.end
+    opt: WireRecord | None = None
+    for section, count in enumerate(counts):
+        for _ in range(count):
+            start = at
+            record, at = _read_record(message, at)
+            if record.type == codes.OPT:
+                if opt is not None or section != 2 or message[start]:
+                    raise ForeignDataError("one OPT of the root, among the additional records")
+                opt = record
+    if at != len(message):
+        raise ForeignDataError("bytes follow the last record")
+    if opt is None:
+        return msgspec.structs.replace(query, plain=False)
+    option = opt.start
+    while option < opt.end:
+        if option + 4 > opt.end:
+            raise ForeignDataError("an option ends early")
+        option += 4 + int.from_bytes(message[option + 2 : option + 4], "big")
+    if option != opt.end:
+        raise ForeignDataError("an option ends early")
+    return Query(
+        query.name,
+        query.type,
+        query.class_,
+        query.end,
+        edns=True,
+        version=opt.ttl >> 16 & 255,
+        size=max(opt.class_, 512),
+        dnssec_ok=bool(opt.ttl & 0x8000),
+        plain=counts == (0, 0, 1) and opt.start == opt.end,
+    )
+
+
+def read_name(message: bytes, at: int) -> tuple[bytes, int]:
+    """Read a name that may be compressed; return it in wire form as it was spelt, and where the next field starts.
+
+    A pointer must lead to before the name's own start, each further one to before the last, so that reading ends
+    (RFC 1035 section 4.1.4). Raises ForeignDataError.
+    """
+    out = b""
+    after = -1
+    floor = start = at
+    try:
+        while length := message[at]:
+            if length < 64:
+                at += length + 1
+                continue
+            if length < 192:
+                raise ForeignDataError("a label of an unknown kind")
+            target = (length & 63) << 8 | message[at + 1]
+            if target >= floor:
+                raise ForeignDataError("a compression pointer leads forward")
+            out += message[start:at]
+            if after < 0:
+                after = at + 2
+            floor = start = at = target
+            if len(out) > 254:
+                break
+    except IndexError:
+        raise ForeignDataError("a name ends early") from None
+    out += message[start : at + 1]
+    if len(out) > 255:
+        raise ForeignDataError("a name has over 255 bytes")
+    return out, at + 1 if after < 0 else after
+
+
+def _read_record(message: bytes, at: int) -> tuple[WireRecord, int]:
+    name, at = read_name(message, at)
+    start = at + 10
+    if start > len(message):
+        raise ForeignDataError("a record ends early")
+    type_, class_, ttl, length = _RECORD.unpack_from(message, at)
+    end = start + length
+    if end > len(message):
+        raise ForeignDataError("a record's data end early")
+    return WireRecord(name.lower(), type_, class_, ttl, start, end), end
+
+
+def read_records(message: bytes, at: int, count: int) -> tuple[list[WireRecord], int]:
+    """Read `count` records from `at` on; return them and where the next section starts; raises ForeignDataError."""
+    records = []
+    for _ in range(count):
+        record, at = _read_record(message, at)
+        records.append(record)
+    return records, at

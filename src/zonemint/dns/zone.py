@@ -1,0 +1,324 @@
+"""Authoritative data of a zone, and what it says about one name and type (RFC 1034 section 4.3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Self
+
+import msgspec
+
+from zonemint.core.errors import ConfigError
+from zonemint.dns import codes, rdata, wire
+
+__all__ = ["Found", "Kind", "RRset", "Record", "TxtSource", "TxtZone", "Zone", "is_later"]
+
+_BESIDE_CNAME = frozenset({codes.CNAME, codes.RRSIG, codes.NSEC})
+_SINGLE = frozenset({codes.CNAME, codes.DNAME, codes.SOA})
+_WILDCARD = b"\x01*"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as text: normalized absolute name (or `*.` and one), TTL in seconds, data in presentation form.
+
+    line: where the record stands in its file, from 1; 0 when it does not come from a file.
+    """
+
+    name: str
+    ttl: int
+    type: str
+    data: str
+    line: int = 0
+
+
+class RRset(msgspec.Struct, frozen=True, gc=False):
+    """The records of one name and type: one TTL (RFC 2181 section 5.2), data in uncompressed wire form."""
+
+    type: int
+    ttl: int
+    data: tuple[bytes, ...]
+
+
+class Kind(Enum):
+    """What a zone can say about a name and a type."""
+
+    DATA = auto()
+    ALIAS = auto()
+    REDIRECTION = auto()
+    REFERRAL = auto()
+    NODATA = auto()
+    NXDOMAIN = auto()
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """What a zone says: the record set and its owner (of a wildcard: the name asked for).
+
+    lasting: the same question has the same answer until the zone is changed, and few names share its kind, so
+    that the answer is worth keeping.
+    """
+
+    kind: Kind
+    owner: bytes = wire.ROOT
+    rrset: RRset | None = None
+    lasting: bool = True
+
+
+Node = dict[int, RRset]
+
+
+class Zone:
+    """The data of one zone, empty non-terminals included; used from the event loop's thread only."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.apex = wire.name_from_text(origin)
+        self.nodes: dict[bytes, Node] = {}
+        self._cuts: set[bytes] = set()
+        self._redirections: set[bytes] = set()
+        self._watchers: list[Callable[[], None]] = []
+
+    @classmethod
+    def build(cls, origin: str, records: Iterable[Record], *, serial: int | None = None) -> Self:
+        """Make a zone from its records; `serial` goes into the SOA instead of the one that the records give.
+
+        Raises ConfigError naming the record when they contradict each other or lie outside the zone.
+        """
+        zone = cls(origin)
+        zone._load(records, serial)
+        return zone
+
+    def _load(self, records: Iterable[Record], serial: int | None) -> None:
+        ttls: dict[tuple[bytes, int], int] = {}
+        sets: dict[tuple[bytes, int], dict[bytes, Record]] = {}
+        for record in records:
+            try:
+                key = (self._owner(record.name), _type(record.type))
+                data = rdata.from_text(key[1], record.data)
+                _check_ttl(record.ttl)
+            except ConfigError as error:
+                raise ConfigError(f"{record.name} {record.type}: {error.detail}", line=record.line) from None
+            ttls[key] = min(record.ttl, ttls.get(key, record.ttl))
+            sets.setdefault(key, {})[data] = record
+        for (name, type_), data_records in sets.items():
+            try:
+                self._set(name, RRset(type_, ttls[name, type_], tuple(data_records)))
+            except ConfigError as error:
+                raise ConfigError(error.detail, line=next(reversed(data_records.values())).line) from None
+        if codes.SOA not in self.nodes.get(self.apex, {}):
+            raise ConfigError(f"zone {self.origin}: it has no SOA record")
+        if serial is not None:
+            self._set_serial(serial)
+
+    def put(self, name: str, type_: str, ttl: int, data: Sequence[str], *, serial: int) -> None:
+        """Replace one record set; no data removes it. Answers compiled before are not served any more.
+
+        The zone's serial becomes `serial` unless it is already past it (RFC 1982). Raises ConfigError, and leaves
+        the zone as it was, when the data contradict the rest of the zone.
+        """
+        owner = self._owner(name)
+        number = _type(type_)
+        _check_ttl(ttl)
+        if data:
+            self._set(owner, RRset(number, ttl, tuple(dict.fromkeys([rdata.from_text(number, item) for item in data]))))
+        elif owner == self.apex and number == codes.SOA:
+            raise ConfigError(f"zone {self.origin}: its SOA record cannot be removed")
+        else:
+            self._discard(owner, number)
+        if is_later(serial, self.serial):
+            self._set_serial(serial)
+        for changed in self._watchers:
+            changed()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called after every change to the zone."""
+        self._watchers.append(changed)
+
+    @property
+    def soa(self) -> RRset:
+        """The SOA record set of the apex."""
+        return self.nodes[self.apex][codes.SOA]
+
+    @property
+    def serial(self) -> int:
+        """The serial number in the SOA."""
+        return int.from_bytes(self.soa.data[0][-20:-16], "big")
+
+    @property
+    def negative_ttl(self) -> int:
+        """How long in seconds others may remember that something is not here (RFC 2308 section 5)."""
+        return min(self.soa.ttl, int.from_bytes(self.soa.data[0][-4:], "big"))
+
+    def records(self) -> Iterator[Record]:
+        """Iterate over all records, as text."""
+        for owner, node in self.nodes.items():
+            name = wire.name_to_text(owner)
+            for rrset in node.values():
+                for data in rrset.data:
+                    text = rdata.to_text(rrset.type, data, 0, len(data))
+                    yield Record(name, rrset.ttl, codes.type_to_text(rrset.type), text)
+
+    def find(self, name: bytes, type_: int) -> Found:
+        """Say what the zone knows about a name at or below its apex (RFC 1034 section 4.3.2 steps 3 and 4)."""
+        if (self._cuts or self._redirections) and (above := self._crossing(name, type_)) is not None:
+            return above
+        node = self.nodes.get(name)
+        if node is not None:
+            return _at(node, name, type_, lasting=True)
+        encloser = name
+        while encloser not in self.nodes:
+            encloser = encloser[1 + encloser[0] :]
+        node = self.nodes.get(_WILDCARD + encloser)
+        return Found(Kind.NXDOMAIN, lasting=False) if node is None else _at(node, name, type_, lasting=False)
+
+    def _crossing(self, name: bytes, type_: int) -> Found | None:
+        """Find the highest zone cut at or above the name, or the highest DNAME above it."""
+        found = None
+        at = 0
+        while True:
+            owner = name[at:]
+            if owner in self._cuts and not (type_ == codes.DS and at == 0):
+                found = Found(Kind.REFERRAL, owner, self.nodes[owner][codes.NS], lasting=at == 0)
+            elif at and owner in self._redirections:
+                found = Found(Kind.REDIRECTION, owner, self.nodes[owner][codes.DNAME], lasting=False)
+            if owner == self.apex:
+                return found
+            at += 1 + name[at]
+
+    def _owner(self, name: str) -> bytes:
+        owner = wire.name_from_text(name)
+        if not ("\0" + name).endswith(("\0" + self.origin, "." + self.origin)):
+            raise ConfigError(f"{name} is outside of the zone {self.origin}")
+        return owner
+
+    def _set(self, owner: bytes, rrset: RRset) -> None:
+        node = self.nodes.get(owner, {})
+        name, type_ = wire.name_to_text(owner), codes.type_to_text(rrset.type)
+        if rrset.type in _SINGLE and len(rrset.data) > 1:
+            raise ConfigError(f"{name} has more than one {type_} record")
+        if rrset.type == codes.SOA and owner != self.apex:
+            raise ConfigError(f"{name} has a SOA record, which belongs to the zone's own name {self.origin}")
+        if rrset.type in {codes.NS, codes.DNAME} and owner.startswith(_WILDCARD):
+            raise ConfigError(f"{name} is a wildcard and cannot have a {type_} record (RFC 4592 section 4)")
+        others = node.keys() - {rrset.type}
+        if (rrset.type == codes.CNAME and others - _BESIDE_CNAME) or (
+            codes.CNAME in others and rrset.type not in _BESIDE_CNAME
+        ):
+            listed = ", ".join(sorted(map(codes.type_to_text, (others | {rrset.type}) - {codes.CNAME})))
+            raise ConfigError(f"{name} has a CNAME record and other data: {listed}")
+        self.nodes.setdefault(owner, node)[rrset.type] = rrset
+        parent = owner
+        while parent != self.apex:
+            parent = parent[1 + parent[0] :]
+            self.nodes.setdefault(parent, {})
+        if rrset.type == codes.NS and owner != self.apex:
+            self._cuts.add(owner)
+        if rrset.type == codes.DNAME:
+            self._redirections.add(owner)
+
+    def _discard(self, owner: bytes, type_: int) -> None:
+        node = self.nodes.get(owner)
+        if node is None or node.pop(type_, None) is None:
+            return
+        if type_ == codes.NS:
+            self._cuts.discard(owner)
+        if type_ == codes.DNAME:
+            self._redirections.discard(owner)
+        while not self.nodes[owner] and owner != self.apex and not self._has_children(owner):
+            del self.nodes[owner]
+            owner = owner[1 + owner[0] :]
+
+    def _has_children(self, owner: bytes) -> bool:
+        return any(name.endswith(owner) and _is_below(name, owner) for name in self.nodes)
+
+    def _set_serial(self, serial: int) -> None:
+        soa = self.soa
+        data = soa.data[0]
+        fresh = data[:-20] + (serial & 0xFFFFFFFF).to_bytes(4, "big") + data[-16:]
+        self.nodes[self.apex][codes.SOA] = RRset(codes.SOA, soa.ttl, (fresh,))
+
+
+TxtSource = Callable[[str], Sequence[str] | None]
+"""Returns the current TXT values of a label (none: NODATA), None where there is no such account (NXDOMAIN); raises
+StoreUnavailable when it cannot tell (SERVFAIL)."""
+
+
+class TxtZone(Zone):
+    """An `auth` zone: the names one label below its apex come from a source, asked anew by every query."""
+
+    TXT_TTL = 1
+    NEGATIVE_TTL = 60
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(origin)
+        self._source: TxtSource = lambda label: None
+
+    @classmethod
+    def build(
+        cls, origin: str, records: Iterable[Record], *, serial: int | None = None, source: TxtSource | None = None
+    ) -> Self:
+        """Make a zone from the records of its fixed names and the source of all others; see Zone.build."""
+        zone = super().build(origin, records, serial=serial)
+        if source is not None:
+            zone._source = source
+        return zone
+
+    @property
+    def negative_ttl(self) -> int:
+        """At most a minute, so that a client that asked too early is not told so for long."""
+        return min(super().negative_ttl, self.NEGATIVE_TTL)
+
+    def find(self, name: bytes, type_: int) -> Found:
+        """Say what the zone or its source knows; raises StoreUnavailable."""
+        if name in self.nodes or name[1 + name[0] :] != self.apex:
+            return super().find(name, type_)
+        label = name[1 : 1 + name[0]]
+        values = self._source(label.decode("ascii")) if label.isascii() else None
+        if values is None:
+            return Found(Kind.NXDOMAIN, lasting=False)
+        if not values or type_ not in {codes.TXT, codes.ANY}:
+            return Found(Kind.NODATA, lasting=False)
+        rrset = RRset(codes.TXT, self.TXT_TTL, tuple(dict.fromkeys([rdata.txt(value) for value in values])))
+        return Found(Kind.DATA, name, rrset, lasting=False)
+
+
+def _at(node: Node, owner: bytes, type_: int, *, lasting: bool) -> Found:
+    """Say what a node has of a type; of ANY one record set is enough (RFC 8482 section 4.1)."""
+    rrset = node.get(type_)
+    if rrset is not None:
+        return Found(Kind.DATA, owner, rrset, lasting)
+    if not node:
+        return Found(Kind.NODATA, lasting=lasting)
+    if type_ == codes.ANY:
+        return Found(Kind.DATA, owner, next(iter(node.values())), lasting)
+    rrset = node.get(codes.CNAME)
+    return Found(Kind.NODATA, lasting=lasting) if rrset is None else Found(Kind.ALIAS, owner, rrset, lasting)
+
+
+def is_later(serial: int, than: int) -> bool:
+    """Compare serial numbers, which wrap around (RFC 1982 section 3.2)."""
+    return 0 < (serial - than) & 0xFFFFFFFF < 0x80000000
+
+
+def _is_below(name: bytes, ancestor: bytes) -> bool:
+    """Tell whether a name in wire form is properly below another."""
+    at = 0
+    while len(name) - at > len(ancestor):
+        at += 1 + name[at]
+    return at > 0 and name[at:] == ancestor
+
+
+def _type(text: str) -> int:
+    try:
+        type_ = codes.type_from_text(text)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    if type_ == codes.OPT or 128 <= type_ <= 255:
+        raise ConfigError(f"{text} is not a type of data")
+    return type_
+
+
+def _check_ttl(ttl: int) -> None:
+    if not 0 <= ttl <= 0x7FFFFFFF:
+        raise ConfigError(f"a TTL is 0 to 2147483647 seconds, not {ttl}")
