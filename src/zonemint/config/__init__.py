@@ -2,7 +2,7 @@
 
 from zonemint.config.file import load, render, settings
 from zonemint.config.folder import DataDir, data_dir
-from zonemint.config.tree import Acme, AcmeDns, Config, Dns, Listen, Validation, advertised
+from zonemint.config.tree import Acme, AcmeDns, Config, Dns, Listen, Validation, advertised, override
 from zonemint.config.values import Seconds, SettingError
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "advertised",
     "data_dir",
     "load",
+    "override",
     "render",
     "settings",
 ]

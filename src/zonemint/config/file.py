@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -84,7 +84,8 @@ def _convert(tree: dict[str, Any]) -> Config:
         match = _PLACE.fullmatch(str(error))
         if match is None:
             raise
-        raise SettingError(match[2].partition("[")[0], match[1].replace("`", "")) from None
+        key = match[2].partition("[")[0]
+        raise SettingError(key, _plain(match[1], key)) from None
 
 
 def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], above: str) -> None:
@@ -97,6 +98,15 @@ def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], above: 
             raise SettingError(above + key, f"there is no such setting{hint}")
         if isinstance(value, dict) and isinstance(types[key], type) and issubclass(types[key], msgspec.Struct):
             _refuse_unknown(value, types[key], f"{above}{key}.")
+
+
+def _plain(message: str, key: str) -> str:
+    """Say what msgspec says in TOML's words."""
+    if message.startswith("Invalid enum"):
+        return f"it must be one of {', '.join(get_args(_kind(key).__origin__))}"
+    words = {"object": "a table", "array": "a list", "str": "a text", "int": "a whole number"}
+    plain = re.sub(r"`(\w+)`", lambda match: words.get(match[1], match[1]), message)
+    return plain[:1].lower() + plain[1:]
 
 
 def _scalar(kind: type, value: object) -> object:
@@ -134,10 +144,15 @@ def _has(tree: object, path: list[str]) -> bool:
 
 def _meaning(key: str) -> str:
     """Return what is said about a setting where it is defined."""
+    return str(next(meta.description for meta in _kind(key).__metadata__ if meta.description))
+
+
+def _kind(key: str) -> Any:
+    """Return the annotated type of a setting."""
     kind: Any = Config
     for name in key.split("."):
         kind = next(field.type for field in msgspec.structs.fields(kind) if field.name == name)
-    return str(next(meta.description for meta in kind.__metadata__ if meta.description))
+    return kind
 
 
 def _toml(value: object) -> str:

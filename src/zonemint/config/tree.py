@@ -12,11 +12,10 @@ from msgspec import Meta
 from zonemint.config.values import Seconds, SettingError, check, endpoint, origin
 from zonemint.core.names import hostname
 
-__all__ = ["Acme", "AcmeDns", "Config", "Dns", "Listen", "Validation", "advertised"]
+__all__ = ["Acme", "AcmeDns", "Config", "Dns", "Listen", "Validation", "advertised", "override"]
 
 _LONGEST_VALIDATION = 30.0
-
-Port = Annotated[int, Meta(ge=0, le=65535)]
+_LONGEST_NAME = 64 - len(" Intermediate CA")  # RFC 5280 appendix A: ub-common-name
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,14 +25,17 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     advertise: Annotated[
         str, Meta(description="The address in the records of ns1, ca and auth; empty: found by itself.")
     ] = ""
-    dns_port: Annotated[Port, Meta(description="DNS, UDP and TCP.")] = 53
-    https_port: Annotated[Port, Meta(description="ACME, the acme-dns API and the dashboard.")] = 443
-    http_port: Annotated[Port, Meta(description="What must not need TLS: roots, CRL, OCSP, metrics.")] = 80
+    dns_port: Annotated[int, Meta(description="DNS, UDP and TCP.")] = 53
+    https_port: Annotated[int, Meta(description="ACME, the acme-dns API and the dashboard.")] = 443
+    http_port: Annotated[int, Meta(description="What must not need TLS: roots, CRL, OCSP, metrics.")] = 80
 
     def __post_init__(self) -> None:
         check("listen.address", self.address, ipaddress.ip_address)
         if self.advertise and check("listen.advertise", self.advertise, ipaddress.ip_address).is_unspecified:
             raise SettingError("listen.advertise", f"'{self.advertise}' is no address that a client can reach")
+        for key in ("dns_port", "https_port", "http_port"):
+            if not 0 <= (port := getattr(self, key)) <= 65535:
+                raise SettingError(f"listen.{key}", f"{port} is not a port: 0 to 65535 are")
 
 
 class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,7 +111,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     domain: Annotated[str, Meta(description="The private domain that we serve and sign for.")]
     extra_domains: Annotated[tuple[str, ...], Meta(description="More domains like it.")] = ()
-    name: Annotated[str, Meta(max_length=48, description="The authority's name in its certificates.")] = ""
+    name: Annotated[str, Meta(description="The authority's name in its certificates.")] = ""
     external_url: Annotated[
         str, Meta(description="Where clients reach the HTTPS listener; every URL in answers starts with it.")
     ] = ""
@@ -127,9 +129,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         complete("extra_domains", tuple(check("extra_domains", name, hostname) for name in self.extra_domains))
         if len(set(self.domains)) < len(self.domains):
             raise SettingError("extra_domains", "a domain is named twice")
-        if not self.name.isprintable():
-            raise SettingError("name", "has characters that cannot be printed")
-        complete("name", self.name or self.domain[:48])
+        if len(self.name) > _LONGEST_NAME or not self.name.isprintable():
+            raise SettingError("name", f"it must have at most {_LONGEST_NAME} characters, all printable")
+        complete("name", self.name or self.domain[:_LONGEST_NAME])
         port = "" if self.listen.https_port in (0, 443) else f":{self.listen.https_port}"
         complete("external_url", check("external_url", self.external_url or f"https://ca.{self.domain}{port}", origin))
 
@@ -137,6 +139,26 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def domains(self) -> tuple[str, ...]:
         """Every domain, the first one first."""
         return (self.domain, *self.extra_domains)
+
+
+def override(
+    config: Config,
+    *,
+    address: str | None = None,
+    dns_port: int | None = None,
+    https_port: int | None = None,
+    http_port: int | None = None,
+    external_url: str | None = None,
+) -> Config:
+    """Return the settings with what a command line says about listening in its place; raises SettingError.
+
+    An external URL that was made from the domain and the port is made anew.
+    """
+    said = {"address": address, "dns_port": dns_port, "https_port": https_port, "http_port": http_port}
+    listen = msgspec.structs.replace(config.listen, **{key: value for key, value in said.items() if value is not None})
+    made = Config(config.domain, listen=config.listen).external_url
+    url = external_url or ("" if config.external_url == made else config.external_url)
+    return msgspec.structs.replace(config, listen=listen, external_url=url)
 
 
 def advertised(listen: Listen) -> str:
