@@ -29,9 +29,9 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-__all__ = ["HookError", "cname_in", "main", "question"]
+__all__ = ["STORAGE", "HookError", "cname_in", "main", "question", "read_accounts", "write_accounts"]
 
-_STORAGE = "/etc/letsencrypt/acmedns.json"
+STORAGE = "/etc/letsencrypt/acmedns.json"
 _ACCOUNT = {
     "username": re.compile(r"[!-~]{1,200}"),
     "password": re.compile(r"[!-~]{1,200}"),
@@ -59,12 +59,12 @@ def _answer(env: Mapping[str, str]) -> None:
     domain = re.sub(r"^\*\.", "", env.get("CERTBOT_DOMAIN", "").lower())
     if not domain or not env.get("CERTBOT_VALIDATION"):
         raise HookError("CERTBOT_DOMAIN and CERTBOT_VALIDATION are not set; certbot sets them for its hooks")
-    path = env.get("ACMEDNS_STORAGE") or _STORAGE
-    accounts = _read(path)
+    path = env.get("ACMEDNS_STORAGE") or STORAGE
+    accounts = read_accounts(path)
     new = domain not in accounts
     if new:
         accounts[domain] = _register(path, accounts, env)
-        _write(path, accounts)
+        write_accounts(path, accounts)
     account = _account(accounts[domain], f"{path}: what stands for {domain} is no account of acme-dns")
     url = env.get("ACMEDNS_URL") or str(account.get("server_url") or "")
     if not url:
@@ -82,7 +82,7 @@ def _register(path: str, accounts: dict[str, Any], env: Mapping[str, str]) -> di
     if not url:
         raise HookError("no server is known to register with; set ACMEDNS_URL to its address")
     # An account that could not be saved would be lost on the server: see that the file can be written first.
-    _write(path, accounts)
+    write_accounts(path, accounts)
     account = _post(f"{url.rstrip('/')}/register", b"", {}, env)
     return dict(_account(account, f"{url} answered with something that is no account"), server_url=url.rstrip("/"))
 
@@ -90,7 +90,8 @@ def _register(path: str, accounts: dict[str, Any], env: Mapping[str, str]) -> di
 # --- the accounts: {domain: account}, as acme-dns clients share them
 
 
-def _read(path: str) -> dict[str, Any]:
+def read_accounts(path: str) -> dict[str, Any]:
+    """Read the accounts by domain; none when there is no file. Raises HookError."""
     try:
         with open(path, encoding="utf-8") as file:
             accounts = json.load(file)
@@ -105,8 +106,8 @@ def _read(path: str) -> dict[str, Any]:
     return accounts
 
 
-def _write(path: str, accounts: dict[str, Any]) -> None:
-    """Put the file in place whole and for the owner alone; a symbolic link to it stays one."""
+def write_accounts(path: str, accounts: dict[str, Any]) -> None:
+    """Put the file in place whole and for its owner alone; a symbolic link to it stays one. Raises HookError."""
     path = os.path.realpath(path)
     try:
         handle, half = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".acmedns.")

@@ -1,0 +1,60 @@
+"""An account of an acme-dns server and the file of accounts that its clients share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from zonemint.clients import certbot_hook
+from zonemint.core.errors import ConfigError
+
+__all__ = ["Account", "Registered", "save", "tell"]
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What /register answers, in its order, and the URL of the server, which many clients look for.
+
+    `server_url` ends without a slash.
+    """
+
+    username: str
+    password: str
+    fulldomain: str
+    subdomain: str
+    allowfrom: tuple[str, ...]
+    server_url: str
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """All that a client may have to be told about a name that was registered for it.
+
+    name: as it was asked for, so perhaps with `*.`; storage: the file that `save` wrote; roots: a file with
+    the roots to trust, None where the machine trusts them already.
+    """
+
+    name: str
+    account: Account
+    directory_url: str
+    storage: Path
+    roots: Path | None = None
+
+    @property
+    def domain(self) -> str:
+        """The key of the account in the file, which a name and its wildcard share."""
+        return self.name.removeprefix("*.")
+
+
+def tell(registered: Registered) -> str:
+    """Return the file of accounts with this one account, for every client that reads such a file."""
+    return msgspec.json.format(msgspec.json.encode({registered.domain: registered.account}), indent=4).decode()
+
+
+def save(file: Path, domain: str, account: Account) -> None:
+    """Put an account into the file of accounts (0600), beside those of other domains; raises ConfigError."""
+    try:
+        accounts = certbot_hook.read_accounts(str(file))
+        accounts[domain] = msgspec.to_builtins(account)
+        certbot_hook.write_accounts(str(file), accounts)
+    except certbot_hook.HookError as error:
+        raise ConfigError(str(error)) from None
