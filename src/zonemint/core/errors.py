@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 __all__ = [
+    "AcmeDnsError",
     "AcmeError",
     "AcmeErrorType",
     "BadName",
@@ -63,6 +64,15 @@ class StoreError(ZonemintError):
 
 class StoreUnavailable(StoreError):
     """The store cannot answer now; the same call may work later."""
+
+
+class AcmeDnsError(ZonemintError):
+    """A request that the acme-dns API refuses with one word and an HTTP status."""
+
+    def __init__(self, word: str, status: int) -> None:
+        super().__init__(word)
+        self.word = word
+        self.status = status
 
 
 class SchemaTooNew(StoreError):

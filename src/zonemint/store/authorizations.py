@@ -6,7 +6,7 @@ import msgspec
 
 from zonemint.store.database import Row, Sql, Steps
 
-__all__ = ["Authorization", "Challenge", "by_id", "insert", "of_order", "orders_of", "save"]
+__all__ = ["Authorization", "Challenge", "by_id", "insert", "of_order", "orders_of", "save", "valid_names"]
 
 
 class Challenge(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -89,6 +89,16 @@ def save(authorization: Authorization, *, was: str) -> Steps[bool]:
         ),
     )
     return bool(rows)
+
+
+def valid_names(account_id: str, *, now: int) -> Steps[set[str]]:
+    """Return the names, wildcards with `*.`, that an account holds valid authorizations for."""
+    rows = yield Sql(
+        "SELECT identifier_value, wildcard FROM authorizations "
+        "WHERE account_id = $1 AND status = 'valid' AND expires_at > $2",
+        (account_id, now),
+    )
+    return {f"*.{value}" if wildcard else value for value, wildcard in rows}
 
 
 def orders_of(authorization_id: str) -> Steps[list[str]]:

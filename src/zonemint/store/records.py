@@ -6,22 +6,22 @@ import msgspec
 
 from zonemint.store.database import Sql, Steps
 
-__all__ = ["DynamicRecord", "add", "at", "of_zone", "remove", "save_serial", "serial"]
+__all__ = ["DynamicRecord", "add", "at", "named", "of_zone", "remove", "save_serial", "serial"]
 
 
 class DynamicRecord(msgspec.Struct, frozen=True):
-    """A row: `name` and the names in `data` are absolute, `data` in presentation form, `ttl` seconds."""
+    """A row: `name` and the names in `data` are absolute, `data` in presentation form, `ttl` seconds, `created_ms` milliseconds."""
 
     zone: str
     name: str
     type: str
     data: str
     ttl: int
-    created_at: int
+    created_ms: int
     created_by: str
 
 
-_COLUMNS = "zone, name, type, data, ttl, created_at, created_by"
+_COLUMNS = "zone, name, type, data, ttl, created_ms, created_by"
 
 
 def of_zone(zone: str) -> Steps[list[DynamicRecord]]:
@@ -35,6 +35,12 @@ def at(zone: str, name: str, type_: str) -> Steps[list[DynamicRecord]]:
     rows = yield Sql(
         f"SELECT {_COLUMNS} FROM records WHERE zone = $1 AND name = $2 AND type = $3 ORDER BY data", (zone, name, type_)
     )
+    return [DynamicRecord(*row) for row in rows]
+
+
+def named(name: str, type_: str) -> Steps[list[DynamicRecord]]:
+    """Return the dynamic records of a name and type, in whichever zone."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM records WHERE name = $1 AND type = $2", (name, type_))
     return [DynamicRecord(*row) for row in rows]
 
 

@@ -10,14 +10,17 @@ __all__ = ["TxtAccount", "TxtValue", "by_subdomain", "by_username", "insert", "p
 
 
 class TxtAccount(msgspec.Struct, frozen=True):
-    """A row: may set the values of `subdomain` in the auth zone `zone`; `allow_from` are CIDRs, none means all."""
+    """A row: may set the values of `subdomain` in the auth zone `zone`; `allow_from` are CIDRs, none means all.
+
+    Times here are in milliseconds: an order's story puts them in their place.
+    """
 
     username: str
     key_hash: str
     zone: str
     subdomain: str
     allow_from: tuple[str, ...]
-    created_at: int
+    created_ms: int
     created_from: str
 
     @property
@@ -27,14 +30,14 @@ class TxtAccount(msgspec.Struct, frozen=True):
 
 
 class TxtValue(msgspec.Struct, frozen=True):
-    """One value with the time in seconds and the address of its newest update."""
+    """One value with the time in milliseconds and the address of its newest update."""
 
     value: str
-    updated_at: int
+    updated_ms: int
     updated_from: str
 
 
-_COLUMNS = "username, key_hash, zone, subdomain, allow_from, created_at, created_from"
+_COLUMNS = "username, key_hash, zone, subdomain, allow_from, created_ms, created_from"
 _cidrs = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -60,20 +63,20 @@ def insert(account: TxtAccount) -> Steps[None]:
             account.zone,
             account.subdomain,
             msgspec.json.encode(account.allow_from).decode(),
-            account.created_at,
+            account.created_ms,
             account.created_from,
         ),
     )
 
 
-def put(subdomain: str, value: str, *, now: int, source: str, keep: int) -> Steps[None]:
+def put(subdomain: str, value: str, *, now_ms: int, source: str, keep: int) -> Steps[None]:
     """Make a value the newest of its account, once, and keep the newest `keep`."""
     yield Sql(
-        "INSERT INTO txt_values (subdomain, value, sequence, updated_at, updated_from) "
+        "INSERT INTO txt_values (subdomain, value, sequence, updated_ms, updated_from) "
         "VALUES ($1, $2, 1 + coalesce((SELECT max(sequence) FROM txt_values WHERE subdomain = $1), 0), $3, $4) "
         "ON CONFLICT (subdomain, value) DO UPDATE SET sequence = excluded.sequence, "
-        "updated_at = excluded.updated_at, updated_from = excluded.updated_from",
-        (subdomain, value, now, source),
+        "updated_ms = excluded.updated_ms, updated_from = excluded.updated_from",
+        (subdomain, value, now_ms, source),
     )
     yield Sql(
         "DELETE FROM txt_values WHERE subdomain = $1 AND value NOT IN "
@@ -85,7 +88,7 @@ def put(subdomain: str, value: str, *, now: int, source: str, keep: int) -> Step
 def values(subdomain: str) -> Steps[list[TxtValue]]:
     """Return an account's values, newest first."""
     rows = yield Sql(
-        "SELECT value, updated_at, updated_from FROM txt_values WHERE subdomain = $1 ORDER BY sequence DESC",
+        "SELECT value, updated_ms, updated_from FROM txt_values WHERE subdomain = $1 ORDER BY sequence DESC",
         (subdomain,),
     )
     return [TxtValue(*row) for row in rows]
@@ -95,7 +98,7 @@ def zone_values(zone: str, subdomain: str, *, newer_than: int) -> Steps[list[str
     """Return the TXT values that DNS serves at a name of an auth zone, or None where no account has that name."""
     rows = yield Sql(
         "SELECT value FROM txt_accounts AS a "
-        "LEFT JOIN txt_values AS v ON v.subdomain = a.subdomain AND v.updated_at > $3 "
+        "LEFT JOIN txt_values AS v ON v.subdomain = a.subdomain AND v.updated_ms > $3 "
         "WHERE a.subdomain = $2 AND a.zone = $1 ORDER BY sequence DESC",
         (zone, subdomain, newer_than),
     )
@@ -103,5 +106,5 @@ def zone_values(zone: str, subdomain: str, *, newer_than: int) -> Steps[list[str
 
 
 def _account(row: Row) -> TxtAccount:
-    username, key_hash, zone, subdomain, allow_from, created_at, created_from = row
-    return TxtAccount(username, key_hash, zone, subdomain, _cidrs.decode(allow_from), created_at, created_from)
+    username, key_hash, zone, subdomain, allow_from, created_ms, created_from = row
+    return TxtAccount(username, key_hash, zone, subdomain, _cidrs.decode(allow_from), created_ms, created_from)

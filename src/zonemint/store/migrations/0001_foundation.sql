@@ -1,4 +1,4 @@
--- Times are whole seconds since 1970 UTC. Ids sort by the time they were made, so most inserts append.
+-- Times are whole seconds since 1970 UTC, `_ms` times milliseconds. Ids sort by the time they were made, so most inserts append.
 -- Lists and objects that are only ever read whole are JSON text.
 
 CREATE TABLE accounts (
@@ -44,6 +44,8 @@ CREATE TABLE authorizations (
   created_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL
 ) WITHOUT ROWID;
+
+CREATE INDEX authorizations_valid ON authorizations (account_id, identifier_value) WHERE status = 'valid';
 
 CREATE TABLE authorization_orders (
   authorization_id TEXT NOT NULL REFERENCES authorizations (id),
@@ -97,7 +99,7 @@ CREATE TABLE txt_accounts (
   zone TEXT NOT NULL,
   subdomain TEXT NOT NULL UNIQUE,
   allow_from TEXT NOT NULL,
-  created_at BIGINT NOT NULL,
+  created_ms BIGINT NOT NULL,
   created_from TEXT NOT NULL
 ) WITHOUT ROWID;
 
@@ -106,7 +108,7 @@ CREATE TABLE txt_values (
   subdomain TEXT NOT NULL REFERENCES txt_accounts (subdomain),
   value TEXT NOT NULL,
   sequence BIGINT NOT NULL,
-  updated_at BIGINT NOT NULL,
+  updated_ms BIGINT NOT NULL,
   updated_from TEXT NOT NULL,
   PRIMARY KEY (subdomain, value)
 ) WITHOUT ROWID;
@@ -118,10 +120,12 @@ CREATE TABLE records (
   type TEXT NOT NULL,
   data TEXT NOT NULL,
   ttl INTEGER NOT NULL,
-  created_at BIGINT NOT NULL,
+  created_ms BIGINT NOT NULL,
   created_by TEXT NOT NULL,
   PRIMARY KEY (zone, name, type, data)
 ) WITHOUT ROWID;
+
+CREATE INDEX records_by_name ON records (name, type);
 
 CREATE TABLE zone_serials (
   zone TEXT PRIMARY KEY,

@@ -1,0 +1,159 @@
+"""Account resources (RFC 8555 section 7.3): find or make, read, update, deactivate, change the key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from zonemint.acme import jws as jws_
+from zonemint.acme import keys, states
+from zonemint.acme.context import Acme, Provisioner
+from zonemint.acme.requests import ByAccount, ByKey
+from zonemint.core.errors import AcmeError, AcmeErrorType
+from zonemint.core.ids import new_id
+from zonemint.store import accounts, orders
+from zonemint.store.accounts import Account
+from zonemint.store.database import Steps
+
+__all__ = ["Found", "change_key", "find_or_make", "order_page", "render", "update"]
+
+_PAGE = 100  # orders in one page of an account's list
+_CONTACTS = 10
+_MAILTO = re.compile(r"mailto:[^@\s,?&]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
+
+
+class _NewAccount(msgspec.Struct, frozen=True):
+    contact: list[str] = []
+    termsOfServiceAgreed: bool = False  # noqa: N815
+    onlyReturnExisting: bool = False  # noqa: N815
+
+
+class _Update(msgspec.Struct, frozen=True):
+    contact: list[str] | msgspec.UnsetType = msgspec.UNSET
+    status: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class _KeyChange(msgspec.Struct, frozen=True):
+    account: str
+    oldKey: dict[str, Any]  # noqa: N815
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An account and whether this request made it."""
+
+    account: Account
+    created: bool
+
+
+async def find_or_make(acme: Acme, provisioner: Provisioner, signed: ByKey, source: str) -> Found:
+    """Return the account of a key, made if need be (section 7.3); raises AcmeError."""
+    wanted = jws_.decode_payload(signed.payload, _NewAccount)
+    known = await acme.db.read(accounts.by_thumbprint(provisioner.name, signed.jwk.thumbprint))
+    if known is None:
+        if wanted.onlyReturnExisting:
+            raise AcmeError(AcmeErrorType.ACCOUNT_DOES_NOT_EXIST, "no account has this key")
+        account = Account(
+            id=new_id(),
+            provisioner=provisioner.name,
+            thumbprint=signed.jwk.thumbprint,
+            jwk=signed.jwk.text,
+            status=states.Account.VALID,
+            contacts=_contacts(wanted.contact),
+            terms_agreed_at=acme.now() if wanted.termsOfServiceAgreed else None,
+            created_at=acme.now(),
+            created_from=source,
+        )
+        known = await acme.db.write(accounts.insert(account))
+        if known is account:
+            return Found(account, True)
+    if known.status != states.Account.VALID:
+        raise AcmeError(AcmeErrorType.UNAUTHORIZED, f"the account of this key is {known.status}", status=401)
+    return Found(known, False)
+
+
+async def update(acme: Acme, account: Account, payload: bytes) -> Account:
+    """Change contacts or deactivate (sections 7.3.2 and 7.3.6); POST-as-GET changes nothing. Raises AcmeError."""
+    if not payload:
+        return account
+    wanted = jws_.decode_payload(payload, _Update)
+    contacts = account.contacts if wanted.contact is msgspec.UNSET else _contacts(wanted.contact)
+    status = account.status
+    if wanted.status is not msgspec.UNSET and wanted.status != account.status:
+        if wanted.status != states.Account.DEACTIVATED:
+            raise AcmeError(AcmeErrorType.MALFORMED, "the only status that a client can ask for is 'deactivated'")
+        states.check(states.Account(account.status), states.Account.DEACTIVATED)
+        status = states.Account.DEACTIVATED
+    await acme.db.write(accounts.update(account.id, status=status, contacts=contacts))
+    return msgspec.structs.replace(account, status=status, contacts=contacts)
+
+
+async def change_key(acme: Acme, provisioner: Provisioner, signed: ByAccount, url: str) -> Account:
+    """Give an account the key that signed the inner JWS (section 7.3.5); raises AcmeError, 409 when it is in use."""
+    inner = jws_.parse(signed.payload)
+    if inner.protected.jwk is None:
+        raise AcmeError(AcmeErrorType.MALFORMED, "the inner JWS must carry the new key as 'jwk'")
+    if inner.protected.nonce is not None:
+        raise AcmeError(AcmeErrorType.MALFORMED, "the inner JWS must not have a nonce")
+    if inner.protected.url != url:
+        raise AcmeError(AcmeErrorType.MALFORMED, "the inner JWS must have the url of the outer one")
+    new = keys.canonical(inner.protected.jwk)
+    jws_.verify(inner, keys.load(new.text))
+    wanted = jws_.decode_payload(inner.payload, _KeyChange)
+    if wanted.account != provisioner.urls.account(signed.account.id):
+        raise AcmeError(AcmeErrorType.MALFORMED, "the inner 'account' is not the account that signed the outer JWS")
+    if keys.canonical(wanted.oldKey).thumbprint != signed.account.thumbprint:
+        raise AcmeError(AcmeErrorType.MALFORMED, "'oldKey' is not the account's present key")
+
+    def rekey() -> Steps[Account | None]:
+        holder = yield from accounts.by_thumbprint(provisioner.name, new.thumbprint)
+        if holder is None:
+            yield from accounts.rekey(signed.account.id, thumbprint=new.thumbprint, jwk=new.text)
+        return holder
+
+    holder = await acme.db.write(rekey())
+    if holder is not None:
+        raise AcmeError(
+            AcmeErrorType.MALFORMED,
+            "the new key belongs to an account already",
+            status=409,
+            headers={"Location": provisioner.urls.account(holder.id)},
+        )
+    return msgspec.structs.replace(signed.account, thumbprint=new.thumbprint, jwk=new.text)
+
+
+async def order_page(acme: Acme, provisioner: Provisioner, account: Account, after: str) -> tuple[dict[str, Any], str]:
+    """Return one page of an account's orders and the URL of the next, or an empty text (section 7.1.2.1)."""
+    ids = await acme.db.read(orders.of_account(account.id, after=after, limit=_PAGE + 1))
+    following = provisioner.urls.orders(account.id, ids[_PAGE - 1]) if len(ids) > _PAGE else ""
+    return {"orders": [provisioner.urls.order(order_id) for order_id in ids[:_PAGE]]}, following
+
+
+def render(provisioner: Provisioner, account: Account) -> dict[str, Any]:
+    """Return the account object that a client sees (section 7.1.2)."""
+    rendered: dict[str, Any] = {
+        "status": account.status,
+        "contact": list(account.contacts),
+        "orders": provisioner.urls.orders(account.id),
+    }
+    if account.terms_agreed_at is not None:
+        rendered["termsOfServiceAgreed"] = True
+    return rendered
+
+
+def _contacts(contacts: list[str]) -> tuple[str, ...]:
+    if len(contacts) > _CONTACTS:
+        raise AcmeError(AcmeErrorType.INVALID_CONTACT, f"an account has at most {_CONTACTS} contacts")
+    for contact in contacts:
+        if not contact.lower().startswith("mailto:"):
+            raise AcmeError(
+                AcmeErrorType.UNSUPPORTED_CONTACT, f"'{contact[:100]}' is not supported: contacts are mailto: URLs"
+            )
+        if not _MAILTO.fullmatch("mailto:" + contact[7:]):
+            raise AcmeError(
+                AcmeErrorType.INVALID_CONTACT, f"'{contact[:100]}' is not mailto: with one plain address and no more"
+            )
+    return tuple(contacts)

@@ -1,0 +1,143 @@
+"""Authorization resources (RFC 8555 sections 7.1.4 and 7.5): looked at, settled, deactivated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from zonemint.acme import jws as jws_
+from zonemint.acme import states
+from zonemint.acme.context import Acme, Provisioner
+from zonemint.core.clock import rfc3339
+from zonemint.core.errors import AcmeError, AcmeErrorType
+from zonemint.core.trace import Event
+from zonemint.store import authorizations, orders, traces
+from zonemint.store.accounts import Account
+from zonemint.store.authorizations import Authorization, Challenge
+from zonemint.store.database import Steps
+
+__all__ = ["as_of", "find", "find_again", "render", "render_challenge", "settle", "update"]
+
+
+class _Update(msgspec.Struct, frozen=True):
+    status: str | msgspec.UnsetType = msgspec.UNSET
+
+
+async def find(acme: Acme, account: Account, authorization_id: str) -> Authorization:
+    """Return an account's authorization as it stands now; raises AcmeError 404, or 403 when it is another's."""
+    authorization = await acme.db.read(authorizations.by_id(authorization_id))
+    if authorization is None:
+        raise AcmeError(AcmeErrorType.MALFORMED, "there is no such authorization", status=404)
+    if authorization.account_id != account.id:
+        raise AcmeError(AcmeErrorType.UNAUTHORIZED, "the authorization is another account's", status=403)
+    return as_of(authorization, acme.now())
+
+
+def as_of(authorization: Authorization, now: int) -> Authorization:
+    """Return the authorization with the status that its expiry gives it (section 7.1.6)."""
+    if authorization.expires_at > now:
+        return authorization
+    match authorization.status:
+        case states.Authorization.PENDING:
+            return msgspec.structs.replace(authorization, status=states.Authorization.INVALID)
+        case states.Authorization.VALID:
+            return msgspec.structs.replace(authorization, status=states.Authorization.EXPIRED)
+    return authorization
+
+
+async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Authorization:
+    """Deactivate (section 7.5.2); POST-as-GET and no status change nothing. Raises AcmeError."""
+    wanted = jws_.decode_payload(payload, _Update) if payload else _Update()
+    if wanted.status is msgspec.UNSET or wanted.status == authorization.status:
+        return authorization
+    if wanted.status != states.Authorization.DEACTIVATED:
+        raise AcmeError(AcmeErrorType.MALFORMED, "the only status that a client can ask for is 'deactivated'")
+    was = states.Authorization(authorization.status)
+    if states.Authorization.DEACTIVATED not in states.TRANSITIONS.get(was, frozenset()):
+        raise AcmeError(AcmeErrorType.MALFORMED, f"the authorization is {was} and stays so")
+    deactivated = msgspec.structs.replace(authorization, status=states.Authorization.DEACTIVATED)
+    story = Event(acme.clock(), "deactivated", "client", "ca", f"gave up {authorization.identifier_value}")
+    problem: dict[str, object] = {
+        "type": "urn:ietf:params:acme:error:unauthorized",
+        "detail": f"the authorization for {authorization.identifier_value} was deactivated by the account",
+    }
+    await acme.db.write(settle(acme, deactivated, was=was, events=(story,), problem=problem))
+    return await find_again(acme, authorization.id)
+
+
+async def find_again(acme: Acme, authorization_id: str) -> Authorization:
+    """Return an authorization that exists as it stands now."""
+    authorization = await acme.db.read(authorizations.by_id(authorization_id))
+    assert authorization is not None
+    return as_of(authorization, acme.now())
+
+
+def settle(
+    acme: Acme,
+    authorization: Authorization,
+    *,
+    was: states.Authorization,
+    events: Sequence[Event],
+    problem: dict[str, object] | None = None,
+) -> Steps[bool]:
+    """Store an authorization's new status, and what follows from it for its orders, in one transaction.
+
+    An order is ready as soon as the last of its authorizations is valid, and invalid as soon as one is not to be
+    had (section 7.1.6); `problem` is then its error. False when the authorization was no longer as it was.
+    """
+    states.check(was, states.Authorization(authorization.status))
+    if not (yield from authorizations.save(authorization, was=was)):
+        return False
+    for order_id in (yield from authorizations.orders_of(authorization.id)):
+        yield from traces.append(order_id, events)
+        if authorization.status != states.Authorization.VALID:
+            error = msgspec.json.encode(problem).decode() if problem else None
+            for frm in (states.Order.PENDING, states.Order.READY):
+                yield from orders.move(order_id, frm=frm, to=states.Order.INVALID, error=error)
+            continue
+        if (yield from _all_valid(order_id, acme.now())):
+            yield from orders.move(order_id, frm=states.Order.PENDING, to=states.Order.READY)
+    return True
+
+
+def render(provisioner: Provisioner, authorization: Authorization) -> dict[str, Any]:
+    """Return the authorization object that a client sees; once it is decided, only the deciding challenge."""
+    challenges: Sequence[Challenge] = authorization.challenges
+    if authorization.status != states.Authorization.PENDING:
+        final = (states.Challenge.VALID, states.Challenge.INVALID)
+        challenges = [one for one in challenges if one.status in final] or challenges
+    rendered: dict[str, Any] = {
+        "identifier": {"type": authorization.identifier_type, "value": authorization.identifier_value},
+        "status": authorization.status,
+        "expires": rfc3339(authorization.expires_at),
+        "challenges": [render_challenge(provisioner, authorization, one) for one in challenges],
+    }
+    if authorization.wildcard:
+        rendered["wildcard"] = True
+    return rendered
+
+
+def render_challenge(provisioner: Provisioner, authorization: Authorization, challenge: Challenge) -> dict[str, Any]:
+    """Return the challenge object that a client sees (section 7.1.5)."""
+    rendered: dict[str, Any] = {
+        "type": challenge.type,
+        "url": provisioner.urls.challenge(authorization.id, challenge.type),
+        "status": challenge.status,
+        "token": challenge.token,
+    }
+    if challenge.validated_at is not None:
+        rendered["validated"] = rfc3339(challenge.validated_at)
+    if challenge.error is not None:
+        rendered["error"] = challenge.error
+    return rendered
+
+
+def _all_valid(order_id: str, now: int) -> Steps[bool]:
+    order = yield from orders.by_id(order_id)
+    assert order is not None
+    for one in (yield from authorizations.of_order(order.authorizations)):
+        if as_of(one, now).status != states.Authorization.VALID:
+            return False
+    return True

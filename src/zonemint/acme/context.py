@@ -1,0 +1,64 @@
+"""What the ACME server works with: the store, the clock, nonces, provisioners, the authority, and who it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from zonemint.acme.nonces import Nonces
+from zonemint.acme.urls import Urls
+from zonemint.core.clock import Clock
+from zonemint.core.trace import Event
+from zonemint.pki.authority import Authority
+from zonemint.pki.issue import Template
+from zonemint.pki.policy import Policy
+from zonemint.store.database import Database, Steps
+from zonemint.validation.attempts import Attempts
+from zonemint.validation.resolver import Resolver
+
+__all__ = ["Acme", "Provisioner", "Witness"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioner:
+    """One ACME server of possibly several: its URLs, whom it issues for, and what, by the name of the profile."""
+
+    name: str
+    urls: Urls
+    policy: Policy
+    profiles: Mapping[str, Template]
+    default_profile: str
+
+
+class Witness(Protocol):
+    """Tells what is known of the names that answered a validation, for the order's story."""
+
+    def __call__(self, names: Sequence[str]) -> Steps[list[Event]]:
+        """Return events (who registered a name, made an alias, set a value, and when)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Acme:
+    """The ACME server; lifetimes in seconds, `patience` is how long a reply waits for work under way.
+
+    `revoked` is called after each revocation.
+    """
+
+    db: Database
+    clock: Clock
+    nonces: Nonces
+    provisioners: Mapping[str, Provisioner]
+    authority: Authority
+    resolver: Resolver
+    attempts: Attempts
+    witness: Witness
+    revoked: Callable[[], None]
+    order_lifetime: float
+    authorization_lifetime: float
+    patience: float = 0.15
+
+    def now(self) -> int:
+        """Return the time in whole seconds."""
+        return int(self.clock())

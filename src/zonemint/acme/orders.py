@@ -1,0 +1,168 @@
+"""Order resources (RFC 8555 sections 7.4 and 7.1.3): made, looked at, rendered."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from zonemint.acme import jws as jws_
+from zonemint.acme import states
+from zonemint.acme.context import Acme, Provisioner
+from zonemint.core.clock import rfc3339
+from zonemint.core.errors import AcmeError, AcmeErrorType
+from zonemint.core.ids import new_id
+from zonemint.core.trace import Event
+from zonemint.store import authorizations, orders, traces
+from zonemint.store.accounts import Account
+from zonemint.store.authorizations import Authorization, Challenge
+from zonemint.store.database import Steps
+from zonemint.store.orders import Identifier, Order
+
+__all__ = ["as_of", "find", "new", "render"]
+
+_IDENTIFIERS = 100  # in one order
+_TOKEN_OCTETS = 32
+_CHALLENGES = ("dns-01",)
+
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _NewOrder(msgspec.Struct, frozen=True):
+    identifiers: Annotated[list[Identifier], msgspec.Meta(min_length=1)]
+    notBefore: _Time | None = None  # noqa: N815
+    notAfter: _Time | None = None  # noqa: N815
+    profile: str | None = None
+
+
+async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: bytes, source: str) -> Order:
+    """Make an order with an authorization for each of its names (section 7.4); raises AcmeError."""
+    wanted = jws_.decode_payload(payload, _NewOrder)
+    identifiers = _check_identifiers(provisioner, wanted.identifiers)
+    profile = wanted.profile or provisioner.default_profile
+    if profile not in provisioner.profiles:
+        raise AcmeError(
+            AcmeErrorType.INVALID_PROFILE,
+            f"there is no profile '{profile[:40]}'; choose one of {', '.join(provisioner.profiles)}",
+        )
+    not_before = None if wanted.notBefore is None else int(wanted.notBefore.timestamp())
+    not_after = None if wanted.notAfter is None else int(wanted.notAfter.timestamp())
+    now = acme.now()
+    refusal = provisioner.profiles[profile].profile.refusal(now=now, not_before=not_before, not_after=not_after)
+    if refusal is not None:
+        raise AcmeError(AcmeErrorType.MALFORMED, refusal)
+    expires = now + int(acme.order_lifetime)
+    authzs = [_authorization(account, identifier, now, expires) for identifier in identifiers]
+    order = Order(
+        id=new_id(),
+        account_id=account.id,
+        provisioner=provisioner.name,
+        status=states.Order.PENDING,
+        identifiers=identifiers,
+        authorizations=tuple(authz.id for authz in authzs),
+        profile=profile,
+        not_before=not_before,
+        not_after=not_after,
+        created_at=now,
+        expires_at=expires,
+    )
+    names = ", ".join(identifier.value for identifier in identifiers)
+    story = Event(acme.clock(), "order", source, "ca", f"asked for a certificate for {names}")
+
+    def insert() -> Steps[None]:
+        for authz in authzs:
+            yield from authorizations.insert(authz)
+        yield from orders.insert(order)
+        yield from traces.append(order.id, (story,))
+
+    await acme.db.write(insert())
+    return order
+
+
+async def find(acme: Acme, provisioner: Provisioner, account: Account, order_id: str) -> Order:
+    """Return an account's order as it stands now; raises AcmeError 404, or 403 when it is another account's."""
+    order = await acme.db.read(orders.by_id(order_id))
+    if order is None or order.provisioner != provisioner.name:
+        raise AcmeError(AcmeErrorType.MALFORMED, "there is no such order", status=404)
+    if order.account_id != account.id:
+        raise AcmeError(AcmeErrorType.UNAUTHORIZED, "the order is another account's", status=403)
+    return as_of(order, acme.now())
+
+
+def as_of(order: Order, now: int) -> Order:
+    """Return the order with the status that its expiry gives it (section 7.1.6)."""
+    if order.status in (states.Order.PENDING, states.Order.READY) and order.expires_at <= now:
+        problem = {
+            "type": "urn:ietf:params:acme:error:malformed",
+            "detail": f"the order expired at {rfc3339(order.expires_at)}; make a new one",
+        }
+        return msgspec.structs.replace(order, status=states.Order.INVALID, error=msgspec.json.encode(problem).decode())
+    return order
+
+
+def render(provisioner: Provisioner, order: Order) -> dict[str, Any]:
+    """Return the order object that a client sees (section 7.1.3)."""
+    urls = provisioner.urls
+    rendered: dict[str, Any] = {
+        "status": order.status,
+        "expires": rfc3339(order.expires_at),
+        "identifiers": order.identifiers,
+        "profile": order.profile,
+        "authorizations": [urls.authorization(authorization_id) for authorization_id in order.authorizations],
+        "finalize": urls.finalize(order.id),
+    }
+    if order.not_before is not None:
+        rendered["notBefore"] = rfc3339(order.not_before)
+    if order.not_after is not None:
+        rendered["notAfter"] = rfc3339(order.not_after)
+    if order.error is not None:
+        rendered["error"] = msgspec.Raw(order.error.encode())
+    if order.status == states.Order.VALID and order.serial is not None:
+        rendered["certificate"] = urls.certificate(order.serial)
+    return rendered
+
+
+def _check_identifiers(provisioner: Provisioner, wanted: list[Identifier]) -> tuple[Identifier, ...]:
+    """Normalize the names, each once, and hold them against the policy."""
+    if len(wanted) > _IDENTIFIERS:
+        raise AcmeError(
+            AcmeErrorType.REJECTED_IDENTIFIER, f"the order has {len(wanted)} names; at most {_IDENTIFIERS} are allowed"
+        )
+    identifiers = tuple(dict.fromkeys(Identifier(one.type, one.value.lower()) for one in wanted))
+    for one in identifiers:
+        if one.type != "dns":
+            raise AcmeError(
+                AcmeErrorType.UNSUPPORTED_IDENTIFIER,
+                f"identifiers of type '{one.type[:40]}' cannot be validated here; use 'dns'",
+            )
+    refused = [(one, provisioner.policy.refusal(one.type, one.value)) for one in identifiers]
+    problems = [
+        (one.value, AcmeError(AcmeErrorType.REJECTED_IDENTIFIER, sentence))
+        for one, sentence in refused
+        if sentence is not None
+    ]
+    if len(problems) == 1:
+        raise AcmeError(AcmeErrorType.REJECTED_IDENTIFIER, problems[0][1].detail, subproblems=problems)
+    if problems:
+        names = ", ".join(name[:80] for name, _ in problems[:5])
+        raise AcmeError(
+            AcmeErrorType.REJECTED_IDENTIFIER, f"{len(problems)} names are refused: {names}", subproblems=problems
+        )
+    return identifiers
+
+
+def _authorization(account: Account, identifier: Identifier, now: int, expires: int) -> Authorization:
+    token = jws_.b64url(secrets.token_bytes(_TOKEN_OCTETS))
+    return Authorization(
+        id=new_id(),
+        account_id=account.id,
+        identifier_type=identifier.type,
+        identifier_value=identifier.value.removeprefix("*."),
+        wildcard=identifier.value.startswith("*."),
+        status=states.Authorization.PENDING,
+        challenges=tuple(Challenge(type_, token, states.Challenge.PENDING) for type_ in _CHALLENGES),
+        created_at=now,
+        expires_at=expires,
+    )

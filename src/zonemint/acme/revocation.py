@@ -1,0 +1,83 @@
+"""Revocation (RFC 8555 section 7.6): by the issuing account, by one with authority over its names, or by its key."""
+
+from __future__ import annotations
+
+import msgspec
+from cryptography import x509
+
+from zonemint.acme import jws as jws_
+from zonemint.acme.context import Acme
+from zonemint.acme.requests import ByAccount, ByKey
+from zonemint.core.errors import AcmeError, AcmeErrorType
+from zonemint.core.trace import Event
+from zonemint.pki.keys import spki_sha256
+from zonemint.store import authorizations, certificates, traces
+from zonemint.store.certificates import Certificate
+from zonemint.store.database import Steps
+
+__all__ = ["revoke"]
+
+_KEY_COMPROMISE = 1
+# RFC 5280 section 5.3.1, less the reasons that are a CA's to give: 2 cACompromise, 6 certificateHold, 8, 10.
+_REASONS = frozenset({0, _KEY_COMPROMISE, 3, 4, 5, 9})
+
+
+class _Revocation(msgspec.Struct, frozen=True):
+    certificate: str
+    reason: int = 0
+
+
+async def revoke(acme: Acme, signed: ByAccount | ByKey, source: str) -> None:
+    """Revoke a certificate of ours; a request signed with its key also blocks the key. Raises AcmeError."""
+    wanted = jws_.decode_payload(signed.payload, _Revocation)
+    der = jws_.from_b64url(wanted.certificate, "the certificate")
+    if wanted.reason not in _REASONS:
+        raise AcmeError(
+            AcmeErrorType.BAD_REVOCATION_REASON,
+            f"the reason {wanted.reason} is not accepted; use one of {', '.join(map(str, sorted(_REASONS)))}",
+        )
+    certificate = await _find(acme, der)
+    by_key = isinstance(signed, ByKey) and spki_sha256(signed.key) == certificate.key_hash
+    if not by_key and not await _has_authority(acme, signed, certificate):
+        raise AcmeError(
+            AcmeErrorType.UNAUTHORIZED,
+            "neither the certificate's account or key nor an account with valid authorizations for all its names "
+            "signed this request",
+            status=403,
+        )
+    reason = _KEY_COMPROMISE if by_key else wanted.reason
+    now = acme.now()
+    story = Event(acme.clock(), "revoked", source, "ca", f"revoked the certificate {certificate.serial}")
+
+    def steps() -> Steps[bool]:
+        revoked = yield from certificates.revoke(certificate.serial, now=now, reason=reason)
+        if revoked and reason == _KEY_COMPROMISE:
+            yield from certificates.block_key(certificate.key_hash, now=now, reason="key compromise")
+        if revoked and certificate.order_id is not None:
+            yield from traces.append(certificate.order_id, (story,))
+        return revoked
+
+    if not await acme.db.write(steps()):
+        raise AcmeError(AcmeErrorType.ALREADY_REVOKED, "the certificate is revoked already")
+    acme.revoked()
+
+
+async def _find(acme: Acme, der: bytes) -> Certificate:
+    """Find the very certificate in the store, so that a forged one with a known serial is not ours."""
+    try:
+        serial = x509.load_der_x509_certificate(der).serial_number
+    except ValueError as error:
+        raise AcmeError(AcmeErrorType.MALFORMED, "the certificate is not one in DER") from error
+    certificate = await acme.db.read(certificates.by_serial(f"{serial:x}"))
+    if certificate is None or certificate.der != der:
+        raise AcmeError(AcmeErrorType.MALFORMED, "the certificate is not one of ours", status=404)
+    return certificate
+
+
+async def _has_authority(acme: Acme, signed: ByAccount | ByKey, certificate: Certificate) -> bool:
+    if isinstance(signed, ByKey):
+        return False
+    if certificate.account_id == signed.account.id:
+        return True
+    held = await acme.db.read(authorizations.valid_names(signed.account.id, now=acme.now()))
+    return bool(certificate.names) and held.issuperset(certificate.names)

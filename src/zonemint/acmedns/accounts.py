@@ -1,0 +1,109 @@
+"""Accounts of the acme-dns API: registered, and recognised again."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Sequence
+from hashlib import blake2b
+from ipaddress import ip_address, ip_network
+
+import msgspec
+
+from zonemint.acmedns.context import AcmeDns
+from zonemint.core.errors import AcmeDnsError
+from zonemint.store import txt
+from zonemint.store.txt import TxtAccount
+
+__all__ = ["Credentials", "authenticate", "may_register", "register"]
+
+_PASSWORD_OCTETS = 30  # 40 characters of base64url
+_PASSWORD_LENGTH = 40
+_ALLOWED = 100  # networks in `allowfrom`
+_SCHEME = "blake2b$"
+# Verified in place of an unknown account's, so that the time of a refusal does not tell which it was.
+_NO_ACCOUNT = _SCHEME + "0" * 64
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What a registration returns, in the order that acme-dns writes it; the only time that the password is seen."""
+
+    username: str
+    password: str
+    fulldomain: str
+    subdomain: str
+    allowfrom: tuple[str, ...]
+
+
+def may_register(acmedns: AcmeDns, source: str) -> bool:
+    """Tell whether a client at this address may register."""
+    address = _address(source)
+    return address is not None and any(address in network for network in acmedns.registrars)
+
+
+async def register(acmedns: AcmeDns, allow_from: Sequence[str], source: str) -> Credentials:
+    """Make an account with a random name in the auth zone; raises AcmeDnsError invalid_allowfrom_cidr."""
+    password = secrets.token_urlsafe(_PASSWORD_OCTETS)
+    username = str(uuid.uuid4())
+    account = TxtAccount(
+        username=username,
+        key_hash=_hash(username, password),
+        zone=acmedns.zone,
+        subdomain=str(uuid.uuid4()),
+        allow_from=_networks(allow_from),
+        created_ms=acmedns.now_ms(),
+        created_from=source,
+    )
+    await acmedns.db.write(txt.insert(account))
+    return Credentials(username, password, account.fulldomain, account.subdomain, account.allow_from)
+
+
+async def authenticate(acmedns: AcmeDns, user: str, key: str, source: str) -> TxtAccount | None:
+    """Return the account of a user name (any spelling of a UUID) and key, if its address may use it.
+
+    Unknown user and wrong key take the same time.
+    """
+    try:
+        username = str(uuid.UUID(user))
+    except ValueError:
+        username = ""
+    account = await acmedns.db.read(txt.by_username(username))
+    expected = _NO_ACCOUNT if account is None else account.key_hash
+    matches = secrets.compare_digest(_hash(username, key), expected)
+    if not matches or account is None or len(key) != _PASSWORD_LENGTH:
+        return None
+    address = _address(source)
+    if account.allow_from and not (address and any(address in ip_network(one) for one in account.allow_from)):
+        return None
+    return account
+
+
+def _hash(username: str, password: str) -> str:
+    """Hash a key: it is 240 random bits, so one pass of a fast hash, salted by the account, keeps it secret."""
+    salt = username.replace("-", "")[:16].encode("ascii")
+    return _SCHEME + blake2b(password.encode("utf-8", "surrogatepass"), digest_size=32, salt=salt).hexdigest()
+
+
+def _networks(texts: Sequence[str]) -> tuple[str, ...]:
+    """Check `allowfrom`: CIDR notation only, IPv6 possibly in brackets; host bits are masked away as in acme-dns."""
+    if len(texts) > _ALLOWED:
+        raise AcmeDnsError("invalid_allowfrom_cidr", 400)
+    checked = []
+    for text in texts:
+        plain = text.replace("[", "").replace("]", "")
+        try:
+            if "/" not in plain:
+                raise ValueError(plain)
+            ip_network(plain, strict=False)
+        except ValueError:
+            raise AcmeDnsError("invalid_allowfrom_cidr", 400) from None
+        checked.append(plain)
+    return tuple(checked)
+
+
+def _address(source: str) -> object:
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

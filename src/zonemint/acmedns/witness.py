@@ -1,0 +1,32 @@
+"""What the acme-dns API and the dynamic records know of the names that a validation passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zonemint.core.names import is_within, parent
+from zonemint.core.trace import Event
+from zonemint.store import records, txt
+from zonemint.store.database import Steps
+
+__all__ = ["testify"]
+
+
+def testify(auth_zone: str, names: Sequence[str]) -> Steps[list[Event]]:
+    """Tell who registered the account, who made the alias and who set the value, each at its own time."""
+    events: list[Event] = []
+    for alias, name in zip(("", *names), names, strict=False):
+        if not is_within(name, auth_zone) or parent(name) != auth_zone:
+            continue
+        account = yield from txt.by_subdomain(name.partition(".")[0])
+        if account is None:
+            continue
+        made_at = account.created_ms / 1000
+        events.append(Event(made_at, "registered", account.created_from, "acme-dns", f"got the name {name}"))
+        for record in (yield from records.named(alias, "CNAME")):
+            detail = f"{record.name} CNAME {record.data}"
+            events.append(Event(record.created_ms / 1000, "alias", record.created_by, "dns", detail))
+        for value in (yield from txt.values(account.subdomain))[:1]:
+            detail = f"set TXT {name} to {value.value}"
+            events.append(Event(value.updated_ms / 1000, "txt-update", value.updated_from, "acme-dns", detail))
+    return events
