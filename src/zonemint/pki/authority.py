@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificateIssuerPublicKeyTypes,
     CertificatePublicKeyTypes,
@@ -33,6 +33,7 @@ _ROOT_LIFETIME = 10 * _YEAR
 _INTERMEDIATE_LIFETIME = 5 * _YEAR
 _BACKDATE = 3600
 _MAX_COMMON_NAME = 64
+_NOT_ISSUED = (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm)
 _FILES = ("root.crt", "root.key", "intermediate.crt", "intermediate.key")
 
 
@@ -103,6 +104,7 @@ def create(directory: Path, *, name: str, domains: Sequence[str], now: float) ->
         .add_extension(constraints.build(domains), critical=True)
     )
     authority = Authority(root, intermediate, FileSigner(intermediate_key))
+    directory = directory.resolve()
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
@@ -128,26 +130,27 @@ def load(directory: Path, *, now: float) -> Authority:
     Raises KeyFileError, one sentence with the file, when a file is missing or broken, a key does not fit its
     certificate, the intermediate is not the root's, or a certificate is no CA's or not valid at `now`.
     """
-    if not any((directory / file).exists() for file in _FILES):
+    present = _present(directory)
+    if not present:
         raise KeyFileError("there is no CA in this folder: make one with `zonemint init`", file=directory)
     root = _load_ca(directory / "root.crt", now)
     intermediate = _load_ca(directory / "intermediate.crt", now)
     try:
         root.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature):
+    except _NOT_ISSUED:
         raise KeyFileError(
             "this certificate is not self-signed, so it is no root", file=directory / "root.crt"
         ) from None
     try:
         intermediate.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature):
+    except _NOT_ISSUED:
         raise KeyFileError(
             "this certificate was not issued by the root beside it: restore the pair from one backup",
             file=directory / "intermediate.crt",
         ) from None
     signer = FileSigner(load_key(directory / "intermediate.key"))
     _check_pair(directory / "intermediate.key", signer.public_key, intermediate)
-    if (directory / "root.key").exists():
+    if "root.key" in present:
         _check_pair(directory / "root.key", load_key(directory / "root.key").public_key(), root)
     return Authority(root, intermediate, signer)
 
@@ -226,6 +229,17 @@ def _check_pair(path: Path, key: CertificatePublicKeyTypes, certificate: x509.Ce
         raise KeyFileError(f"this key is not that of {path.with_suffix('.crt').name} beside it", file=path)
 
 
+def _present(directory: Path) -> list[str]:
+    """Return which of our files a folder has; none when there is no folder."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise KeyFileError(f"the folder cannot be read: {error.strerror}", file=directory) from None
+    return [file for file in _FILES if file in names]
+
+
 def _write(path: Path, data: bytes) -> None:
     with path.open("xb") as file:
         file.write(data)
@@ -243,7 +257,7 @@ def _sync(directory: Path) -> None:
 
 
 def _why_not_created(directory: Path, error: OSError) -> str:
-    present = [file for file in _FILES if (directory / file).exists()]
+    present = _present(directory)
     if len(present) == len(_FILES):
         return "a CA is there already and is not replaced: move the folder away to make a new one"
     if present:

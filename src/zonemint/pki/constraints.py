@@ -28,8 +28,8 @@ are not: the same one means another host on every link.
 def build(domains: Sequence[str]) -> x509.NameConstraints:
     """Permit the domains with all names below them, `localhost` and the private networks (RFC 5280 section 4.2.1.10).
 
-    Mail addresses and URIs are held to the same domains: a name type without a permitted subtree would be free, and
-    the empty excluded subtree that should close it is read differently by OpenSSL, GnuTLS and Go.
+    Mail addresses and URIs are held to the domains themselves, since a name type without any subtree is free.
+    GnuTLS does not look at URIs; the key usages of the intermediate limit what they could serve for.
     """
     hosts: list[x509.GeneralName] = [x509.DNSName(name) for name in (*domains, "localhost")]
     networks: list[x509.GeneralName] = [x509.IPAddress(network) for network in PRIVATE_NETWORKS]

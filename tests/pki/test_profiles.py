@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zonemint.pki.profiles import BUILT_IN, DEFAULT, SHORTLIVED, Profile
+
+NOW = 1_800_000_000.75
+FAR = NOW + 10**9
+
+
+def test_the_built_in_profiles() -> None:
+    assert {name: profile.lifetime for name, profile in BUILT_IN.items()} == {
+        "default": 90 * 24 * 3600,
+        "shortlived": 160 * 3600,
+    }
+
+
+@given(st.sampled_from([DEFAULT, SHORTLIVED]), st.floats(0, 4e9), st.floats(0, 1e9))
+def test_a_certificate_is_valid_when_made_and_within_its_bounds(profile: Profile, now: float, rest: float) -> None:
+    start, end = profile.validity(now=now, issuer_not_after=now + rest)
+    assert start <= now
+    assert end <= now + rest
+    assert end - start + 1 <= profile.lifetime
+
+
+@pytest.mark.parametrize(
+    ("not_before", "not_after", "said"),
+    [
+        (None, None, None),
+        (NOW, None, None),
+        (NOW, NOW + 3600, None),
+        (NOW - 3600, NOW + 60, None),
+        (None, NOW + 90 * 86400 - 3601, None),
+        (NOW - 3602, None, "past"),
+        (NOW + 60, NOW + 60, "not lie after"),
+        (None, NOW - 1, "not lie after"),
+        (NOW, NOW + 91 * 86400, "asks for more"),
+    ],
+)
+def test_times_that_an_order_may_ask_for(not_before: float | None, not_after: float | None, said: str | None) -> None:
+    refusal = DEFAULT.refusal(now=NOW, not_before=not_before, not_after=not_after)
+    if said is None:
+        assert refusal is None
+        start, end = DEFAULT.validity(now=NOW, issuer_not_after=FAR, not_before=not_before, not_after=not_after)
+        assert end - start < DEFAULT.lifetime
+    else:
+        assert refusal is not None
+        assert said in refusal
