@@ -91,11 +91,12 @@ class Batch:
         if count <= 0:
             return
         buffers, lengths, responder = self._bytes, self._out_lengths, self._responder
-        known, rcodes = responder.exact, responder.udp_rcodes
+        exact, passing, rcodes = responder.exact, responder.passing, responder.udp_rcodes
         silent = []
         start = 0
         for i, length in enumerate(self._lengths[:count].tolist()):
-            reply = known.get(buffers[start + 2 : start + length].tobytes())
+            question = buffers[start + 2 : start + length].tobytes()
+            reply = exact.get(question) or passing.get(question)
             if reply is not None:
                 rcodes[reply[1] & 15] += 1
                 size = len(reply) + 2

@@ -39,11 +39,11 @@ class Compiled(msgspec.Struct, frozen=True, gc=False):
 class _Writer:
     """Records one after the other, names compressed against the question and each other."""
 
-    def __init__(self, question: bytes) -> None:
+    def __init__(self, question: bytes, skip: int) -> None:
         self.out = bytearray()
         self._base = 12 + len(question) + 4
         self._offsets: dict[bytes, int] = {}
-        at = 0
+        at = skip
         while question[at]:
             self._offsets[question[at:]] = 12 + at
             at += 1 + question[at]
@@ -91,12 +91,15 @@ class _Writer:
         self.out[at - 2 : at] = (len(self.out) - at).to_bytes(2, "big")
 
 
-def compile_answer(name: bytes, answer: Answer) -> Compiled:
-    """Write the sections of an answer to a question about a name (lower-case wire form)."""
+def compile_answer(name: bytes, answer: Answer, *, skip: int = 0) -> Compiled:
+    """Write the sections of an answer to a question about a name (lower-case wire form).
+
+    skip: bytes at the name's start that no pointer may lead to, so that the answer fits other names too.
+    """
     lean = None
     if answer.additional and not answer.glue:
         lean = compile_answer(name, msgspec.structs.replace(answer, additional=[]))
-    writer = _Writer(name)
+    writer = _Writer(name, skip)
     counts = [writer.rrsets(section) for section in (answer.answer, answer.authority, answer.additional)]
     flags = 0x84 if answer.authoritative else 0x80
     heads = _heads(flags, answer.rcode, *counts)

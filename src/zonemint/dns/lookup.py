@@ -7,7 +7,7 @@ import msgspec
 from zonemint.core.errors import StoreUnavailable
 from zonemint.dns import codes, wire
 from zonemint.dns.catalog import Catalog
-from zonemint.dns.zone import Kind, RRset, Zone
+from zonemint.dns.zone import Keep, Kind, RRset, Zone
 
 __all__ = ["Answer", "Owned", "resolve"]
 
@@ -25,7 +25,8 @@ class Answer(msgspec.Struct):
     """The sections of an answer.
 
     authoritative: the AA bit; glue: the additional addresses are those of a referral and must not be dropped
-    silently (RFC 9471); lasting: see zone.Found.
+    silently (RFC 9471); keep: how long it may be given again; negative_of: the apex of the zone that has
+    nothing to say but its SOA.
     """
 
     rcode: int = codes.NOERROR
@@ -34,7 +35,8 @@ class Answer(msgspec.Struct):
     authority: list[Owned] = []
     additional: list[Owned] = []
     glue: bool = False
-    lasting: bool = True
+    keep: Keep = Keep.LASTING
+    negative_of: bytes | None = None
 
 
 def resolve(catalog: Catalog, name: bytes, type_: int) -> Answer:
@@ -46,7 +48,7 @@ def resolve(catalog: Catalog, name: bytes, type_: int) -> Answer:
     """
     zone = catalog.find(name, type_)
     if zone is None:
-        return Answer(codes.REFUSED, authoritative=False, lasting=False)
+        return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT)
     answer = Answer()
     try:
         for _ in range(CHAIN_LIMIT + 1):
@@ -58,7 +60,7 @@ def resolve(catalog: Catalog, name: bytes, type_: int) -> Answer:
             if zone is None:
                 break
     except StoreUnavailable:
-        return Answer(codes.SERVFAIL, authoritative=False, lasting=False)
+        return Answer(codes.SERVFAIL, authoritative=False, keep=Keep.NOT)
     return answer
 
 
@@ -66,12 +68,13 @@ def _step(catalog: Catalog, zone: Zone, name: bytes, type_: int, answer: Answer)
     """Add to the answer what a zone says about a name; return the name to go on with, if there is one."""
     found = zone.find(name, type_)
     rrset = found.rrset
-    answer.lasting = answer.lasting and found.lasting
+    answer.keep = min(answer.keep, found.keep)
     if rrset is None:
         if found.kind is Kind.NXDOMAIN:
             answer.rcode = codes.NXDOMAIN
-        soa = zone.soa
-        answer.authority = [(zone.apex, RRset(codes.SOA, zone.negative_ttl, soa.data))]
+        if not answer.answer:
+            answer.negative_of = zone.apex
+        answer.authority = [(zone.apex, zone.negative)]
     elif found.kind is Kind.DATA:
         answer.answer.append((found.owner, rrset))
         answer.additional = _addresses(catalog, zone, found.owner, rrset)

@@ -29,6 +29,8 @@ ROOT = b"\0"
 _HEADER = Struct("!6H")
 _QUESTION = Struct("!HH")
 _RECORD = Struct("!HHIH")
+_OPT = Struct("!HIH")
+_OPT_START = b"\0\0\x29"
 _PLAIN = re.compile(r"[A-Za-z0-9_*/=+-]+(?:\.[A-Za-z0-9_*/=+-]+)*")
 _ESCAPE = re.compile(r"\\(?:(\d{3})|(.))", re.DOTALL)
 _SPECIAL = re.compile(rb"[^!#%&\'*+,\-/0-9:<=>?A-Z\[\]^_`a-z{|}~]")
@@ -152,11 +154,25 @@ def parse_query(message: bytes) -> Query:
     type_, class_ = _QUESTION.unpack_from(message, at + 1)
     if end == size and not (answers or authorities or additionals):
         return Query(name, type_, class_, end)
+    if additionals == 1 and not (answers or authorities) and message.startswith(_OPT_START, end) and size >= end + 11:
+        # Nearly every query looks like this.
+        payload, ttl, length = _OPT.unpack_from(message, end + 3)
+        if end + 11 + length == size:
+            _check_options(message, end + 11, size)
+            return Query(name, type_, class_, end, True, ttl >> 16 & 255, payload, ttl & 0x8000 != 0, length == 0)
     return _parse_rest(message, Query(name, type_, class_, end), (answers, authorities, additionals))
 
 
+def _check_options(message: bytes, at: int, end: int) -> None:
+    """Check that the options of an OPT record fill its data (RFC 6891 section 6.1.2)."""
+    while at < end:
+        at += 4 + (message[at + 2] << 8 | message[at + 3] if at + 4 <= end else end)
+    if at != end:
+        raise ForeignDataError("an option ends early")
+
+
 def _parse_rest(message: bytes, query: Query, counts: tuple[int, int, int]) -> Query:
-    """Read what follows the question, for the sake of its OPT."""
+    """Read whatever records follow the question, for the sake of the OPT among them."""
     at = query.end
     opt: WireRecord | None = None
     for section, count in enumerate(counts):
@@ -166,29 +182,14 @@ def _parse_rest(message: bytes, query: Query, counts: tuple[int, int, int]) -> Q
             if record.type == codes.OPT:
                 if opt is not None or section != 2 or message[start]:
                     raise ForeignDataError("one OPT of the root, among the additional records")
+                _check_options(message, record.start, record.end)
                 opt = record
     if at != len(message):
         raise ForeignDataError("bytes follow the last record")
     if opt is None:
         return msgspec.structs.replace(query, plain=False)
-    option = opt.start
-    while option < opt.end:
-        if option + 4 > opt.end:
-            raise ForeignDataError("an option ends early")
-        option += 4 + int.from_bytes(message[option + 2 : option + 4], "big")
-    if option != opt.end:
-        raise ForeignDataError("an option ends early")
-    return Query(
-        query.name,
-        query.type,
-        query.class_,
-        query.end,
-        edns=True,
-        version=opt.ttl >> 16 & 255,
-        size=max(opt.class_, 512),
-        dnssec_ok=bool(opt.ttl & 0x8000),
-        plain=counts == (0, 0, 1) and opt.start == opt.end,
-    )
+    version, dnssec_ok = opt.ttl >> 16 & 255, opt.ttl & 0x8000 != 0
+    return Query(query.name, query.type, query.class_, query.end, True, version, opt.class_, dnssec_ok, plain=False)
 
 
 def read_name(message: bytes, at: int) -> tuple[bytes, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from typing import Self
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
 
-__all__ = ["Found", "Kind", "RRset", "Record", "TxtSource", "TxtZone", "Zone", "is_later"]
+__all__ = ["Found", "Keep", "Kind", "RRset", "Record", "TxtSource", "TxtZone", "Zone", "is_later"]
 
 _BESIDE_CNAME = frozenset({codes.CNAME, codes.RRSIG, codes.NSEC})
 _SINGLE = frozenset({codes.CNAME, codes.DNAME, codes.SOA})
@@ -52,29 +52,42 @@ class Kind(Enum):
     NXDOMAIN = auto()
 
 
-class Found(msgspec.Struct, frozen=True, gc=False):
-    """What a zone says: the record set and its owner (of a wildcard: the name asked for).
+class Keep(IntEnum):
+    """Whether an answer may be given again to the same question.
 
-    lasting: the same question has the same answer until the zone is changed, and few names share its kind, so
-    that the answer is worth keeping.
+    NOT: it comes from a source that may say something else; PASSING: until the zone is changed, but anybody can
+    think of any number of such names; LASTING: until the zone is changed, and the name is one of the zone's own.
     """
+
+    NOT = 0
+    PASSING = 1
+    LASTING = 2
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """What a zone says: the record set and its owner (of a wildcard: the name asked for)."""
 
     kind: Kind
     owner: bytes = wire.ROOT
     rrset: RRset | None = None
-    lasting: bool = True
+    keep: Keep = Keep.LASTING
 
 
 Node = dict[int, RRset]
 
 
 class Zone:
-    """The data of one zone, empty non-terminals included; used from the event loop's thread only."""
+    """The data of one zone; used from the event loop's thread only.
+
+    apex: the origin in wire form; nodes: what is at each name, empty non-terminals included; negative: the SOA as
+    it goes into negative answers, with their TTL.
+    """
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
         self.apex = wire.name_from_text(origin)
         self.nodes: dict[bytes, Node] = {}
+        self.negative = RRset(codes.SOA, 0, ())
         self._cuts: set[bytes] = set()
         self._redirections: set[bytes] = set()
         self._watchers: list[Callable[[], None]] = []
@@ -145,10 +158,9 @@ class Zone:
         """The serial number in the SOA."""
         return int.from_bytes(self.soa.data[0][-20:-16], "big")
 
-    @property
-    def negative_ttl(self) -> int:
-        """How long in seconds others may remember that something is not here (RFC 2308 section 5)."""
-        return min(self.soa.ttl, int.from_bytes(self.soa.data[0][-4:], "big"))
+    def _negative_ttl(self, soa: RRset) -> int:
+        """Tell how long in seconds others may remember that something is not here (RFC 2308 section 5)."""
+        return min(soa.ttl, int.from_bytes(soa.data[0][-4:], "big"))
 
     def records(self) -> Iterator[Record]:
         """Iterate over all records, as text."""
@@ -165,12 +177,12 @@ class Zone:
             return above
         node = self.nodes.get(name)
         if node is not None:
-            return _at(node, name, type_, lasting=True)
+            return _at(node, name, type_, Keep.LASTING)
         encloser = name
         while encloser not in self.nodes:
             encloser = encloser[1 + encloser[0] :]
         node = self.nodes.get(_WILDCARD + encloser)
-        return Found(Kind.NXDOMAIN, lasting=False) if node is None else _at(node, name, type_, lasting=False)
+        return Found(Kind.NXDOMAIN, keep=Keep.PASSING) if node is None else _at(node, name, type_, Keep.PASSING)
 
     def _crossing(self, name: bytes, type_: int) -> Found | None:
         """Find the highest zone cut at or above the name, or the highest DNAME above it."""
@@ -179,9 +191,9 @@ class Zone:
         while True:
             owner = name[at:]
             if owner in self._cuts and not (type_ == codes.DS and at == 0):
-                found = Found(Kind.REFERRAL, owner, self.nodes[owner][codes.NS], lasting=at == 0)
+                found = Found(Kind.REFERRAL, owner, self.nodes[owner][codes.NS], Keep.PASSING if at else Keep.LASTING)
             elif at and owner in self._redirections:
-                found = Found(Kind.REDIRECTION, owner, self.nodes[owner][codes.DNAME], lasting=False)
+                found = Found(Kind.REDIRECTION, owner, self.nodes[owner][codes.DNAME], Keep.PASSING)
             if owner == self.apex:
                 return found
             at += 1 + name[at]
@@ -212,6 +224,8 @@ class Zone:
         while parent != self.apex:
             parent = parent[1 + parent[0] :]
             self.nodes.setdefault(parent, {})
+        if rrset.type == codes.SOA:
+            self.negative = RRset(codes.SOA, self._negative_ttl(rrset), rrset.data)
         if rrset.type == codes.NS and owner != self.apex:
             self._cuts.add(owner)
         if rrset.type == codes.DNAME:
@@ -236,7 +250,7 @@ class Zone:
         soa = self.soa
         data = soa.data[0]
         fresh = data[:-20] + (serial & 0xFFFFFFFF).to_bytes(4, "big") + data[-16:]
-        self.nodes[self.apex][codes.SOA] = RRset(codes.SOA, soa.ttl, (fresh,))
+        self._set(self.apex, RRset(codes.SOA, soa.ttl, (fresh,)))
 
 
 TxtSource = Callable[[str], Sequence[str] | None]
@@ -264,10 +278,9 @@ class TxtZone(Zone):
             zone._source = source
         return zone
 
-    @property
-    def negative_ttl(self) -> int:
+    def _negative_ttl(self, soa: RRset) -> int:
         """At most a minute, so that a client that asked too early is not told so for long."""
-        return min(super().negative_ttl, self.NEGATIVE_TTL)
+        return min(super()._negative_ttl(soa), self.NEGATIVE_TTL)
 
     def find(self, name: bytes, type_: int) -> Found:
         """Say what the zone or its source knows; raises StoreUnavailable."""
@@ -276,24 +289,24 @@ class TxtZone(Zone):
         label = name[1 : 1 + name[0]]
         values = self._source(label.decode("ascii")) if label.isascii() else None
         if values is None:
-            return Found(Kind.NXDOMAIN, lasting=False)
+            return Found(Kind.NXDOMAIN, keep=Keep.NOT)
         if not values or type_ not in {codes.TXT, codes.ANY}:
-            return Found(Kind.NODATA, lasting=False)
+            return Found(Kind.NODATA, keep=Keep.NOT)
         rrset = RRset(codes.TXT, self.TXT_TTL, tuple(dict.fromkeys([rdata.txt(value) for value in values])))
-        return Found(Kind.DATA, name, rrset, lasting=False)
+        return Found(Kind.DATA, name, rrset, keep=Keep.NOT)
 
 
-def _at(node: Node, owner: bytes, type_: int, *, lasting: bool) -> Found:
+def _at(node: Node, owner: bytes, type_: int, keep: Keep) -> Found:
     """Say what a node has of a type; of ANY one record set is enough (RFC 8482 section 4.1)."""
     rrset = node.get(type_)
     if rrset is not None:
-        return Found(Kind.DATA, owner, rrset, lasting)
+        return Found(Kind.DATA, owner, rrset, keep)
     if not node:
-        return Found(Kind.NODATA, lasting=lasting)
+        return Found(Kind.NODATA, keep=keep)
     if type_ == codes.ANY:
-        return Found(Kind.DATA, owner, next(iter(node.values())), lasting)
+        return Found(Kind.DATA, owner, next(iter(node.values())), keep)
     rrset = node.get(codes.CNAME)
-    return Found(Kind.NODATA, lasting=lasting) if rrset is None else Found(Kind.ALIAS, owner, rrset, lasting)
+    return Found(Kind.NODATA, keep=keep) if rrset is None else Found(Kind.ALIAS, owner, rrset, keep)
 
 
 def is_later(serial: int, than: int) -> bool:
