@@ -51,24 +51,22 @@ def main() -> None:
     try:
         status = _run()
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader went away. The interpreter flushes once more at its end: let that go nowhere.
+    except OSError as error:
+        # The interpreter flushes once more at its end: let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
+        place = f"{error.filename}: " if error.filename else ""
+        # Whoever closed our pipe wants to hear no more.
+        status = 1 if isinstance(error, BrokenPipeError) else _fail(f"{place}{error.strerror or error}")
     sys.exit(status)
 
 
 def _run() -> int:
     try:
-        app(standalone_mode=True)
+        app()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
-    except BrokenPipeError:
-        raise
     except ZonemintError as error:
         return _fail(str(error))
-    except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     return 0
 
 

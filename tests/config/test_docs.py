@@ -1,0 +1,26 @@
+"""docs/configuration.md has every setting with its default, and no other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from zonemint.config import Config, settings
+
+PAGE = Path(__file__).parents[2] / "docs/configuration.md"
+MADE = {"domain", "name", "external_url"}  # their defaults are words
+
+
+def test_the_page_has_exactly_the_settings_and_their_defaults() -> None:
+    page: dict[str, str] = {}
+    table: str | None = None
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        if heading := re.fullmatch(r"## (?:`\[(\w+)\]`|(.*))", line):
+            table = f"{heading[1]}." if heading[1] else "" if heading[2] == "At the top" else None
+        elif table is not None and (row := re.match(r"\| `(\w+)` \| (.*?) \| \S", line)):
+            page[table + row[1]] = row[2]
+    expected = {key: f"`{value}`" for key, value in settings(Config("lab.test"))}
+    assert page.keys() == expected.keys()
+    assert {key: text for key, text in page.items() if key not in MADE} == {
+        key: text for key, text in expected.items() if key not in MADE
+    }

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zonemint.config import Acme, AcmeDns, Config, Dns, Listen, Seconds, Validation, load, render, settings
+from zonemint.core.errors import ConfigError
+
+seconds = st.integers(1, 10**8).map(Seconds)
+ports = st.integers(0, 65535)
+addresses = st.ip_addresses().map(str)
+domains = st.lists(
+    st.from_regex(r"[a-z][a-z0-9]{0,9}(\.[a-z][a-z0-9]{0,9}){0,3}", fullmatch=True), min_size=1, max_size=4, unique=True
+)
+names = st.text(st.characters(categories=["L", "N", "P", "S"], include_characters=" "), max_size=48)
+configs = st.builds(
+    lambda domains, **rest: Config(domains[0], extra_domains=tuple(domains[1:]), **rest),
+    domains,
+    name=names,
+    external_url=st.sampled_from(["", "https://ca.lab.test", "https://acme.example:8443", "https://[2001:db8::1]:9"]),
+    listen=st.builds(Listen, addresses, st.just("192.0.2.7") | st.just(""), ports, ports, ports),
+    dns=st.builds(Dns, seconds, seconds),
+    acme=st.builds(Acme, seconds, seconds, seconds),
+    validation=st.builds(
+        Validation,
+        st.sampled_from(["", "10.0.0.1:53", "[::1]:5353"]),
+        st.integers(1, 5),
+        st.integers(1, 3).map(Seconds),
+        st.integers(1, 3).map(Seconds),
+    ),
+    acmedns=st.builds(
+        AcmeDns,
+        st.sampled_from(["private", "open", "closed"]),
+        st.integers(2, 100),
+        seconds,
+        st.lists(st.sampled_from(["10.0.0.0/8", "::1/128", "192.0.2.1"]), max_size=3).map(tuple),
+    ),
+)
+
+
+@given(config=configs)
+def test_what_is_rendered_loads_as_it_was(tmp_path_factory: pytest.TempPathFactory, config: Config) -> None:
+    file = tmp_path_factory.getbasetemp() / "rendered.toml"
+    file.write_text(render(config), encoding="utf-8")
+    assert load(file) == config
+
+
+def test_only_what_was_chosen_is_set_in_a_first_file() -> None:
+    config = Config("lab.test", listen=Listen(dns_port=5353, https_port=8443))
+    assert tomllib.loads(render(config)) == {
+        "domain": "lab.test",
+        "listen": {"dns_port": 5353, "https_port": 8443},
+        "dns": {},
+        "acme": {},
+        "validation": {},
+        "acmedns": {},
+    }
+
+
+def test_every_comment_of_a_first_file_is_a_setting_at_its_default(tmp_path: Path) -> None:
+    file = tmp_path / "zonemint.toml"
+    text = render(Config("lab.test"))
+    file.write_text("".join(line.removeprefix("# ") if " = " in line else line for line in text.splitlines(True)))
+    assert load(file) == Config("lab.test")
+    assert text.count(" = ") == len(list(settings(Config("lab.test"))))
+
+
+@given(data=st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
+def test_any_bytes_load_or_are_a_config_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    file.write_bytes(data)
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert str(caught.value).startswith(f"{file}:")
+    assert "\n" not in str(caught.value)
+
+
+KEYS = [key for key, _ in settings(Config("lab.test"))]
+scalars = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(st.characters(categories=["L", "P"]))
+values = scalars | st.lists(scalars, max_size=2) | st.dictionaries(st.sampled_from(["a", "b"]), scalars, max_size=1)
+
+
+@given(key=st.sampled_from(KEYS), value=values)
+def test_any_value_loads_or_its_line_is_named(
+    tmp_path_factory: pytest.TempPathFactory, key: str, value: object
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "value.toml"
+    lines = [f"{key} = {toml(value)}"] if key == "domain" else ['domain = "lab.test"', f"{key} = {toml(value)}"]
+    file.write_text("\n".join(["# settings", *lines]), encoding="utf-8")
+    fault = fault_of(file)
+    assert fault is None or (fault.line, fault.detail.partition(":")[0]) == (1 + len(lines), key)
+
+
+def fault_of(file: Path) -> ConfigError | None:
+    try:
+        load(file)
+    except ConfigError as error:
+        return error
+    return None
+
+
+def toml(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {toml(item)}' for key, item in value.items())}}}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+HEAD = 'domain = "lab.test"\n'
+FAULTS = [
+    # what is wrong, the file, its line, what is said
+    ("no domain", "", None, 'domain: it must be set, such as domain = "lab.test"'),
+    ("bad domain", 'domain = "a b"', 1, "domain: 'a b' is not a domain name"),
+    ("a domain that is a number", "domain = 3", 1, "domain: expected a text, got a whole number"),
+    ("domain twice", HEAD + 'extra_domains = ["x.test", "LAB.test."]', 2, "extra_domains: a domain is named twice"),
+    ("over several lines", HEAD + '# more\n\nextra_domains = [\n  "x.test",\n  3,\n]\n', 4, "expected a text"),
+    ("unknown key", HEAD + 'domian = "x.test"', 2, "domian: there is no such setting; did you mean 'domain'?"),
+    ("unknown table", HEAD + "\n[lsten]\n", 3, "lsten: there is no such setting; did you mean 'listen'?"),
+    ("unknown in table", HEAD + "[listen]\n# x\ndns_prt = 5", 4, "did you mean 'listen.dns_port'?"),
+    ("unknown in dotted", HEAD + "listen.zzz = 5", 2, "listen.zzz: there is no such setting"),
+    ("unknown in inline", HEAD + "listen = {dns_port = 5, zzz = 5}", 2, "listen.zzz: there is no such setting"),
+    ("no table", HEAD + "listen = 5", 2, "listen: expected a table, got a whole number"),
+    ("bad address", HEAD + '[listen]\naddress = "localhost"', 3, "listen.address: 'localhost'"),
+    ("advertises nothing", HEAD + '[listen]\nadvertise = "::"', 3, "listen.advertise: '::' is no address"),
+    ("bad port", HEAD + "[listen]\ndns_port = 65536", 3, "listen.dns_port: 65536 is not a port"),
+    ("port as text", HEAD + '[listen]\ndns_port = "53"', 3, "listen.dns_port: expected a whole number, got a text"),
+    ("http URL", HEAD + 'external_url = "http://ca.lab.test"', 2, "is not an https URL"),
+    ("URL with a slash", HEAD + 'external_url = "https://ca.lab.test/"', 2, "more than a host and a port"),
+    ("URL with a user", HEAD + 'external_url = "https://a@ca.lab.test"', 2, "more than a host and a port"),
+    ("URL with a query", HEAD + 'external_url = "https://ca.lab.test?x"', 2, "more than a host and a port"),
+    ("URL with a bad port", HEAD + 'external_url = "https://ca.lab.test:x"', 2, "external_url: "),
+    ("URL with a bad host", HEAD + 'external_url = "https://ca_1.lab.test"', 2, "not a host name"),
+    ("long name", HEAD + f'name = "{"x" * 49}"', 2, "name: it must have at most 48 characters"),
+    ("a name that rings", HEAD + 'name = "a\\u0007"', 2, "all printable"),
+    ("no length of time", HEAD + '[acme]\norder_lifetime = "3 days"', 3, "acme.order_lifetime: a length of time is"),
+    ("a bare number", HEAD + "[acme]\norder_lifetime = 3600", 3, "acme.order_lifetime: a length of time is"),
+    ("no time at all", HEAD + '[acme]\norder_lifetime = "0s"', 3, "acme.order_lifetime: a length of time is"),
+    ("resolver without port", HEAD + '[validation]\nresolver = "10.0.0.1"', 3, "validation.resolver: '10.0.0.1'"),
+    ("resolver by name", HEAD + '[validation]\nresolver = "ns.lab.test:53"', 3, "validation.resolver: "),
+    ("too patient", HEAD + '[validation]\ninterval = "30s"', 2, "at most 30 s are allowed"),
+    ("too many values", HEAD + "[acmedns]\nvalues = 101", 3, "acmedns.values: expected a whole number <= 100"),
+    ("neither of three", HEAD + '[acmedns]\nregistration = "X"', 3, "must be one of private, open, closed"),
+    ("no network", HEAD + '[acmedns]\ntrusted_proxies = ["10.0.0.1/8"]', 3, "acmedns.trusted_proxies: "),
+    ("not TOML", HEAD + "[listen\n", 2, "not TOML: "),
+    ("ends too early", HEAD + 'extra_domains = ["a"', 2, "not TOML: "),
+    ("a key twice", HEAD + HEAD, 2, "not TOML: Cannot overwrite a value"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "says"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS])
+def test_a_fault_is_told_with_its_line(tmp_path: Path, text: str, line: int | None, says: str) -> None:
+    file = tmp_path / "zonemint.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert (caught.value.file, caught.value.line) == (file, line)
+    assert says in str(caught.value)
+
+
+def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "zonemint.toml"
+    file.write_bytes(b'domain = "lab.test"\nname = "\xff"\n')
+    with pytest.raises(ConfigError, match=r"zonemint.toml:2: this line is not UTF-8"):
+        load(file)
+
+
+def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file; `zonemint init --domain DOMAIN` makes it"):
+        load(tmp_path / "zonemint.toml")
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path)
