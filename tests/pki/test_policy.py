@@ -50,6 +50,8 @@ def test_issued_for(kind: str, value: str) -> None:
         ("dns", "a..lab.test", "label"),
         ("dns", "b\u00fccher.lab.test", "label"),
         ("dns", "a\n.lab.test", "label"),
+        ("dns", "a.lab.test.", "without a dot at its end"),
+        ("dns", "A.lab.test", "lower case"),
         ("dns", "10.0.0.1", "number"),
         ("dns", "a" * 64 + ".lab.test", "label"),
         ("dns", "a." * 130 + "lab.test", "253"),

@@ -75,7 +75,7 @@ class FileSigner:
         return builder.sign(self.key, _hash_for(self.key))
 
 
-def generate(kind: KeyKind = "p256") -> PrivateKey:
+def generate(kind: KeyKind = "p256") -> ec.EllipticCurvePrivateKey:
     """Make a private key on a NIST curve."""
     return ec.generate_private_key(_CURVES[kind]())
 

@@ -26,7 +26,7 @@ class Policy:
     def refusal(self, identifier_type: str, value: str) -> str | None:
         """Return the sentence why an identifier is refused (RFC 8555 section 7.1.3, RFC 8738), or None.
 
-        Types are `dns`, a host name with `*` allowed as its whole first label, and `ip`.
+        Types are `dns`, a normalized host name with `*` allowed as its whole first label, and `ip`.
         """
         match identifier_type:
             case "dns":
@@ -43,6 +43,8 @@ class Policy:
             name = hostname(base)
         except BadName as error:
             return str(error)
+        if name != base:
+            return f"{_shown(value)} is refused: write the name in lower case, without a dot at its end"
         if name == "localhost" and base == value:
             return None
         if "." not in name:
