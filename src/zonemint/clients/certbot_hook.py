@@ -29,7 +29,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-__all__ = ["STORAGE", "HookError", "cname_in", "main", "question", "read_accounts", "write_accounts"]
+__all__ = ["STORAGE", "HookError", "cname_in", "main", "nameservers", "question", "read_accounts", "write_accounts"]
 
 STORAGE = "/etc/letsencrypt/acmedns.json"
 _ACCOUNT = {
@@ -295,9 +295,14 @@ def _resolvers(env: Mapping[str, str]) -> list[tuple[str, int]]:
         return [(match[1] or match[2], int(match[3] or 53))]
     try:
         with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
-            lines = [line.split() for line in file]
+            return nameservers(file.read())
     except OSError:
         return []
+
+
+def nameservers(text: str) -> list[tuple[str, int]]:
+    """Read the name servers of resolv.conf(5), of which three count."""
+    lines = (line.split() for line in text.splitlines())
     return [(words[1], 53) for words in lines if len(words) > 1 and words[0] == "nameserver"][:3]
 
 
