@@ -89,8 +89,8 @@ def _check_names(request: x509.CertificateSigningRequest, names: frozenset[str],
     asked, ordered = asked_names | asked_ips, names | ips
     if asked_names != names or asked_ips != ips:
         differences = [
-            *(f"{name[:80]!a} is not in the order" for name in sorted(asked - ordered)),
-            *(f"{name[:80]!a} is in the order and not in the CSR" for name in sorted(ordered - asked)),
+            *(f"{ascii(name)[:80]} is not in the order" for name in sorted(asked - ordered)),
+            *(f"{ascii(name)[:80]} is in the order and not in the CSR" for name in sorted(ordered - asked)),
         ]
         raise CsrError(f"the CSR's names are not the order's: {', '.join(differences[:5]) or 'their types differ'}")
 

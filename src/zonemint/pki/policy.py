@@ -67,4 +67,5 @@ class Policy:
 
 def _shown(text: str) -> str:
     """Make foreign text safe and short enough for a message."""
-    return ascii(text if len(text) <= 80 else text[:77] + "...")
+    quoted = ascii(text)
+    return quoted if len(quoted) <= 80 else quoted[:76] + "...'"

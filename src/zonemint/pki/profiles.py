@@ -26,6 +26,13 @@ class Profile:
     backdate: int = _HOUR
     extended_key_usages: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.SERVER_AUTH,)
 
+    @property
+    def description(self) -> str:
+        """One line for people, which the directory shows."""
+        days, hours = divmod(self.lifetime // _HOUR, 24)
+        length = f"{days} days" if not hours and days > 7 else f"{self.lifetime // _HOUR} hours"
+        return f"server certificates that live {length}"
+
     def validity(
         self, *, now: float, issuer_not_after: float, not_before: float | None = None, not_after: float | None = None
     ) -> tuple[int, int]:
