@@ -6,7 +6,7 @@ import pytest
 
 from zonemint.cli.output import say, show_facts, show_table
 
-ROWS = [
+ROWS: list[dict[str, object]] = [
     {"name": "server-1.lab.test", "status": "valid", "not_after": None, "ips": ["10.0.0.1", "10.0.0.2"]},
     {"name": "x", "status": "pending", "not_after": 5, "ips": []},
 ]
