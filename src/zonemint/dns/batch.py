@@ -91,12 +91,12 @@ class Batch:
         if count <= 0:
             return
         buffers, lengths, responder = self._bytes, self._out_lengths, self._responder
-        exact, passing, rcodes = responder.exact, responder.passing, responder.udp_rcodes
+        lasting, passing, rcodes = responder.lasting, responder.passing, responder.udp_rcodes
         silent = []
         start = 0
         for i, length in enumerate(self._lengths[:count].tolist()):
             question = buffers[start + 2 : start + length].tobytes()
-            reply = exact.get(question) or passing.get(question)
+            reply = lasting.get(question) or passing.get(question)
             if reply is not None:
                 rcodes[reply[1] & 15] += 1
                 size = len(reply) + 2

@@ -19,8 +19,9 @@ class Catalog:
 
     def put(self, zone: Zone) -> None:
         """Serve a zone, in place of another one of the same origin."""
+        if self._zones.get(zone.apex) is not zone:
+            zone.watch(self._changed)
         self._zones[zone.apex] = zone
-        zone.watch(self._changed)
         self._changed()
 
     def remove(self, origin: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -86,7 +87,7 @@ async def _ask_udp(server: tuple[str, int], message: bytes, question: bytes, lim
                 answered.set_result(reply)
 
         def ask_again() -> None:
-            if not answered.done():
+            with suppress(OSError):
                 sock.send(message)
 
         def give_up() -> None:

@@ -17,11 +17,9 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 _LASTING = 16_384
-"""How many answers about names of the zones each memo holds before it starts afresh: some 10 MB."""
+"""How many answers about names of the zones are remembered before all are forgotten: some 10 MB."""
 _PASSING = 4_096
 """The same for names that anybody can think of: they must not push the others out."""
-_LONGEST = 2048
-"""The longest answer worth keeping, in bytes."""
 
 _META_TYPES = range(128, 255)
 """Zone transfers among them (RFC 6895 section 3.1); ANY is a question like others."""
@@ -30,24 +28,23 @@ _META_TYPES = range(128, 255)
 class Responder:
     """Answers messages from a catalog.
 
-    exact, passing: whole answers without their id, by the whole message without its id, for the UDP loop to look
-    into before it calls `respond`; udp_rcodes, tcp_rcodes: how many answers there were of each rcode.
+    lasting, passing: answers by question, both without their ids, names in lower case and no options in the OPT;
+    for the UDP loop to look into before it calls `respond`. udp_rcodes, tcp_rcodes: how many answers there were of
+    each rcode.
     """
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._compiled: dict[bytes, Compiled] = {}
         self._negative: dict[tuple[bytes, int, int], Compiled] = {}
-        self.exact: dict[bytes, bytes] = {}
+        self.lasting: dict[bytes, bytes] = {}
         self.passing: dict[bytes, bytes] = {}
         self.udp_rcodes = [0] * 24
         self.tcp_rcodes = [0] * 24
         catalog.watch(self._forget)
 
     def _forget(self) -> None:
-        self._compiled.clear()
         self._negative.clear()
-        self.exact.clear()
+        self.lasting.clear()
         self.passing.clear()
 
     def respond(self, message: bytes, *, tcp: bool = False) -> bytes | None:
@@ -55,56 +52,76 @@ class Responder:
         if len(message) < 12 or message[2] & 0x80:
             return None
         rcodes = self.tcp_rcodes if tcp else self.udp_rcodes
-        rcode = codes.FORMERR
         if message[2] & 0x78:
             rcode = codes.NOTIMP
+        elif not tcp and (reply := self._recall(message)) is not None:
+            rcodes[reply[3] & 15] += 1
+            return reply
         else:
             try:
                 return self._answer(message, wire.parse_query(message), rcodes, tcp=tcp)
             except ForeignDataError:
-                pass
+                rcode = codes.FORMERR
         rcodes[rcode] += 1
         return message[:2] + bytes((0x80 | message[2] & 0x79, rcode)) + bytes(8)
 
+    def _recall(self, message: bytes) -> bytes | None:
+        """Find the answer to the same question in other letter case, or with other options.
+
+        A stored question was parsed whole, so what equals it is well-formed; only the options must be looked at.
+        """
+        zero = message.find(0, 12)
+        end = zero + 5
+        if zero < 0:
+            return None
+        rest = message[zero:end]
+        if len(message) > end:
+            try:
+                wire.check_options(message, end + 11, len(message))
+            except ForeignDataError:
+                return None
+            if int.from_bytes(message[end + 9 : end + 11], "big") != len(message) - end - 11:
+                return None
+            rest = message[zero : end + 9] + b"\0\0"
+        question = message[2:12] + message[12:zero].lower() + rest
+        reply = self.lasting.get(question) or self.passing.get(question)
+        return None if reply is None else message[:2] + reply[:10] + message[12:zero] + reply[zero - 2 :]
+
     def _answer(self, message: bytes, query: wire.Query, rcodes: list[int], *, tcp: bool) -> bytes:
+        end = query.end
         if query.version:
             rcodes[codes.BADVERS] += 1
             opt = option(codes.BADVERS, dnssec_ok=query.dnssec_ok)
             head = bytes((0x80 | message[2] & 1, 0, 0, 1, 0, 0, 0, 0, 0, 1))
-            return message[:2] + head + message[12 : query.end] + opt
-        key = query.name + message[query.end - 4 : query.end]
-        compiled = self._compiled.get(key)
-        keep = Keep.LASTING
-        if compiled is None:
-            compiled, keep = self._compile(query)
-            if keep is Keep.LASTING:
-                _remember(self._compiled, key, compiled, _LASTING)
+            return message[:2] + head + message[12:end] + opt
+        compiled, keep = self._compile(query)
         rcodes[compiled.rcode] += 1
-        if tcp:
-            return assemble(message, query.end, query.edns, query.dnssec_ok, compiled, 0xFFFF)
-        limit = min(UDP_SIZE, query.size)
-        reply = assemble(message, query.end, query.edns, query.dnssec_ok, compiled, limit)
-        # Letter case and options come in endless variety: such messages are not worth remembering whole.
-        if keep and query.plain and message.startswith(query.name, 12):
+        # A size below 512 counts as 512 (RFC 6891 section 6.2.3).
+        limit = 0xFFFF if tcp else UDP_SIZE if query.size > UDP_SIZE else max(512, query.size)
+        reply = assemble(message, end, query.edns, query.dnssec_ok, compiled, limit)
+        if keep and query.plain and not tcp:
+            opt = message[end : end + 9] + b"\0\0" if query.edns else b""
+            question = message[2:12] + query.name + message[end - 4 : end] + opt
+            folded = reply[2:12] + query.name + reply[end - 4 :]
             if keep is Keep.LASTING:
-                _remember(self.exact, message[2:], reply[2:], _LASTING)
+                _remember(self.lasting, question, folded, _LASTING)
             else:
-                _remember(self.passing, message[2:], reply[2:], _PASSING)
+                _remember(self.passing, question, folded, _PASSING)
         return reply
 
     def _compile(self, query: wire.Query) -> tuple[Compiled, Keep]:
         answer = self._resolve(query)
         if answer.negative_of is None:
-            compiled = compile_answer(query.name, answer)
-            return compiled, answer.keep if len(compiled.tail) <= _LONGEST else Keep.NOT
-        # What a zone has to say about names that it does not have is the same for all of one length.
+            return compile_answer(query.name, answer), answer.keep
+        # What a zone says about names that it does not have is the same for all names of one length.
         size = len(query.name)
         alike = (answer.negative_of, size, answer.rcode)
         negative = self._negative.get(alike)
         if negative is None:
             negative = compile_answer(query.name, answer, skip=size - len(answer.negative_of))
             _remember(self._negative, alike, negative, _PASSING)
-        return negative, answer.keep
+        # Of types, too, anybody can think of any number.
+        return negative, min(answer.keep, Keep.PASSING)
 
     def _resolve(self, query: wire.Query) -> Answer:
         if query.type == codes.OPT:

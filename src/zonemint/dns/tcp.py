@@ -9,6 +9,11 @@ from zonemint.dns.responder import Responder
 
 __all__ = ["Connections", "TcpConnection"]
 
+_TURN = 64
+"""How many messages of one connection are answered in one go, so that others on the loop live."""
+_BACKLOG = 2 + 0xFFFF
+"""How many received bytes wait for their answers before no more are read: one message has room."""
+
 
 class Connections:
     """All open connections, the one that was quiet longest first.
@@ -64,6 +69,7 @@ class TcpConnection(asyncio.Protocol):
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._buffer = bytearray()
+        self._full = False
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -76,33 +82,42 @@ class TcpConnection(asyncio.Protocol):
         self._connections.drop(self)
 
     def data_received(self, data: bytes) -> None:
-        """Answer all whole messages received so far; a connection that talks no DNS is closed."""
+        """Take in what came and answer it."""
+        self._buffer += data
+        self._answer()
+
+    def pause_writing(self) -> None:
+        """Answer no more to a client that does not read our answers."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """Go on answering."""
+        self._full = False
+        self._answer()
+
+    def _answer(self) -> None:
+        """Answer some of the whole messages received so far, and the others at the loop's next turn."""
         buffer = self._buffer
-        buffer += data
-        replies: list[bytes] = []
         at = 0
-        while len(buffer) - at >= 2:
+        for _ in range(_TURN):
             end = at + 2 + int.from_bytes(buffer[at : at + 2], "big")
-            if len(buffer) < end:
+            if self._full or len(buffer) - at < 2 or len(buffer) < end or self._transport.is_closing():
                 break
             reply = self._connections.responder.respond(bytes(buffer[at + 2 : end]), tcp=True)
             if reply is None:
                 self.abort()
                 return
-            replies += (len(reply).to_bytes(2, "big"), reply)
+            self._transport.write(len(reply).to_bytes(2, "big") + reply)
             at = end
-        if replies:
-            self._transport.write(b"".join(replies))
-            self._connections.touch(self)
+        else:
+            asyncio.get_running_loop().call_soon(self._answer)
+        if at:
             del buffer[:at]
-
-    def pause_writing(self) -> None:
-        """Read no more questions from a client that does not read our answers."""
-        self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """Go on reading."""
-        self._transport.resume_reading()
+            self._connections.touch(self)
+        if len(buffer) > _BACKLOG:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def abort(self) -> None:
         """Close the connection at once."""

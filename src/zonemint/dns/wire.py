@@ -15,6 +15,7 @@ __all__ = [
     "ROOT",
     "Query",
     "WireRecord",
+    "check_options",
     "labels",
     "name_from_text",
     "name_to_text",
@@ -40,8 +41,8 @@ class Query(msgspec.Struct, frozen=True, gc=False):
     """What a query message asks.
 
     name: the question's name in lower-case wire form; end: where the question ends in the message; size: the
-    client's UDP payload size (RFC 6891 section 6.2.3), 512 without OPT; plain: nothing but the question and an
-    OPT without options follows the header.
+    client's UDP payload size (RFC 6891 section 6.2.3), 512 without OPT; plain: nothing but the question and an OPT
+    follows the header.
     """
 
     name: bytes
@@ -158,13 +159,13 @@ def parse_query(message: bytes) -> Query:
         # Nearly every query looks like this.
         payload, ttl, length = _OPT.unpack_from(message, end + 3)
         if end + 11 + length == size:
-            _check_options(message, end + 11, size)
-            return Query(name, type_, class_, end, True, ttl >> 16 & 255, payload, ttl & 0x8000 != 0, length == 0)
+            check_options(message, end + 11, size)
+            return Query(name, type_, class_, end, True, ttl >> 16 & 255, payload, ttl & 0x8000 != 0)
     return _parse_rest(message, Query(name, type_, class_, end), (answers, authorities, additionals))
 
 
-def _check_options(message: bytes, at: int, end: int) -> None:
-    """Check that the options of an OPT record fill its data (RFC 6891 section 6.1.2)."""
+def check_options(message: bytes, at: int, end: int) -> None:
+    """Check that the options of an OPT record fill its data (RFC 6891 section 6.1.2); raises ForeignDataError."""
     while at < end:
         at += 4 + (message[at + 2] << 8 | message[at + 3] if at + 4 <= end else end)
     if at != end:
@@ -182,7 +183,7 @@ def _parse_rest(message: bytes, query: Query, counts: tuple[int, int, int]) -> Q
             if record.type == codes.OPT:
                 if opt is not None or section != 2 or message[start]:
                     raise ForeignDataError("one OPT of the root, among the additional records")
-                _check_options(message, record.start, record.end)
+                check_options(message, record.start, record.end)
                 opt = record
     if at != len(message):
         raise ForeignDataError("bytes follow the last record")

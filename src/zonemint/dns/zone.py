@@ -88,6 +88,7 @@ class Zone:
         self.apex = wire.name_from_text(origin)
         self.nodes: dict[bytes, Node] = {}
         self.negative = RRset(codes.SOA, 0, ())
+        self._children: dict[bytes, int] = {}
         self._cuts: set[bytes] = set()
         self._redirections: set[bytes] = set()
         self._watchers: list[Callable[[], None]] = []
@@ -219,11 +220,7 @@ class Zone:
         ):
             listed = ", ".join(sorted(map(codes.type_to_text, (others | {rrset.type}) - {codes.CNAME})))
             raise ConfigError(f"{name} has a CNAME record and other data: {listed}")
-        self.nodes.setdefault(owner, node)[rrset.type] = rrset
-        parent = owner
-        while parent != self.apex:
-            parent = parent[1 + parent[0] :]
-            self.nodes.setdefault(parent, {})
+        self._node(owner)[rrset.type] = rrset
         if rrset.type == codes.SOA:
             self.negative = RRset(codes.SOA, self._negative_ttl(rrset), rrset.data)
         if rrset.type == codes.NS and owner != self.apex:
@@ -239,12 +236,21 @@ class Zone:
             self._cuts.discard(owner)
         if type_ == codes.DNAME:
             self._redirections.discard(owner)
-        while not self.nodes[owner] and owner != self.apex and not self._has_children(owner):
+        while not self.nodes[owner] and owner != self.apex and not self._children.get(owner):
             del self.nodes[owner]
             owner = owner[1 + owner[0] :]
+            self._children[owner] -= 1
 
-    def _has_children(self, owner: bytes) -> bool:
-        return any(name.endswith(owner) and _is_below(name, owner) for name in self.nodes)
+    def _node(self, owner: bytes) -> Node:
+        """Return the node of a name, made with those above it where it is new (RFC 4592 section 2.2.2)."""
+        node = self.nodes.get(owner)
+        if node is None:
+            node = self.nodes[owner] = {}
+            if owner != self.apex:
+                parent = owner[1 + owner[0] :]
+                self._node(parent)
+                self._children[parent] = self._children.get(parent, 0) + 1
+        return node
 
     def _set_serial(self, serial: int) -> None:
         soa = self.soa
@@ -312,14 +318,6 @@ def _at(node: Node, owner: bytes, type_: int, keep: Keep) -> Found:
 def is_later(serial: int, than: int) -> bool:
     """Compare serial numbers, which wrap around (RFC 1982 section 3.2)."""
     return 0 < (serial - than) & 0xFFFFFFFF < 0x80000000
-
-
-def _is_below(name: bytes, ancestor: bytes) -> bool:
-    """Tell whether a name in wire form is properly below another."""
-    at = 0
-    while len(name) - at > len(ancestor):
-        at += 1 + name[at]
-    return at > 0 and name[at:] == ancestor
 
 
 def _type(text: str) -> int:
