@@ -7,32 +7,25 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import (
-    CertificateIssuerPublicKeyTypes,
-    CertificatePublicKeyTypes,
-)
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import ConfigError, KeyFileError
 from zonemint.pki import constraints
+from zonemint.pki.hierarchy import make_intermediate, make_root
 from zonemint.pki.keys import FileSigner, Signer, generate, load_key, spki_sha256, write_key
-from zonemint.pki.serials import new_serial
 
 __all__ = ["Authority", "create", "load"]
 
-_YEAR = 31_557_600  # seconds of a Julian year
-_ROOT_LIFETIME = 10 * _YEAR
-_INTERMEDIATE_LIFETIME = 5 * _YEAR
-_BACKDATE = 3600
-_MAX_COMMON_NAME = 64
+_ROOT, _INTERMEDIATE = " Root CA", " Intermediate CA"
+_MAX_NAME = 64 - len(_INTERMEDIATE)  # a common name has 64 characters at most
+_UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _NOT_ISSUED = (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm)
 _FILES = ("root.crt", "root.key", "intermediate.crt", "intermediate.key")
 
@@ -72,36 +65,22 @@ class Authority:
 
 
 def create(directory: Path, *, name: str, domains: Sequence[str], now: float) -> Authority:
-    """Make a root and a name-constrained intermediate (P-256; 10 and 5 years) and keep them in a new folder, 0700.
+    """Make a root and an intermediate held to `domains` (P-256; 10 and 5 years), and keep them in a new folder, 0700.
 
-    The root is left unconstrained, so that a domain can be added later without asking every client to trust anew;
-    the intermediate, whose key is in daily use, is held to `domains` by `constraints.build`. The folder appears
-    complete or not at all. Raises ConfigError for a name that is too long, KeyFileError when the folder has files
-    in it or cannot be written.
+    The folder appears complete or not at all. Raises ConfigError for a name that is too long, KeyFileError when the
+    folder has files in it or cannot be written.
     """
-    root_name, intermediate_name = f"{name} Root CA", f"{name} Intermediate CA"
-    if not name or len(intermediate_name) > _MAX_COMMON_NAME:
-        raise ConfigError(f"the name of the CA must have 1 to {_MAX_COMMON_NAME - len(' Intermediate CA')} characters")
+    if not 0 < len(name) <= _MAX_NAME:
+        raise ConfigError(f"the name of the CA must have 1 to {_MAX_NAME} characters")
     root_key, intermediate_key = generate(), generate()
-    root_signer = FileSigner(root_key)
-    root = root_signer.sign_certificate(
-        _ca_builder(root_name, root_name, root_key.public_key(), root_key.public_key(), now, _ROOT_LIFETIME, 1)
-    )
-    intermediate = root_signer.sign_certificate(
-        _ca_builder(
-            root_name,
-            intermediate_name,
-            intermediate_key.public_key(),
-            root_key.public_key(),
-            now,
-            _INTERMEDIATE_LIFETIME,
-            0,
-        )
-        # Verifiers apply the key usages of a CA to all below it: a stolen key signs no mail and no programs.
-        .add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
-        )
-        .add_extension(constraints.build(domains), critical=True)
+    root = make_root(FileSigner(root_key), common_name=f"{name}{_ROOT}", now=now)
+    intermediate = make_intermediate(
+        root,
+        FileSigner(root_key),
+        common_name=f"{name}{_INTERMEDIATE}",
+        public_key=intermediate_key.public_key(),
+        domains=domains,
+        now=now,
     )
     authority = Authority(root, intermediate, FileSigner(intermediate_key))
     directory = directory.resolve()
@@ -155,48 +134,13 @@ def load(directory: Path, *, now: float) -> Authority:
     return Authority(root, intermediate, signer)
 
 
-def _ca_builder(
-    issuer: str,
-    subject: str,
-    key: CertificateIssuerPublicKeyTypes,
-    issuer_key: CertificateIssuerPublicKeyTypes,
-    now: float,
-    lifetime: int,
-    path_length: int,
-) -> x509.CertificateBuilder:
-    start = int(now) - _BACKDATE
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=True,
-        crl_sign=True,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    return (
-        x509.CertificateBuilder()
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
-        .public_key(key)
-        .serial_number(new_serial())
-        .not_valid_before(datetime.fromtimestamp(start, UTC))
-        .not_valid_after(datetime.fromtimestamp(start + lifetime - 1, UTC))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
-    )
-
-
 def _load_ca(path: Path, now: float) -> x509.Certificate:
     try:
         certificates = x509.load_pem_x509_certificates(path.read_bytes())
         if len(certificates) != 1:
             raise KeyFileError(f"one certificate belongs here, and there are {len(certificates)}", file=path)
         certificate = certificates[0]
+        certificate.public_key()
         extensions = certificate.extensions
         is_ca = (
             extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -207,8 +151,10 @@ def _load_ca(path: Path, now: float) -> x509.Certificate:
         raise KeyFileError("the certificate is missing: restore the file from a backup", file=path) from None
     except OSError as error:
         raise KeyFileError(f"the certificate cannot be read: {error.strerror}", file=path) from None
-    except (ValueError, x509.DuplicateExtension):
-        raise KeyFileError("this is not a certificate in PEM: restore the file from a backup", file=path) from None
+    except _UNREADABLE:
+        raise KeyFileError(
+            "this is not a certificate in PEM that we know: restore the file from a backup", file=path
+        ) from None
     except x509.ExtensionNotFound:
         is_ca = False
     if not is_ca:
