@@ -15,7 +15,7 @@ from zonemint.core.errors import AcmeDnsError
 from zonemint.store import txt
 from zonemint.store.txt import TxtAccount
 
-__all__ = ["Credentials", "authenticate", "may_register", "register"]
+__all__ = ["Credentials", "authenticate", "may_register", "new", "register"]
 
 _PASSWORD_OCTETS = 30  # 40 characters of base64url
 _PASSWORD_LENGTH = 40
@@ -42,20 +42,26 @@ def may_register(acmedns: AcmeDns, source: str) -> bool:
 
 
 async def register(acmedns: AcmeDns, allow_from: Sequence[str], source: str) -> Credentials:
-    """Make an account with a random name in the auth zone; raises AcmeDnsError invalid_allowfrom_cidr."""
+    """Make and store an account with a random name in the auth zone; raises AcmeDnsError invalid_allowfrom_cidr."""
+    account, credentials = new(acmedns.zone, allow_from, source, now_ms=acmedns.now_ms())
+    await acmedns.db.write(txt.insert(account))
+    return credentials
+
+
+def new(zone: str, allow_from: Sequence[str], source: str, *, now_ms: int) -> tuple[TxtAccount, Credentials]:
+    """Return an account, not yet stored, and what its owner is told; raises AcmeDnsError invalid_allowfrom_cidr."""
     password = secrets.token_urlsafe(_PASSWORD_OCTETS)
     username = str(uuid.uuid4())
     account = TxtAccount(
         username=username,
         key_hash=_hash(username, password),
-        zone=acmedns.zone,
+        zone=zone,
         subdomain=str(uuid.uuid4()),
         allow_from=_networks(allow_from),
-        created_ms=acmedns.now_ms(),
+        created_ms=now_ms,
         created_from=source,
     )
-    await acmedns.db.write(txt.insert(account))
-    return Credentials(username, password, account.fulldomain, account.subdomain, account.allow_from)
+    return account, Credentials(username, password, account.fulldomain, account.subdomain, account.allow_from)
 
 
 async def authenticate(acmedns: AcmeDns, user: str, key: str, source: str) -> TxtAccount | None:

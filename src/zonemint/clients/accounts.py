@@ -9,7 +9,7 @@ import msgspec
 from zonemint.clients import certbot_hook
 from zonemint.core.errors import ConfigError
 
-__all__ = ["Account", "Registered", "save", "tell"]
+__all__ = ["Account", "Registered", "load", "save", "tell"]
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -48,6 +48,17 @@ class Registered(msgspec.Struct, frozen=True):
 def tell(registered: Registered) -> str:
     """Return the file of accounts with this one account, for every client that reads such a file."""
     return msgspec.json.format(msgspec.json.encode({registered.domain: registered.account}), indent=4).decode()
+
+
+def load(file: Path, domain: str) -> Account | None:
+    """Return the account of a domain in the file of accounts, if there is one; raises ConfigError."""
+    try:
+        stored = certbot_hook.read_accounts(str(file)).get(domain)
+        return None if stored is None else msgspec.convert(stored, Account)
+    except certbot_hook.HookError as error:
+        raise ConfigError(str(error)) from None
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"the account of {domain} is not whole: {error}", file=file) from None
 
 
 def save(file: Path, domain: str, account: Account) -> None:

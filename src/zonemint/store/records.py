@@ -6,11 +6,11 @@ import msgspec
 
 from zonemint.store.database import Sql, Steps
 
-__all__ = ["DynamicRecord", "add", "at", "named", "of_zone", "remove", "save_serial", "serial"]
+__all__ = ["DynamicRecord", "add", "at", "bump", "named", "of_zone", "remove", "save_serial", "serial"]
 
 
 class DynamicRecord(msgspec.Struct, frozen=True):
-    """A row: `name` and the names in `data` are absolute, `data` in presentation form, `ttl` seconds, `created_ms` milliseconds."""
+    """A row: `name` and those in `data` are absolute, `data` in presentation form, `ttl` seconds, `created_ms` ms."""
 
     zone: str
     name: str
@@ -67,6 +67,15 @@ def serial(zone: str) -> Steps[tuple[int, str] | None]:
     """Return the serial that the zone was last served with and a hash of the content that it stood for."""
     rows = yield Sql("SELECT serial, content FROM zone_serials WHERE zone = $1", (zone,))
     return (rows[0][0], rows[0][1]) if rows else None
+
+
+def bump(zone: str) -> Steps[None]:
+    """Give a zone the next serial, since its dynamic records changed in this transaction."""
+    yield Sql(
+        "INSERT INTO zone_serials VALUES ($1, 1, '') "
+        "ON CONFLICT (zone) DO UPDATE SET serial = (zone_serials.serial + 1) & 4294967295",
+        (zone,),
+    )
 
 
 def save_serial(zone: str, number: int, content: str) -> Steps[None]:

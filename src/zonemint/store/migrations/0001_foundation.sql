@@ -133,7 +133,8 @@ CREATE TABLE zone_serials (
   content TEXT NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE crl_numbers (
-  id INTEGER PRIMARY KEY,
-  number BIGINT NOT NULL
+CREATE TABLE crls (
+  number BIGINT PRIMARY KEY,
+  der BLOB NOT NULL,
+  next_update BIGINT NOT NULL
 );

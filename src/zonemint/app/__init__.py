@@ -1,0 +1,1 @@
+"""The running server: the only package that knows all the others, and wires them together."""

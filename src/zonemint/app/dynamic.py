@@ -1,0 +1,54 @@
+"""Changes to the dynamic records, checked against the whole zone before they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from zonemint.app.zones import build, fixed_records
+from zonemint.config import Config, DataDir, advertised
+from zonemint.core.errors import ConfigError
+from zonemint.core.names import is_within
+from zonemint.store import records
+from zonemint.store.database import Database, Steps
+from zonemint.store.records import DynamicRecord
+
+__all__ = ["change", "zone_of"]
+
+
+def zone_of(config: Config, name: str) -> str | None:
+    """Return the zone of ours that a name belongs to, None when it is nobody's here."""
+    return max((zone for zone in config.domains if is_within(name, zone)), key=len, default=None)
+
+
+async def change(
+    db: Database,
+    config: Config,
+    data: DataDir,
+    zone: str,
+    *,
+    add: Sequence[DynamicRecord] = (),
+    remove: Sequence[DynamicRecord] = (),
+    also: Callable[[], Steps[None]] | None = None,
+) -> bool:
+    """Add and remove records of a zone, and do what belongs with it, in one transaction; tell whether one changed.
+
+    Raises ConfigError, and changes nothing, when the zone with its file could not be served afterwards.
+    """
+    fixed = fixed_records(config, data, zone, advertised(config.listen))
+
+    def steps() -> Steps[bool]:
+        changed = 0
+        for record in remove:
+            changed += yield from records.remove(zone, record.name, record.type, record.data)
+        for record in add:
+            if any((one.name, one.type, one.data) == (record.name, record.type, record.data) for one in fixed):
+                raise ConfigError(f"{record.name} {record.type} is in the zone file already", file=data.zone_file(zone))
+            changed += yield from records.add(record)
+        build(zone, fixed, (yield from records.of_zone(zone)), serial=None, file=data.zone_file(zone))
+        if changed:
+            yield from records.bump(zone)
+        if also is not None:
+            yield from also()
+        return bool(changed)
+
+    return await db.write(steps())

@@ -1,0 +1,123 @@
+"""The HTTP and HTTPS listeners: uvicorn servers on sockets that we bind, so that a failure is one clear line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Generator, Sequence
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from zonemint.core.errors import ConfigError
+
+__all__ = ["Listener", "addresses"]
+
+_BACKLOG = 1024
+_KEEP_ALIVE = 75  # seconds that a client may keep a connection without a request
+
+
+def addresses(address: str) -> list[str]:
+    """Return the addresses to bind: both families' wildcards for either of them, where the machine has IPv6."""
+    if address not in ("0.0.0.0", "::"):  # noqa: S104 - the wildcard is what the user asked for
+        return [address]
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return ["0.0.0.0"]  # noqa: S104
+    return ["0.0.0.0", "::"]  # noqa: S104
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answers = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and tell who waits for it."""
+        await super().startup(sockets)
+        self.answers.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave the signals to the program: it has more than one server to stop."""
+        yield
+
+
+class Listener:
+    """One application on one TCP port of all addresses; with a context it speaks TLS."""
+
+    def __init__(self, app: ASGIApp, *, name: str, option: str, context: ssl.SSLContext | None = None) -> None:
+        self._name = name
+        self._option = option
+        config = uvicorn.Config(
+            app,
+            http="httptools",
+            loop="none",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=5,
+        )
+        config.load()
+        config.ssl = context
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def start(self, addresses: Sequence[str], port: int) -> None:
+        """Bind and answer; raises ConfigError that names the port and what to do."""
+        sockets = self._bind(addresses, port)
+        self.port = sockets[0].getsockname()[1]
+        self._task = asyncio.create_task(self._server.serve(sockets))
+        await self._server.answers.wait()
+
+    async def close(self) -> None:
+        """Stop taking connections, and end those that are open."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+
+    def _bind(self, addresses: Sequence[str], port: int) -> list[socket.socket]:
+        sockets: list[socket.socket] = []
+        try:
+            for address in addresses:
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                sock = socket.socket(family, socket.SOCK_STREAM)
+                sockets.append(sock)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sock.bind((address, port))
+                port = sockets[0].getsockname()[1]
+                sock.listen(_BACKLOG)
+                sock.setblocking(False)
+        except OSError as error:
+            for sock in sockets:
+                sock.close()
+            raise ConfigError(self._refusal(error, address, port)) from None
+        return sockets
+
+    def _refusal(self, error: OSError, address: str, port: int) -> str:
+        where = f"TCP port {port} of {address}"
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return (
+                f"{self._name} may not listen on {where} without the right to use low ports; "
+                f"{self._option} takes another one"
+            )
+        if error.errno == errno.EADDRINUSE:
+            return (
+                f"{self._name} cannot listen on {where}: another program does; "
+                f"stop it, or take another port with {self._option}"
+            )
+        return f"{self._name} cannot listen on {where}: {os.strerror(error.errno or 0)}"

@@ -1,0 +1,245 @@
+"""The whole server: made from the settings, started, kept and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Self
+from urllib.parse import urlsplit
+
+import structlog
+
+from zonemint.acme import finalize
+from zonemint.acme.challenges import Challenges
+from zonemint.acme.context import Acme, Provisioner
+from zonemint.acme.nonces import Nonces
+from zonemint.acme.urls import Urls
+from zonemint.acmedns.context import AcmeDns
+from zonemint.acmedns.witness import testify
+from zonemint.app.listeners import Listener, addresses
+from zonemint.app.metrics import Metrics
+from zonemint.app.own_certificate import OwnCertificate
+from zonemint.app.revocation_list import RevocationList
+from zonemint.app.zones import ZoneKeeper, auth_of
+from zonemint.config import Config, DataDir, advertised
+from zonemint.core.clock import Clock, system_clock
+from zonemint.core.errors import ConfigError
+from zonemint.dns import client
+from zonemint.dns.catalog import Catalog
+from zonemint.dns.server import DnsServer
+from zonemint.dns.zone import Record
+from zonemint.pki import issue
+from zonemint.pki.authority import Authority
+from zonemint.pki.constraints import PRIVATE_NETWORKS
+from zonemint.pki.policy import Policy
+from zonemint.pki.profiles import BUILT_IN, DEFAULT, Profile
+from zonemint.store.sqlite import SqliteDatabase
+from zonemint.validation.attempts import Attempts
+from zonemint.validation.resolver import Answer, Resolver, Rr
+from zonemint.web.acme import AcmeResources
+from zonemint.web.acmedns import AcmeDnsResources
+from zonemint.web.endpoint import Sources
+from zonemint.web.health import HealthResources
+from zonemint.web.pki import PkiResources
+from zonemint.web.routes import http_routes, https_routes
+
+__all__ = ["Server"]
+
+_VALIDATIONS = 64  # challenges that are checked at once
+_FILE_WATCH = 1.0  # seconds between looks at the zone files
+_CERTIFICATE_WATCH = 3600.0  # seconds between looks at our own certificate
+_ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+
+_log = structlog.get_logger()
+
+
+class Server:
+    """Everything that `zonemint up` runs, in one process on one event loop."""
+
+    def __init__(self, data: DataDir, config: Config, authority: Authority, clock: Clock = system_clock) -> None:
+        self._data = data
+        self._config = config
+        self._authority = authority
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self.ready = False
+        self.dns_port = 0
+        self.http_port = 0
+        self.https_port = 0
+
+    @property
+    def directory_url(self) -> str:
+        """The URL that an ACME client is given."""
+        return f"{self._config.external_url}/acme/acme/directory"
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.ready = False
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        """Start every part; what another needs comes first, and what is started is stopped in reverse."""
+        config, clock = self._config, self._clock
+        address = advertised(config.listen)
+        hosts = addresses(config.listen.address)
+        db = SqliteDatabase(self._data.database)
+        self._stack.push_async_callback(db.close)
+
+        catalog = Catalog()
+        zones = ZoneKeeper(catalog, db, config, self._data, address, clock)
+        await zones.load()
+        dns = DnsServer(catalog)
+        await dns.start(hosts, config.listen.dns_port)
+        self._stack.push_async_callback(dns.close)
+        self.dns_port = dns.port
+
+        # Sockets come before certificates: their addresses carry the port of the plain listener.
+        plain = f"http://ca.{config.domain}" + _port_suffix(config.listen.http_port, 80)
+        crl = RevocationList(db, self._authority, f"{plain}/crl", clock)
+        await crl.load()
+        templates = {
+            name: issue.template(
+                self._authority, profile, crl_url=f"{plain}/crl", issuer_url=f"{plain}/intermediate.crt"
+            )
+            for name, profile in self._profiles().items()
+        }
+        own = OwnCertificate(db, self._data, templates[DEFAULT.name], *self._own_names(address), clock)
+        await own.renew_if_due()
+
+        provisioner = Provisioner(
+            "acme", Urls(f"{config.external_url}/acme/acme"), Policy(config.domains), templates, DEFAULT.name
+        )
+        acme = Acme(
+            db=db,
+            clock=clock,
+            nonces=Nonces(clock),
+            provisioners={provisioner.name: provisioner},
+            authority=self._authority,
+            resolver=self._resolver(hosts),
+            attempts=Attempts(
+                config.validation.attempts, float(config.validation.interval), asyncio.Semaphore(_VALIDATIONS)
+            ),
+            witness=lambda names: testify(auth_of(config), names),
+            revoked=crl.revoked,
+            order_lifetime=float(config.acme.order_lifetime),
+            authorization_lifetime=float(config.acme.authorization_lifetime),
+        )
+        challenges = Challenges(acme)
+        self._stack.push_async_callback(challenges.close)
+        acmedns = AcmeDns(
+            db, clock, auth_of(config), self._registrars(), config.acmedns.values, float(config.acmedns.value_lifetime)
+        )
+        sources = Sources([ip_network(one) for one in config.acmedns.trusted_proxies])
+        pki = PkiResources(self._authority, crl.der, sources)
+        metrics = Metrics(dns.queries, lambda: zones.failures)
+        health = HealthResources(self._missing, metrics.exposition, sources)
+
+        https = Listener(
+            https_routes(AcmeResources(acme, challenges, sources), AcmeDnsResources(acmedns, sources), pki),
+            name="HTTPS",
+            option="--https-port",
+            context=own.context,
+        )
+        http = Listener(http_routes(pki, health), name="HTTP", option="--http-port")
+        for listener, port in ((https, config.listen.https_port), (http, config.listen.http_port)):
+            await listener.start(hosts, port)
+            self._stack.push_async_callback(listener.close)
+        self.https_port, self.http_port = https.port, http.port
+
+        resumed = await finalize.resume(acme), await challenges.resume()
+        if any(resumed):
+            _log.info("took up work of the last run", issuances=resumed[0], validations=resumed[1])
+        self._every(_FILE_WATCH, zones.reload_changed_files)
+        self._every(_CERTIFICATE_WATCH, own.renew_if_due)
+        self._run(crl.keep())
+        self.ready = True
+
+    def _profiles(self) -> dict[str, Profile]:
+        default = Profile(DEFAULT.name, int(self._config.acme.certificate_lifetime))
+        return {**BUILT_IN, default.name: default}
+
+    def _own_names(self, address: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the DNS names and addresses that our own certificate must have."""
+        domain = self._config.domain
+        host = urlsplit(self._config.external_url).hostname or ""
+        names = [f"ca.{domain}", f"ns1.{domain}", f"auth.{domain}", "localhost"]
+        ips = ["127.0.0.1", "::1"]
+        policy = Policy(self._config.domains)
+        for one in (host, address):
+            kind, known = ("ip", ips) if _is_address(one) else ("dns", names)
+            if one not in known:
+                refusal = policy.refusal(kind, one)
+                if refusal is None:
+                    known.append(one)
+                elif one == host:
+                    raise ConfigError(f"external_url: our own CA cannot issue for its host: {refusal}")
+        return tuple(names), tuple(ips)
+
+    def _resolver(self, hosts: list[str]) -> Resolver:
+        """Return the validator's way to ask DNS: real packets to the configured server, by default to our own."""
+        own = "127.0.0.1" if hosts[0] == "0.0.0.0" else hosts[0]  # noqa: S104
+        server = self._config.validation.resolver_endpoint or (own, self.dns_port)
+        timeout = float(self._config.validation.timeout)
+
+        async def resolve(name: str, type_: str) -> Answer:
+            response = await client.query(server, name, type_, timeout=timeout)
+            return Answer(response.server, response.rcode, tuple(map(_rr, response.answers)), response.ms)
+
+        return resolve
+
+    def _registrars(self) -> Sequence[IPv4Network | IPv6Network]:
+        match self._config.acmedns.registration:
+            case "open":
+                return _ANYWHERE
+            case "closed":
+                return ()
+        return PRIVATE_NETWORKS
+
+    def _missing(self) -> list[str]:
+        return [] if self.ready else ["start-up"]
+
+    def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        async def forever() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                try:
+                    await work()
+                except Exception:
+                    _log.exception("a periodic task failed and will be tried again", task=repr(work))
+
+        self._run(forever())
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._stack.push_async_callback(stop)
+
+
+def _rr(record: Record) -> Rr:
+    value = client.txt_value(record) if record.type == "TXT" else record.data
+    return Rr(record.name, record.type, value.lower().removesuffix(".") if record.type == "CNAME" else value)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _port_suffix(port: int, usual: int) -> str:
+    return "" if port in (0, usual) else f":{port}"

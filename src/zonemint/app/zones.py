@@ -1,0 +1,181 @@
+"""The zones that are served: the user's files, what they imply, and the dynamic records beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import structlog
+
+from zonemint.config import Config, DataDir
+from zonemint.core.clock import Clock
+from zonemint.core.errors import ConfigError, StoreError
+from zonemint.dns import implied, zonefile
+from zonemint.dns.catalog import Catalog
+from zonemint.dns.zone import Record, TxtZone, Zone, is_later
+from zonemint.store import records, txt
+from zonemint.store.records import DynamicRecord
+from zonemint.store.sqlite import SqliteDatabase
+
+__all__ = ["ZoneKeeper", "auth_of", "build", "fixed_records"]
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Source:
+    """What a zone file held when it was last read; `stamp` is its modification time and size."""
+
+    origin: str
+    file: Path
+    stamp: tuple[int, int] | None
+    records: list[Record]
+    digest: str
+    serial: int = 0
+
+
+def auth_of(config: Config) -> str:
+    """Return the auth zone's name."""
+    return f"auth.{config.domain}"
+
+
+def fixed_records(config: Config, data: DataDir, origin: str, address: str) -> list[Record]:
+    """Return the records of a zone's file, if there is one, and what they imply; raises ConfigError with the line."""
+    file = data.zone_file(origin)
+    try:
+        given = zonefile.parse(file.read_text(encoding="utf-8"), origin, file=file)
+    except FileNotFoundError:
+        given = []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the zone file cannot be read: {error}", file=file) from error
+    added = implied.private_zone(
+        origin,
+        given,
+        address=address,
+        ttl=int(config.dns.ttl),
+        negative_ttl=int(config.dns.negative_ttl),
+        with_hosts=origin == config.domain,
+    )
+    return [*given, *added]
+
+
+def build(
+    origin: str, fixed: Sequence[Record], dynamic: Sequence[DynamicRecord], *, serial: int | None, file: Path
+) -> Zone:
+    """Put a zone together; raises ConfigError with the place in the file when its records contradict each other."""
+    beside = [Record(one.name, one.ttl, one.type, one.data) for one in dynamic]
+    try:
+        return Zone.build(origin, [*fixed, *beside], serial=serial)
+    except ConfigError as error:
+        raise ConfigError(error.detail, file=file, line=error.line or None) from None
+
+
+class ZoneKeeper:
+    """Keeps the catalog true: to the zone files, to the store's records, and to what other processes do to it."""
+
+    def __init__(
+        self, catalog: Catalog, db: SqliteDatabase, config: Config, data: DataDir, address: str, clock: Clock
+    ) -> None:
+        self._catalog = catalog
+        self._db = db
+        self._config = config
+        self._data = data
+        self._address = address
+        self._clock = clock
+        self._auth = auth_of(config)
+        self._sources: dict[str, _Source] = {}
+        self._version = 0
+        self.failures: dict[str, str] = {}
+
+    async def load(self) -> None:
+        """Read every zone for the first time; raises ConfigError for the first that is wrong."""
+        self._version = self._db.version()
+        for origin in self._config.domains:
+            await self._load(self._read(origin))
+
+    async def reload_changed_files(self) -> None:
+        """Read the files that changed; a broken one leaves the old zone as it is and is told in the log."""
+        for origin, source in self._sources.items():
+            if _stamp(source.file) == source.stamp:
+                continue
+            try:
+                await self._load(self._read(origin))
+            except (ConfigError, StoreError) as error:
+                source.stamp = _stamp(source.file)
+                self.failures[origin] = str(error)
+                _log.error("a zone was not reloaded, its old content stays", zone=origin, error=str(error))
+            else:
+                self.failures.pop(origin, None)
+                _log.info("zone reloaded", zone=origin, serial=self._sources[origin].serial)
+
+    def refresh(self) -> None:
+        """Take over what another process wrote to the store since the last call; cheap when that is nothing."""
+        version = self._db.version()
+        if version == self._version:
+            return
+        for source in self._sources.values():
+            saved = self._db.read_now(records.serial(source.origin))
+            if saved is not None and saved[0] != source.serial:
+                self._serve(source, saved[0])
+        self._version = version
+
+    def _read(self, origin: str) -> _Source:
+        file = self._data.zone_file(origin)
+        stamp = _stamp(file)
+        fixed = fixed_records(self._config, self._data, origin, self._address)
+        content = "\n".join(f"{one.name} {one.ttl} {one.type} {one.data}" for one in fixed)
+        return _Source(origin, file, stamp, fixed, sha256(content.encode()).hexdigest())
+
+    async def _load(self, source: _Source) -> None:
+        """Serve a zone as it was just read, under a serial that is on disk first and is never an old one's."""
+        saved = await self._db.read(records.serial(source.origin))
+        if saved is not None and saved[1] == source.digest:
+            serial = saved[0]
+        else:
+            self._build(source, 1)
+            own = next((int(one.data.split()[2]) for one in source.records if one.type == "SOA"), 0)
+            serial = int(self._clock()) if saved is None else saved[0] + 1 & 0xFFFFFFFF
+            serial = own if own > 1 and (saved is None or is_later(own, serial)) else serial
+            await self._db.write(records.save_serial(source.origin, serial, source.digest))
+        self._serve(source, serial)
+        self._sources[source.origin] = source
+
+    def _serve(self, source: _Source, serial: int) -> None:
+        zone = self._build(source, serial)
+        source.serial = serial
+        self._catalog.put(zone)
+        if source.origin == self._config.domain:
+            self._serve_auth(source, serial)
+
+    def _build(self, source: _Source, serial: int) -> Zone:
+        dynamic = self._db.read_now(records.of_zone(source.origin))
+        return build(source.origin, source.records, dynamic, serial=serial, file=source.file)
+
+    def _serve_auth(self, source: _Source, serial: int) -> None:
+        """Serve the auth zone, unless the zone file gives `auth` to another server."""
+        if not implied.delegates_to_us(source.origin, source.records):
+            self._catalog.remove(self._auth)
+            return
+        apex = implied.auth_zone(
+            self._auth,
+            source.origin,
+            address=self._address,
+            ttl=int(self._config.dns.ttl),
+            negative_ttl=int(self._config.dns.negative_ttl),
+        )
+        self._catalog.put(TxtZone.build(self._auth, apex, serial=serial, source=self._values))
+
+    def _values(self, label: str) -> list[str] | None:
+        """Return the TXT values of an account's name, straight from the store."""
+        oldest = int((self._clock() - self._config.acmedns.value_lifetime) * 1000)
+        return self._db.read_now(txt.zone_values(self._auth, label, newer_than=oldest))
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

@@ -1,0 +1,115 @@
+"""`zonemint up`: the whole server in one process, until it is told to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zonemint.cli.options import DataOption
+
+if TYPE_CHECKING:
+    from zonemint.app.server import Server
+    from zonemint.config import Config, DataDir
+    from zonemint.pki.authority import Authority
+
+__all__ = ["up"]
+
+
+def up(
+    domain: Annotated[
+        list[str] | None,
+        typer.Option("--domain", metavar="D", help="For an empty folder: the private domain to serve and sign for."),
+    ] = None,
+    listen: Annotated[str | None, typer.Option("--listen", metavar="ADDR", help="The address to listen on.")] = None,
+    dns_port: Annotated[int | None, typer.Option("--dns-port", metavar="N", help="DNS, UDP and TCP.")] = None,
+    https_port: Annotated[int | None, typer.Option("--https-port", metavar="N", help="ACME and the TXT API.")] = None,
+    http_port: Annotated[int | None, typer.Option("--http-port", metavar="N", help="Roots, CRL, metrics.")] = None,
+    external_url: Annotated[
+        str, typer.Option("--external-url", metavar="U", help="Where clients reach the HTTPS listener.")
+    ] = "",
+    data: DataOption = None,
+) -> None:
+    """Serve: the CA with ACME, DNS and the TXT API.
+
+    An empty folder is initialised first, with the options as its settings; later they hold for one run.
+    """
+    import time
+
+    from zonemint.cli.init import initialise
+    from zonemint.cli.logs import configure
+    from zonemint.config import Config, DataDir, Listen, data_dir
+
+    began = time.perf_counter()
+    configure()
+    ports = {"dns_port": dns_port, "https_port": https_port, "http_port": http_port}
+    given = {"address": listen, **ports}
+    changes = {key: value for key, value in given.items() if value is not None}
+    folder = DataDir(data_dir(data))
+    chosen = None
+    if domain:
+        first = Listen(**changes)  # type: ignore[arg-type]
+        chosen = Config(domain[0], extra_domains=tuple(domain[1:]), external_url=external_url, listen=first)
+    config, authority = initialise(folder, chosen, now=time.time())
+    _serve(folder, _for_this_run(config, changes, external_url), authority, began)
+
+
+def _for_this_run(config: Config, changes: dict[str, str | int], external_url: str) -> Config:
+    """Return the settings with the options of the command line; an external URL that was derived follows them."""
+    from msgspec.structs import replace
+
+    listen = replace(config.listen, **changes)
+    derived = replace(config, external_url="").external_url
+    url = external_url or ("" if config.external_url == derived else config.external_url)
+    return replace(config, listen=listen, external_url=url)
+
+
+def _serve(folder: DataDir, config: Config, authority: Authority, began: float) -> None:
+    import asyncio
+    import signal
+    import sys
+    import time
+
+    from zonemint.app.server import Server
+    from zonemint.core.errors import ConfigError
+
+    if sys.platform == "win32":
+        raise ConfigError("the server runs on Linux, macOS and the BSDs")
+
+    import uvloop
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with Server(folder, config, authority) as server:
+            print(_screen(folder, config, authority, server))
+            print(f"ready in {time.perf_counter() - began:.2f} s: {server.directory_url}", flush=True)
+            await stop.wait()
+
+    uvloop.run(run())
+
+
+def _screen(folder: DataDir, config: Config, authority: Authority, server: Server) -> str:
+    """Say what runs where, and what to do next."""
+    from zonemint.config import advertised
+
+    address = advertised(config.listen)
+    plain = f"http://{address if ':' not in address else f'[{address}]'}:{server.http_port}"
+    name = f"server-1.{config.domain}"
+    return f"""\
+zonemint serves {", ".join(config.domains)} from {folder.path}
+
+  ACME directory    {server.directory_url}
+  DNS               {address} port {server.dns_port} (UDP and TCP)
+  TXT API           {config.external_url}/register and /update (acme-dns)
+  root SHA-256      {authority.fingerprint}
+
+Next:
+  1. Let clients ask this DNS server for {config.domain} (try: dig @{address} -p {server.dns_port} ca.{config.domain}).
+  2. Trust the root on each machine; compare the hash with the one above:
+     curl -fsS {plain}/roots.pem -o zonemint-root.crt
+     openssl x509 -in zonemint-root.crt -outform DER | sha256sum
+  3. Register a name, then paste the certbot line that it prints:
+     zonemint register {name} --for certbot --data {folder.path}
+"""

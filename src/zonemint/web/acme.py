@@ -1,0 +1,228 @@
+"""The ACME resources over HTTP (RFC 8555): one handler for each, with its status and headers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from zonemint.acme import accounts, authorizations, finalize, orders, revocation, states
+from zonemint.acme.challenges import Challenges
+from zonemint.acme.context import Acme, Provisioner
+from zonemint.acme.requests import ByAccount, Request, authenticate, authenticate_account, authenticate_key
+from zonemint.core.errors import AcmeError, AcmeErrorType
+from zonemint.store.orders import Order
+from zonemint.web import problems
+from zonemint.web.endpoint import Call, Endpoint, Sources, WrongMediaType
+
+__all__ = ["AcmeResources"]
+
+_RETRY_AFTER = "1"  # seconds until a client should look again at what is under way
+
+
+class AcmeResources:
+    """The handlers of all provisioners; `sources` tells the clients' addresses."""
+
+    def __init__(self, acme: Acme, challenges: Challenges, sources: Sources) -> None:
+        self._acme = acme
+        self._challenges = challenges
+        self._sources = sources
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the table of URLs, the busiest first."""
+        base = "/acme/{provisioner}"
+        return [
+            self._nonced(f"{base}/new-nonce", {"GET": self._new_nonce}),
+            self._signed(f"{base}/new-order", self._new_order),
+            self._signed(f"{base}/authz/{{id}}", self._authorization),
+            self._signed(f"{base}/challenge/{{id}}/{{type}}", self._challenge),
+            self._signed(f"{base}/order/{{id}}", self._order),
+            self._signed(f"{base}/order/{{id}}/finalize", self._finalize),
+            self._signed(f"{base}/certificate/{{serial}}", self._certificate),
+            self._signed(f"{base}/new-account", self._new_account),
+            self._signed(f"{base}/account/{{id}}", self._account),
+            self._signed(f"{base}/account/{{id}}/orders", self._orders),
+            self._signed(f"{base}/key-change", self._key_change),
+            self._signed(f"{base}/revoke-cert", self._revoke),
+            Route(
+                f"{base}/directory", Endpoint({"GET": self._directory}, on_error=self._problem, sources=self._sources)
+            ),
+        ]
+
+    # Unsigned resources
+
+    async def _directory(self, call: Call) -> Response:
+        provisioner = self._provisioner(call)
+        urls = provisioner.urls
+        directory = {
+            "newNonce": urls.to("new-nonce"),
+            "newAccount": urls.to("new-account"),
+            "newOrder": urls.to("new-order"),
+            "revokeCert": urls.to("revoke-cert"),
+            "keyChange": urls.to("key-change"),
+            "meta": {"profiles": {name: one.profile.description for name, one in provisioner.profiles.items()}},
+        }
+        return _json(directory)
+
+    async def _new_nonce(self, call: Call) -> Response:
+        self._provisioner(call)
+        return Response(status_code=200 if call.method == "HEAD" else 204)
+
+    # Signed resources
+
+    async def _new_account(self, call: Call, request: Request) -> Response:
+        signed = await authenticate_key(self._acme, request)
+        found = await accounts.find_or_make(self._acme, request.provisioner, signed, call.source)
+        location = request.provisioner.urls.account(found.account.id)
+        rendered = accounts.render(request.provisioner, found.account)
+        return _json(rendered, 201 if found.created else 200, Location=location)
+
+    async def _account(self, call: Call, request: Request) -> Response:
+        signed = await self._owner(call, request)
+        account = await accounts.update(self._acme, signed.account, signed.payload)
+        return _json(
+            accounts.render(request.provisioner, account), Location=request.provisioner.urls.account(account.id)
+        )
+
+    async def _orders(self, call: Call, request: Request) -> Response:
+        signed = await self._owner(call, request)
+        _expect_no_payload(signed)
+        after = parse_qs(call.query).get("after", [""])[0]
+        page, following = await accounts.order_page(self._acme, request.provisioner, signed.account, after)
+        response = _json(page)
+        if following:
+            response.headers.append("Link", f'<{following}>;rel="next"')
+        return response
+
+    async def _key_change(self, call: Call, request: Request) -> Response:
+        signed = await authenticate_account(self._acme, request)
+        account = await accounts.change_key(self._acme, request.provisioner, signed, request.url)
+        return _json(
+            accounts.render(request.provisioner, account), Location=request.provisioner.urls.account(account.id)
+        )
+
+    async def _new_order(self, call: Call, request: Request) -> Response:
+        signed = await authenticate_account(self._acme, request)
+        order = await orders.new(self._acme, request.provisioner, signed.account, signed.payload, call.source)
+        return self._shown_order(request.provisioner, order, 201)
+
+    async def _order(self, call: Call, request: Request) -> Response:
+        signed = await authenticate_account(self._acme, request)
+        _expect_no_payload(signed)
+        order = await orders.find(self._acme, request.provisioner, signed.account, call.path["id"])
+        return self._shown_order(request.provisioner, order)
+
+    async def _finalize(self, call: Call, request: Request) -> Response:
+        signed = await authenticate_account(self._acme, request)
+        order = await finalize.finalize(self._acme, request.provisioner, signed, call.path["id"], call.source)
+        return self._shown_order(request.provisioner, order)
+
+    async def _authorization(self, call: Call, request: Request) -> Response:
+        signed = await authenticate_account(self._acme, request)
+        authorization = await authorizations.find(self._acme, signed.account, call.path["id"])
+        authorization = await authorizations.update(self._acme, authorization, signed.payload)
+        response = _json(authorizations.render(request.provisioner, authorization))
+        if any(one.status == states.Challenge.PROCESSING for one in authorization.challenges):
+            response.headers["Retry-After"] = _RETRY_AFTER
+        return response
+
+    async def _challenge(self, call: Call, request: Request) -> Response:
+        signed = await authenticate_account(self._acme, request)
+        authorization = await authorizations.find(self._acme, signed.account, call.path["id"])
+        authorization, challenge = await self._challenges.respond(
+            signed.account, authorization, call.path["type"], signed.payload, call.source
+        )
+        response = _json(authorizations.render_challenge(request.provisioner, authorization, challenge))
+        response.headers.append("Link", f'<{request.provisioner.urls.authorization(authorization.id)}>;rel="up"')
+        if challenge.status == states.Challenge.PROCESSING:
+            response.headers["Retry-After"] = _RETRY_AFTER
+        return response
+
+    async def _certificate(self, call: Call, request: Request) -> Response:
+        signed = await authenticate_account(self._acme, request)
+        _expect_no_payload(signed)
+        chain = await finalize.download(self._acme, request.provisioner, signed, call.path["serial"], call.source)
+        return Response(chain, media_type="application/pem-certificate-chain")
+
+    async def _revoke(self, call: Call, request: Request) -> Response:
+        signed = await authenticate(self._acme, request)
+        await revocation.revoke(self._acme, signed, call.source)
+        return Response(status_code=200)
+
+    # What they share
+
+    def _signed(self, path: str, handler: Callable[[Call, Request], Awaitable[Response]]) -> Route:
+        async def handle(call: Call) -> Response:
+            provisioner = self._provisioner(call)
+            url = provisioner.urls.to(call.url_path.split("/", 3)[3]) + (f"?{call.query}" if call.query else "")
+            return await handler(call, Request(provisioner, url, call.body, call.source))
+
+        return self._nonced(path, {"POST": handle}, check=_check_media_type)
+
+    def _nonced(
+        self,
+        path: str,
+        handlers: dict[str, Callable[[Call], Awaitable[Response]]],
+        check: Callable[[Call], None] = lambda call: None,
+    ) -> Route:
+        """Every reply carries a fresh nonce, the link to the directory and no leave to be kept (section 6.5.1)."""
+
+        def adorn(handler: Callable[[Call], Awaitable[Response]]) -> Callable[[Call], Awaitable[Response]]:
+            async def adorned(call: Call) -> Response:
+                return self._adorned(await handler(call), self._provisioner(call))
+
+            return adorned
+
+        def on_error(error: Exception) -> Response:
+            return self._adorned(self._problem(error), None)
+
+        adorned = {method: adorn(handler) for method, handler in handlers.items()}
+        return Route(path, Endpoint(adorned, on_error=on_error, sources=self._sources, check=check))
+
+    def _adorned(self, response: Response, provisioner: Provisioner | None) -> Response:
+        headers = response.headers
+        headers["Replay-Nonce"] = self._acme.nonces.issue()
+        headers["Cache-Control"] = "no-store"
+        if provisioner is not None:
+            headers.append("Link", f'<{provisioner.urls.to("directory")}>;rel="index"')
+        return response
+
+    def _problem(self, error: Exception) -> Response:
+        return problems.response(error)
+
+    def _provisioner(self, call: Call) -> Provisioner:
+        provisioner = self._acme.provisioners.get(call.path["provisioner"])
+        if provisioner is None:
+            raise AcmeError(AcmeErrorType.MALFORMED, "there is no such ACME server here", status=404)
+        return provisioner
+
+    async def _owner(self, call: Call, request: Request) -> ByAccount:
+        """Verify a request and that it goes to the sender's own account."""
+        signed = await authenticate_account(self._acme, request)
+        if signed.account.id != call.path["id"]:
+            raise AcmeError(AcmeErrorType.UNAUTHORIZED, "the account is another one's", status=403)
+        return signed
+
+    def _shown_order(self, provisioner: Provisioner, order: Order, status: int = 200) -> Response:
+        response = _json(orders.render(provisioner, order), status, Location=provisioner.urls.order(order.id))
+        if order.status == states.Order.PROCESSING:
+            response.headers["Retry-After"] = _RETRY_AFTER
+        return response
+
+
+def _check_media_type(call: Call) -> None:
+    media_type = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/jose+json":
+        raise WrongMediaType(f"the body must be application/jose+json, not '{media_type[:80]}'")
+
+
+def _expect_no_payload(signed: ByAccount) -> None:
+    if signed.payload:
+        raise AcmeError(AcmeErrorType.MALFORMED, "this resource takes POST-as-GET: an empty payload")
+
+
+def _json(content: object, status: int = 200, **headers: str) -> Response:
+    return Response(msgspec.json.encode(content), status, headers=headers, media_type="application/json")

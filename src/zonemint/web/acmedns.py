@@ -1,0 +1,86 @@
+"""The acme-dns API over HTTP, byte for byte."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from zonemint.acmedns import accounts, update
+from zonemint.acmedns.context import AcmeDns
+from zonemint.core.errors import AcmeDnsError, StoreUnavailable
+from zonemint.web.endpoint import Call, Endpoint, Handler, Refusal, Sources
+
+__all__ = ["AcmeDnsResources"]
+
+_BODY_LIMIT = 16384
+_RETRY_AFTER = "5"  # seconds, while the store cannot answer
+
+
+class AcmeDnsResources:
+    """The handlers; `sources` tells the clients' addresses."""
+
+    def __init__(self, acmedns: AcmeDns, sources: Sources) -> None:
+        self._acmedns = acmedns
+        self._sources = sources
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the table of URLs; when registration is closed its URL does not exist, as in acme-dns."""
+        table: dict[str, dict[str, Handler]] = {"/update": {"POST": self._update}, "/health": {"GET": self._health}}
+        if self._acmedns.registrars:
+            table["/register"] = {"POST": self._register}
+        return [
+            Route(path, Endpoint(handlers, on_error=_error, sources=self._sources, body_limit=_BODY_LIMIT))
+            for path, handlers in table.items()
+        ]
+
+    async def _register(self, call: Call) -> Response:
+        if not accounts.may_register(self._acmedns, call.source):
+            raise AcmeDnsError("forbidden", 403)
+        allow_from: list[str] = []
+        if call.body.strip() not in (b"", b"null"):
+            body = _object(call.body)
+            allow_from = [] if body is None else body.get("allowfrom") or []
+            if body is None or not isinstance(allow_from, list) or not all(isinstance(one, str) for one in allow_from):
+                raise AcmeDnsError("malformed_json_payload", 400)
+        credentials = await accounts.register(self._acmedns, allow_from, call.source)
+        return Response(msgspec.json.encode(credentials), 201, media_type="application/json")
+
+    async def _update(self, call: Call) -> Response:
+        value = await update.update(
+            self._acmedns,
+            user=call.headers.get("x-api-user", ""),
+            key=call.headers.get("x-api-key", ""),
+            source=call.source,
+            body=_object(call.body),
+        )
+        return Response(f'{{"txt": "{value}"}}', media_type="application/json")
+
+    async def _health(self, call: Call) -> Response:
+        return Response()
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    """Read a JSON object with its keys in lower case, as Go's decoder matches them; None for anything else."""
+    try:
+        decoded = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return {key.lower(): value for key, value in decoded.items()} if isinstance(decoded, dict) else None
+
+
+def _error(error: Exception) -> Response:
+    """Write an error as acme-dns does: one word, and a space after the colon."""
+    headers: dict[str, str] = {}
+    match error:
+        case AcmeDnsError():
+            word, status = error.word, error.status
+        case Refusal():
+            word, status, headers = "malformed_json_payload", error.status, error.headers
+        case StoreUnavailable():
+            word, status, headers = "db_error", 503, {"Retry-After": _RETRY_AFTER}
+        case _:
+            word, status = "internal_error", 500
+    return Response(f'{{"error": "{word}"}}', status, headers=headers, media_type="application/json")

@@ -1,0 +1,37 @@
+"""Whether the server is up and ready, and its counters, for those who watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from zonemint.web import problems
+from zonemint.web.endpoint import Call, Endpoint, Sources
+
+__all__ = ["HealthResources"]
+
+
+class HealthResources:
+    """The handlers; `missing` names what is not ready, `metrics` writes the exposition format of Prometheus."""
+
+    def __init__(self, missing: Callable[[], list[str]], metrics: Callable[[], bytes], sources: Sources) -> None:
+        self._missing = missing
+        self._metrics = metrics
+        self._sources = sources
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the table of URLs."""
+        return [
+            Route(path, Endpoint({"GET": handler}, on_error=problems.response, sources=self._sources))
+            for path, handler in {"/ready": self._ready, "/metrics": self._show_metrics}.items()
+        ]
+
+    async def _ready(self, call: Call) -> Response:
+        if missing := self._missing():
+            return Response(f"not ready: {', '.join(missing)}\n", 503, media_type="text/plain")
+        return Response("OK", media_type="text/plain")
+
+    async def _show_metrics(self, call: Call) -> Response:
+        return Response(self._metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")

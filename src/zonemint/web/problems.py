@@ -1,0 +1,59 @@
+"""Errors as problem documents (RFC 7807, RFC 8555 section 6.7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from zonemint.core.errors import AcmeError, AcmeErrorType, StoreUnavailable
+from zonemint.web.endpoint import Refusal
+
+__all__ = ["document", "response"]
+
+_RETRY_AFTER = "5"  # seconds, while the store cannot answer
+_STATUS = {
+    AcmeErrorType.UNAUTHORIZED: 403,
+    AcmeErrorType.ORDER_NOT_READY: 403,
+    AcmeErrorType.USER_ACTION_REQUIRED: 403,
+    AcmeErrorType.EXTERNAL_ACCOUNT_REQUIRED: 403,
+    AcmeErrorType.CAA: 403,
+    AcmeErrorType.RATE_LIMITED: 429,
+    AcmeErrorType.SERVER_INTERNAL: 500,
+}
+
+
+def document(error: AcmeError) -> dict[str, Any]:
+    """Return an error as a problem document, its subproblems inside it (section 6.7.1)."""
+    problem: dict[str, Any] = {
+        "type": f"urn:ietf:params:acme:error:{error.type}",
+        "detail": error.detail,
+        **error.fields,
+    }
+    if error.subproblems:
+        problem["subproblems"] = [
+            {**document(sub), "identifier": {"type": "dns", "value": name}} for name, sub in error.subproblems
+        ]
+    return problem
+
+
+def response(error: Exception) -> Response:
+    """Return the reply for an error of an ACME resource; one that we did not foresee tells nothing of itself."""
+    headers: dict[str, str] = {}
+    match error:
+        case AcmeError():
+            status = error.status or _STATUS.get(error.type, 400)
+            headers = error.headers
+            problem = document(error)
+        case Refusal():
+            status, headers = error.status, error.headers
+            problem = document(AcmeError(AcmeErrorType.MALFORMED, str(error)))
+        case StoreUnavailable():
+            status, headers = 503, {"Retry-After": _RETRY_AFTER}
+            problem = document(AcmeError(AcmeErrorType.SERVER_INTERNAL, "the store cannot answer now; try again soon"))
+        case _:
+            status = 500
+            problem = document(AcmeError(AcmeErrorType.SERVER_INTERNAL, "the server made a mistake; its log says more"))
+    problem["status"] = status
+    return Response(msgspec.json.encode(problem), status, headers=headers, media_type="application/problem+json")
