@@ -12,6 +12,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from tests.pki.conftest import Ca
 from tests.pki.verifiers import VERIFIERS, Verifier
+from zonemint.core.errors import IssuanceError
 from zonemint.pki import issue, keys, profiles
 from zonemint.pki.serials import new_serial
 
@@ -174,6 +175,19 @@ def test_nothing_outlives_the_issuer(ca: Ca) -> None:
     prepared = issue.prepare(ca.template, names=["a.lab.test"], ips=[], public_key=P256, serial=new_serial(), now=late)
     certificate = parsed(issue.sign(prepared, ca.authority))
     assert certificate.not_valid_after_utc == ca.authority.intermediate.not_valid_after_utc
+
+
+def test_what_would_have_expired_is_not_made(ca: Ca) -> None:
+    def prepare(now: float, not_after: float | None = None) -> issue.Prepared:
+        return issue.prepare(
+            ca.template, names=["a.lab.test"], ips=[], public_key=P256, serial=1, now=now, not_after=not_after
+        )
+
+    with pytest.raises(IssuanceError, match="its time has passed"):
+        prepare(ca.authority.not_after + 1)
+    with pytest.raises(IssuanceError, match="its time has passed"):
+        prepare(ca.now, not_after=ca.now - 1)
+    assert prepare(ca.now, not_after=ca.now + 1).not_after == int(ca.now + 1)
 
 
 def test_the_orders_own_times_are_kept(ca: Ca) -> None:

@@ -17,6 +17,11 @@ def test_the_built_in_profiles() -> None:
     }
 
 
+def test_a_profile_says_how_long_its_certificates_live() -> None:
+    assert DEFAULT.description == "server certificates that live 90 days"
+    assert SHORTLIVED.description == "server certificates that live 160 hours"
+
+
 @given(st.sampled_from([DEFAULT, SHORTLIVED]), st.floats(0, 4e9), st.floats(0, 1e9))
 def test_a_certificate_is_valid_when_made_and_within_its_bounds(profile: Profile, now: float, rest: float) -> None:
     start, end = profile.validity(now=now, issuer_not_after=now + rest)

@@ -15,6 +15,7 @@ __all__ = [
     "CsrError",
     "DnsFailure",
     "ForeignDataError",
+    "IssuanceError",
     "KeyFileError",
     "SchemaTooNew",
     "StoreError",
@@ -56,6 +57,10 @@ class DnsFailure(ZonemintError):
 
 class CsrError(ZonemintError):
     """A certificate signing request is refused (RFC 8555 section 7.4: badCSR)."""
+
+
+class IssuanceError(ZonemintError):
+    """A certificate would not be valid at any time from now on, so it is not made."""
 
 
 class StoreError(ZonemintError):

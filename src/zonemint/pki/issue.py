@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
+from zonemint.core.clock import rfc3339
+from zonemint.core.errors import IssuanceError
 from zonemint.pki.authority import Authority
 from zonemint.pki.profiles import Profile
 
@@ -87,10 +89,14 @@ def prepare(
     The subject is the first name of at most 64 characters as the common name: people and old software look there
     for it. Without such a name the subject is empty and the subjectAltName critical (section 4.2.1.6); an address
     is never a common name, as verifiers would hold it against the DNS name constraints.
+
+    Raises IssuanceError when the issuer has expired, or the order's time has passed meanwhile.
     """
     start, end = template.profile.validity(
         now=now, issuer_not_after=template.issuer_not_after, not_before=not_before, not_after=not_after
     )
+    if end < max(start, now):
+        raise IssuanceError(f"the certificate would have ended at {rfc3339(end)}: its time has passed")
     common = next((name for name in names if len(name) <= _MAX_COMMON_NAME), None)
     alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
     alternatives += [x509.IPAddress(ip_address(ip)) for ip in ips]
