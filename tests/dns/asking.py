@@ -1,0 +1,94 @@
+"""What the DNS tests share: zones from text, and questions through dnspython to the pure responder."""
+
+from __future__ import annotations
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+
+from zonemint.dns import zonefile
+from zonemint.dns.catalog import Catalog
+from zonemint.dns.responder import Responder
+from zonemint.dns.zone import TxtSource, TxtZone, Zone
+
+__all__ = ["LAB", "ask", "auth_zone", "lab_catalog", "lines", "zone"]
+
+LAB = """\
+$TTL 300
+@               SOA    ns1 hostmaster 7 3600 600 86400 60
+@               NS     ns1
+@               NS     ns2
+@               MX     10 mail
+@               TXT    "the apex"
+ns1             A      192.0.2.1
+ns1             AAAA   2001:db8::1
+ns2             A      192.0.2.2
+mail            A      192.0.2.3
+www             A      192.0.2.10
+www             A      192.0.2.11
+www             TXT    "hello"
+alias           CNAME  www
+chain           CNAME  alias
+loop1           CNAME  loop2
+loop2           CNAME  loop1
+self            CNAME  self
+out             CNAME  www.elsewhere.example.
+lost            CNAME  nothing
+into            CNAME  host.child
+_acme-challenge.server-1 CNAME one.auth
+deep.empty.tree A      192.0.2.20
+*.wild          A      192.0.2.30
+*.wild          TXT    "any"
+known.wild      A      192.0.2.31
+below.held.wild A      192.0.2.32
+*.cwild         CNAME  www
+child           NS     ns.child
+child           NS     ns.elsewhere.example.
+child           DS     12345 13 2 0000000000000000000000000000000000000000000000000000000000000000
+ns.child        A      192.0.2.40
+*.child         A      192.0.2.41
+auth            NS     ns1
+moved           DNAME  wild
+svc             HTTPS  1 . alpn=h2
+svc             A      192.0.2.50
+_sip._tcp       SRV    0 5 5060 www
+"""
+
+
+def zone(text: str = LAB, origin: str = "lab.test") -> Zone:
+    return Zone.build(origin, zonefile.parse(text, origin, file="test.zone"))
+
+
+def auth_zone(source: TxtSource, origin: str = "auth.lab.test") -> TxtZone:
+    text = "@ 60 SOA ns1.lab.test. hostmaster.lab.test. 1 3600 600 86400 3600\n@ 60 NS ns1.lab.test.\n"
+    return TxtZone.build(origin, zonefile.parse(text, origin, file="auth.zone"), source=source)
+
+
+def lab_catalog(source: TxtSource | None = None) -> Catalog:
+    catalog = Catalog()
+    catalog.put(zone())
+    if source is not None:
+        catalog.put(auth_zone(source))
+    return catalog
+
+
+def ask(server: Catalog | Responder, name: str, type_: str = "A", *, tcp: bool = False) -> dns.message.Message:
+    """Ask by dnspython's query and read the answer by dnspython."""
+    responder = server if isinstance(server, Responder) else Responder(server)
+    query = dns.message.make_query(name, type_, use_edns=0, payload=1232)
+    reply = responder.respond(query.to_wire(), tcp=tcp)
+    assert reply is not None
+    message = dns.message.from_wire(reply)
+    assert query.is_response(message)
+    return message
+
+
+def lines(section: list[dns.rrset.RRset]) -> list[str]:
+    """Write a section as sorted `owner ttl type data` lines, names relative to lab.test."""
+    found = []
+    for rrset in section:
+        for item in rrset:
+            text = f"{rrset.name} {rrset.ttl} {dns.rdatatype.to_text(rrset.rdtype)} {item}"
+            found.append(text.replace(".lab.test.", "").replace("lab.test.", "@"))
+    return sorted(found)
