@@ -4,10 +4,12 @@ import ast
 import json
 import os
 import shutil
+import socket
 import ssl
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -241,6 +243,27 @@ def test_strange_replies_are_one_line(
     assert says in line
     assert line.isprintable()
     assert stored(storage) == {}
+
+
+@pytest.mark.usefixtures("account")
+def test_strangers_do_not_steer_the_terminal(run: Run, resolver: Resolver) -> None:
+    resolver.cnames[OWNER] = r"\027[31m.example.net"
+    assert "leads to ?[31m.example.net." in run().stdout
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer_once, args=(listener, b"\x1b[31m\r\n\r\n"))
+        thread.start()
+        line = failed(run(ACMEDNS_URL=f"http://127.0.0.1:{listener.getsockname()[1]}", ACMEDNS_RESOLVER="127.0.0.1:1"))
+        thread.join()
+    assert line.endswith("/update gave no answer that can be read: ?[31m??")
+
+
+def answer_once(listener: socket.socket, reply: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        request = b""
+        while not request.endswith(b"}"):  # the end of the JSON body
+            request += connection.recv(65536)
+        connection.sendall(reply)
 
 
 @pytest.mark.parametrize(

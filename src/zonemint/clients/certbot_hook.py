@@ -50,9 +50,13 @@ def main() -> None:
     try:
         _answer(os.environ)
     except HookError as error:
-        line = "".join(letter if letter.isprintable() else " " for letter in str(error))
-        print(f"zonemint-certbot-hook: {line}", file=sys.stderr)
+        print(f"zonemint-certbot-hook: {_printable(str(error))}", file=sys.stderr)
         sys.exit(1)
+
+
+def _printable(text: str) -> str:
+    """Keep the words of strangers from steering the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _answer(env: Mapping[str, str]) -> None:
@@ -203,7 +207,7 @@ def _hint(domain: str, fulldomain: str, env: Mapping[str, str], *, new: bool) ->
         if end == goal:
             return
         found = f"{owner} is no CNAME yet" if end == owner else f"{owner} leads to {end}"
-    print(f"{found}. Add this line to the zone, once; renewals need nothing more:\n")
+    print(f"{_printable(found)}. Add this line to the zone, once; renewals need nothing more:\n")
     print(f"{owner}. IN CNAME {goal}.\n", flush=True)
 
 
