@@ -97,7 +97,7 @@ class Server:
         catalog = Catalog()
         zones = ZoneKeeper(catalog, db, config, self._data, address, clock)
         await zones.load()
-        dns = DnsServer(catalog)
+        dns = DnsServer(catalog, freshen=zones.refresh)
         await dns.start(hosts, config.listen.dns_port)
         self._stack.push_async_callback(dns.close)
         self.dns_port = dns.port

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from time import monotonic
 
 import structlog
 
@@ -20,6 +21,9 @@ from zonemint.store.records import DynamicRecord
 from zonemint.store.sqlite import SqliteDatabase
 
 __all__ = ["ZoneKeeper", "auth_of", "build", "fixed_records"]
+
+_LOOK = 0.005  # seconds
+_RETRY = 1.0  # seconds, after a failure
 
 _log = structlog.get_logger()
 
@@ -87,6 +91,7 @@ class ZoneKeeper:
         self._auth = auth_of(config)
         self._sources: dict[str, _Source] = {}
         self._version = 0
+        self._next_look = 0.0
         self.failures: dict[str, str] = {}
 
     async def load(self) -> None:
@@ -111,15 +116,27 @@ class ZoneKeeper:
                 _log.info("zone reloaded", zone=origin, serial=self._sources[origin].serial)
 
     def refresh(self) -> None:
-        """Take over what another process wrote to the store since the last call; cheap when that is nothing."""
-        version = self._db.version()
-        if version == self._version:
+        """Take over what another process wrote to the store; called before answers, it looks every few milliseconds.
+
+        A command of ours takes longer to end than that, so whoever waits for it sees its effect.
+        """
+        now = monotonic()
+        if now < self._next_look:
             return
-        for source in self._sources.values():
-            saved = self._db.read_now(records.serial(source.origin))
-            if saved is not None and saved[0] != source.serial:
-                self._serve(source, saved[0])
-        self._version = version
+        self._next_look = now + _LOOK
+        try:
+            version = self._db.version()
+            if version == self._version:
+                return
+            for source in self._sources.values():
+                saved = self._db.read_now(records.serial(source.origin))
+                if saved is not None and saved[0] != source.serial:
+                    self._serve(source, saved[0])
+        except (ConfigError, StoreError) as error:
+            self._next_look = now + _RETRY
+            _log.error("the store's records cannot be taken over, the old ones stay", error=str(error))
+        else:
+            self._version = version
 
     def _read(self, origin: str) -> _Source:
         file = self._data.zone_file(origin)

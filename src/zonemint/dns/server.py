@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes
@@ -24,16 +24,24 @@ _ATTEMPTS = 16
 class DnsServer:
     """Answers queries from a catalog, over UDP and TCP, on the running event loop.
 
+    freshen: called before messages are answered, to take over what others changed;
     batched: see udp.UdpListener; tcp_limit: open connections; tcp_idle: seconds until a quiet one is closed.
     """
 
     def __init__(
-        self, catalog: Catalog, *, batched: bool | None = None, tcp_limit: int = 256, tcp_idle: float = 10.0
+        self,
+        catalog: Catalog,
+        *,
+        freshen: Callable[[], None] = lambda: None,
+        batched: bool | None = None,
+        tcp_limit: int = 256,
+        tcp_idle: float = 10.0,
     ) -> None:
         self.port = 0
         self._responder = Responder(catalog)
         self._batched = batched
-        self._connections = Connections(self._responder, limit=tcp_limit, idle=tcp_idle)
+        self._freshen = freshen
+        self._connections = Connections(self._responder, freshen, limit=tcp_limit, idle=tcp_idle)
         self._udp: list[UdpListener] = []
         self._tcp: list[asyncio.Server] = []
 
@@ -44,7 +52,7 @@ class DnsServer:
         """
         udp, tcp = _bind(addresses, port)
         self.port = udp[0].getsockname()[1]
-        self._udp = [UdpListener(sock, self._responder, batched=self._batched) for sock in udp]
+        self._udp = [UdpListener(sock, self._responder, self._freshen, batched=self._batched) for sock in udp]
         loop = asyncio.get_running_loop()
         for sock in tcp:
             self._tcp.append(await loop.create_server(lambda: TcpConnection(self._connections), sock=sock))

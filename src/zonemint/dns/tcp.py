@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 from zonemint.dns.responder import Responder
@@ -21,8 +22,11 @@ class Connections:
     limit: when more come, the quietest is closed; idle: seconds after which a quiet one is closed.
     """
 
-    def __init__(self, responder: Responder, *, limit: int = 256, idle: float = 10.0) -> None:
+    def __init__(
+        self, responder: Responder, freshen: Callable[[], None], *, limit: int = 256, idle: float = 10.0
+    ) -> None:
         self.responder = responder
+        self.freshen = freshen
         self.limit = limit
         self.idle = idle
         self._open: dict[TcpConnection, float] = {}
@@ -97,6 +101,7 @@ class TcpConnection(asyncio.Protocol):
 
     def _answer(self) -> None:
         """Answer some of the whole messages received so far, and the others at the loop's next turn."""
+        self._connections.freshen()
         buffer = self._buffer
         at = 0
         for _ in range(_TURN):

@@ -24,7 +24,9 @@ class UdpListener:
     batched: use recvmmsg and sendmmsg; by default where they exist.
     """
 
-    def __init__(self, sock: socket.socket, responder: Responder, *, batched: bool | None = None) -> None:
+    def __init__(
+        self, sock: socket.socket, responder: Responder, freshen: Callable[[], None], *, batched: bool | None = None
+    ) -> None:
         self._socket = sock
         self._responder = responder
         host = sock.getsockname()[0]
@@ -37,8 +39,13 @@ class UdpListener:
         self._serve: Callable[[], None] = self._serve_singly
         if batch.available() if batched is None else batched:
             self._serve = batch.Batch(sock, responder, any_address=any_address).serve
+        self._freshen = freshen
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(sock.fileno(), self._serve)
+        self._loop.add_reader(sock.fileno(), self._receive)
+
+    def _receive(self) -> None:
+        self._freshen()
+        self._serve()
 
     def _serve_singly(self) -> None:
         """Do what Batch.serve does, with a system call for each datagram."""

@@ -32,7 +32,9 @@ def parse(text: str, origin: str, *, file: Path | str) -> list[Record]:
     try:
         return reader.read()
     except (dns.exception.DNSException, ConfigError, ValueError) as error:
-        raise ConfigError(str(error) or "this is no record", file=file, line=reader.line) from None
+        reason = str(error).rstrip(".") or "this is no record"
+        line = text.splitlines()[reader.line - 1].strip() if reader.line <= len(text.splitlines()) else ""
+        raise ConfigError(f"{reason}, in '{line[:80]}'", file=file, line=reader.line) from None
 
 
 def write(records: Iterable[Record]) -> str:
@@ -58,8 +60,8 @@ class _Reader:
     def read(self) -> list[Record]:
         records: list[Record] = []
         while True:
-            token = self._tokens.get(want_leading=True)
             self.line = self._tokens.where()[1]
+            token = self._tokens.get(want_leading=True)
             if token.is_eof():
                 return records
             if token.is_whitespace():

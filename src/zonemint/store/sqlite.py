@@ -28,7 +28,7 @@ T = TypeVar("T")
 _GROUP = 64  # transactions in one commit: bounds how long the loop runs SQL at a stretch
 _LOCK_RETRY = 0.004  # seconds between tries while another process holds the write lock
 _LOCK_PATIENCE = 10.0  # seconds until a held write lock is an error
-_SOON = 1.0  # seconds that `write_soon` may wait for company
+_SOON = 0.25  # seconds that `write_soon` may wait for company
 _BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 _texts: dict[str, str] = {}
