@@ -209,10 +209,10 @@ def test_the_orders_own_times_are_kept(ca: Ca) -> None:
     "asked", ["ca.lab.test", "ns1.lab.test", "auth.lab.test", "localhost", "127.0.0.1", "10.9.8.7"]
 )
 def test_our_own_listener_is_trusted_by_all_its_names(ca: Ca, tmp_path: Path, verify: Verifier, asked: str) -> None:
-    prepared = issue.prepare_own(
+    prepared = issue.prepare(
         ca.template,
-        domain="lab.test",
-        addresses=["127.0.0.1", "10.9.8.7"],
+        names=["ca.lab.test", "ns1.lab.test", "auth.lab.test", "localhost"],
+        ips=["127.0.0.1", "10.9.8.7"],
         public_key=P256,
         serial=new_serial(),
         now=ca.now,
@@ -222,7 +222,7 @@ def test_our_own_listener_is_trusted_by_all_its_names(ca: Ca, tmp_path: Path, ve
 
 def test_the_pem_is_the_der(ca: Ca) -> None:
     issued = issue_for(ca, ["a.lab.test"], [])
-    assert x509.load_pem_x509_certificate(issued.pem) == parsed(issued)
+    assert x509.load_pem_x509_certificate(issue.pem(issued.der)) == parsed(issued)
     assert isinstance(parsed(issued).public_key(), ec.EllipticCurvePublicKey)
 
 

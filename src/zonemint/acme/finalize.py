@@ -7,7 +7,6 @@ the serial and the request on disk before the key is used; whoever loses the rac
 from __future__ import annotations
 
 import asyncio
-from ssl import DER_cert_to_PEM_cert
 
 import msgspec
 import structlog
@@ -18,7 +17,7 @@ from zonemint.acme import orders as orders_
 from zonemint.acme import states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.acme.requests import ByAccount
-from zonemint.core.errors import AcmeError, AcmeErrorType, CsrError
+from zonemint.core.errors import AcmeError, AcmeErrorType, CsrError, IssuanceError
 from zonemint.core.trace import Event
 from zonemint.pki import csr as csr_
 from zonemint.pki import issue
@@ -84,13 +83,13 @@ async def download(acme: Acme, provisioner: Provisioner, signed: ByAccount, seri
         raise AcmeError(AcmeErrorType.UNAUTHORIZED, "the certificate is another account's", status=403)
     fetched = Event(acme.clock(), "download", source, "ca", "fetched the certificate and its chain")
     acme.db.write_soon(traces.append(certificate.order_id, (fetched,)))
-    return DER_cert_to_PEM_cert(certificate.der).encode("ascii") + acme.authority.chain_pem
+    return issue.pem(certificate.der) + acme.authority.chain_pem
 
 
 def _prepare(
     provisioner: Provisioner, order: Order, der: bytes, *, account_key: str, serial: int, now: float
 ) -> tuple[issue.Prepared, csr_.Csr]:
-    """Check the request against the order and put the certificate together, unsigned; raises AcmeError badCSR."""
+    """Check the request against the order and put the certificate together, unsigned; raises AcmeError."""
     names = [one.value for one in order.identifiers if one.type == "dns"]
     ips = [one.value for one in order.identifiers if one.type == "ip"]
     try:
@@ -102,16 +101,19 @@ def _prepare(
         )
     except CsrError as error:
         raise AcmeError(AcmeErrorType.BAD_CSR, str(error)) from error
-    prepared = issue.prepare(
-        provisioner.profiles[order.profile],
-        names=names,
-        ips=ips,
-        public_key=csr.public_key,
-        serial=serial,
-        now=now,
-        not_before=order.not_before,
-        not_after=order.not_after,
-    )
+    try:
+        prepared = issue.prepare(
+            provisioner.profiles[order.profile],
+            names=names,
+            ips=ips,
+            public_key=csr.public_key,
+            serial=serial,
+            now=now,
+            not_before=order.not_before,
+            not_after=order.not_after,
+        )
+    except IssuanceError as error:
+        raise AcmeError(AcmeErrorType.SERVER_INTERNAL, str(error)) from error
     return prepared, csr
 
 

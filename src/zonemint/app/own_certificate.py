@@ -101,7 +101,7 @@ class OwnCertificate:
             yield from certificates.store_signed(serial, issued.der)
 
         await self._db.write(record())
-        chain = issued.pem + self._template.authority.chain_pem
+        chain = issue.pem(issued.der) + self._template.authority.chain_pem
         # Key and certificate cannot change in one step: a mismatch after a crash in between is seen and mended.
         self._data.server_key.unlink(missing_ok=True)
         write_key(self._data.server_key, key)

@@ -26,6 +26,7 @@ from zonemint.app.zones import ZoneKeeper, auth_of
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.clock import Clock, system_clock
 from zonemint.core.errors import ConfigError
+from zonemint.core.names import is_within
 from zonemint.dns import client
 from zonemint.dns.catalog import Catalog
 from zonemint.dns.server import DnsServer
@@ -89,6 +90,7 @@ class Server:
     async def _start(self) -> None:
         """Start every part; what another needs comes first, and what is started is stopped in reverse."""
         config, clock = self._config, self._clock
+        _check_domains(config, self._authority)
         address = advertised(config.listen)
         hosts = addresses(config.listen.address)
         db = SqliteDatabase(self._data.database)
@@ -226,6 +228,17 @@ class Server:
             await asyncio.gather(task, return_exceptions=True)
 
         self._stack.push_async_callback(stop)
+
+
+def _check_domains(config: Config, authority: Authority) -> None:
+    """Refuse domains that the intermediate may not issue for: clients would refuse what it issued."""
+    permitted = authority.domains
+    foreign = [one for one in config.domains if permitted and not any(is_within(one, base) for base in permitted)]
+    if foreign:
+        raise ConfigError(
+            f"the CA's intermediate is limited to {', '.join(permitted)} and cannot issue for {', '.join(foreign)}: "
+            "remove the domain from the settings, or use another folder"
+        )
 
 
 def _rr(record: Record) -> Rr:

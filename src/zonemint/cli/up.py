@@ -26,8 +26,8 @@ def up(
     https_port: Annotated[int | None, typer.Option("--https-port", metavar="N", help="ACME and the TXT API.")] = None,
     http_port: Annotated[int | None, typer.Option("--http-port", metavar="N", help="Roots, CRL, metrics.")] = None,
     external_url: Annotated[
-        str, typer.Option("--external-url", metavar="U", help="Where clients reach the HTTPS listener.")
-    ] = "",
+        str | None, typer.Option("--external-url", metavar="U", help="Where clients reach the HTTPS listener.")
+    ] = None,
     data: DataOption = None,
 ) -> None:
     """Serve: the CA with ACME, DNS and the TXT API.
@@ -38,30 +38,25 @@ def up(
 
     from zonemint.cli.init import initialise
     from zonemint.cli.logs import configure
-    from zonemint.config import Config, DataDir, Listen, data_dir
+    from zonemint.config import Config, DataDir, data_dir, override
 
     began = time.perf_counter()
     configure()
-    ports = {"dns_port": dns_port, "https_port": https_port, "http_port": http_port}
-    given = {"address": listen, **ports}
-    changes = {key: value for key, value in given.items() if value is not None}
+
+    def with_options(config: Config) -> Config:
+        return override(
+            config,
+            address=listen,
+            dns_port=dns_port,
+            https_port=https_port,
+            http_port=http_port,
+            external_url=external_url,
+        )
+
     folder = DataDir(data_dir(data))
-    chosen = None
-    if domain:
-        first = Listen(**changes)  # type: ignore[arg-type]
-        chosen = Config(domain[0], extra_domains=tuple(domain[1:]), external_url=external_url, listen=first)
+    chosen = with_options(Config(domain[0], extra_domains=tuple(domain[1:]))) if domain else None
     config, authority = initialise(folder, chosen, now=time.time())
-    _serve(folder, _for_this_run(config, changes, external_url), authority, began)
-
-
-def _for_this_run(config: Config, changes: dict[str, str | int], external_url: str) -> Config:
-    """Return the settings with the options of the command line; an external URL that was derived follows them."""
-    from msgspec.structs import replace
-
-    listen = replace(config.listen, **changes)
-    derived = replace(config, external_url="").external_url
-    url = external_url or ("" if config.external_url == derived else config.external_url)
-    return replace(config, listen=listen, external_url=url)
+    _serve(folder, with_options(config), authority, began)
 
 
 def _serve(folder: DataDir, config: Config, authority: Authority, began: float) -> None:

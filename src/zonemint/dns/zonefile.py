@@ -33,7 +33,8 @@ def parse(text: str, origin: str, *, file: Path | str) -> list[Record]:
         return reader.read()
     except (dns.exception.DNSException, ConfigError, ValueError) as error:
         reason = str(error).rstrip(".") or "this is no record"
-        line = text.splitlines()[reader.line - 1].strip() if reader.line <= len(text.splitlines()) else ""
+        lines = text.split("\n")
+        line = lines[min(reader.line, len(lines)) - 1].strip()
         raise ConfigError(f"{reason}, in '{line[:80]}'", file=file, line=reader.line) from None
 
 

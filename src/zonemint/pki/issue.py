@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from ssl import DER_cert_to_PEM_cert
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -18,7 +19,7 @@ from zonemint.core.errors import IssuanceError
 from zonemint.pki.authority import Authority
 from zonemint.pki.profiles import Profile
 
-__all__ = ["Issued", "Prepared", "Template", "prepare", "prepare_own", "sign", "template"]
+__all__ = ["Issued", "Prepared", "Template", "pem", "prepare", "sign", "template"]
 
 _MAX_COMMON_NAME = 64
 
@@ -51,7 +52,6 @@ class Issued:
     not_before: int
     not_after: int
     der: bytes
-    pem: bytes
 
 
 def template(authority: Authority, profile: Profile, *, crl_url: str | None, issuer_url: str | None) -> Template:
@@ -117,24 +117,6 @@ def prepare(
     return Prepared(serial, start, end, builder)
 
 
-def prepare_own(
-    template: Template,
-    *,
-    domain: str,
-    addresses: Sequence[str],
-    public_key: CertificatePublicKeyTypes,
-    serial: int,
-    now: float,
-) -> Prepared:
-    """Put together the certificate of our own listener: the implied hosts of the domain, `localhost` and loopback.
-
-    `addresses` are more that clients reach us by, in canonical text; the intermediate must permit them.
-    """
-    names = (f"ca.{domain}", f"ns1.{domain}", f"auth.{domain}", "localhost")
-    ips = dict.fromkeys(("127.0.0.1", "::1", *addresses))
-    return prepare(template, names=names, ips=tuple(ips), public_key=public_key, serial=serial, now=now)
-
-
 def sign(prepared: Prepared, authority: Authority) -> Issued:
     """Sign what was prepared from a template of the same authority."""
     certificate = authority.signer.sign_certificate(prepared.builder)
@@ -143,8 +125,12 @@ def sign(prepared: Prepared, authority: Authority) -> Issued:
         not_before=prepared.not_before,
         not_after=prepared.not_after,
         der=certificate.public_bytes(Encoding.DER),
-        pem=certificate.public_bytes(Encoding.PEM),
     )
+
+
+def pem(der: bytes) -> bytes:
+    """Write a certificate as PEM (RFC 7468 section 5)."""
+    return DER_cert_to_PEM_cert(der).encode("ascii")
 
 
 def _extension(value: x509.ExtensionType, *, critical: bool = False) -> x509.Extension[x509.ExtensionType]:
