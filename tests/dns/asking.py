@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import dns.flags
+from collections.abc import Sequence
+
+import dns.edns
 import dns.message
-import dns.rcode
+import dns.rdatatype
 import dns.rrset
 
 from zonemint.dns import zonefile
@@ -12,7 +14,7 @@ from zonemint.dns.catalog import Catalog
 from zonemint.dns.responder import Responder
 from zonemint.dns.zone import TxtSource, TxtZone, Zone
 
-__all__ = ["LAB", "ask", "auth_zone", "lab_catalog", "lines", "zone"]
+__all__ = ["LAB", "ask", "auth_zone", "lab_catalog", "lines", "question", "zone"]
 
 LAB = """\
 $TTL 300
@@ -73,10 +75,19 @@ def lab_catalog(source: TxtSource | None = None) -> Catalog:
     return catalog
 
 
+def question(
+    name: str, type_: str = "A", *, payload: int | None = None, options: Sequence[dns.edns.Option] = ()
+) -> dns.message.QueryMessage:
+    """Make a query, with EDNS where a payload size is given."""
+    if payload is None:
+        return dns.message.make_query(name, type_)
+    return dns.message.make_query(name, type_, use_edns=0, payload=payload, options=list(options))
+
+
 def ask(server: Catalog | Responder, name: str, type_: str = "A", *, tcp: bool = False) -> dns.message.Message:
     """Ask by dnspython's query and read the answer by dnspython."""
     responder = server if isinstance(server, Responder) else Responder(server)
-    query = dns.message.make_query(name, type_, use_edns=0, payload=1232)
+    query = question(name, type_, payload=1232)
     reply = responder.respond(query.to_wire(), tcp=tcp)
     assert reply is not None
     message = dns.message.from_wire(reply)

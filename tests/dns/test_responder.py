@@ -1,0 +1,250 @@
+"""Messages in, messages out: malformed ones, EDNS, sizes, letter case, and what is remembered."""
+
+from __future__ import annotations
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.rcode
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.dns.asking import ask, lab_catalog, question, zone
+from zonemint.dns.catalog import Catalog
+from zonemint.dns.responder import Responder
+
+QUESTION = b"\3www\3lab\4test\0\0\1\0\1"
+OPT = b"\0\0\x29\x04\xd0\0\0\0\0\0\0"
+
+
+def query(flags: int = 0x0100, counts: bytes = b"\0\1\0\0\0\0\0\0", rest: bytes = QUESTION) -> bytes:
+    return b"\x12\x34" + flags.to_bytes(2, "big") + counts + rest
+
+
+ONE_MORE = b"\0\1\0\0\0\0\0\1"
+
+REFUSALS = {
+    "RFC 9619: no question": (query(counts=bytes(8), rest=b""), "FORMERR"),
+    "RFC 9619: two questions": (query(counts=b"\0\2\0\0\0\0\0\0", rest=QUESTION * 2), "FORMERR"),
+    "RFC 1035: the question ends early": (query(rest=QUESTION[:-1]), "FORMERR"),
+    "RFC 1035: no name": (query(rest=b""), "FORMERR"),
+    "RFC 1035: bytes behind the question": (query(rest=QUESTION + b"x"), "FORMERR"),
+    "RFC 1035: a compressed question": (query(rest=b"\xc0\x0c\0\1\0\1"), "FORMERR"),
+    "RFC 1035: a label of 64": (query(rest=b"\x40" + b"a" * 64 + b"\0\0\1\0\1"), "FORMERR"),
+    "RFC 1035: a name of 257": (query(rest=(b"\x3f" + b"a" * 63) * 4 + b"\0\0\1\0\1"), "FORMERR"),
+    "RFC 6891 6.1.1: two OPT": (query(counts=b"\0\1\0\0\0\0\0\2", rest=QUESTION + OPT * 2), "FORMERR"),
+    "RFC 6891 6.1.2: OPT of a name": (query(counts=ONE_MORE, rest=QUESTION + b"\1a" + OPT), "FORMERR"),
+    "RFC 6891 6.1.1: OPT among the answers": (query(counts=b"\0\1\0\1\0\0\0\0", rest=QUESTION + OPT), "FORMERR"),
+    "RFC 6891 6.1.2: an option ends early": (
+        query(counts=ONE_MORE, rest=QUESTION + OPT[:-1] + b"\5\0\3\0\2x"),
+        "FORMERR",
+    ),
+    "RFC 6891: the OPT ends early": (query(counts=ONE_MORE, rest=QUESTION + OPT[:-1] + b"\5"), "FORMERR"),
+    "RFC 6891: OPT is not a question": (query(rest=QUESTION[:-4] + b"\0\x29\0\1"), "FORMERR"),
+    "RFC 1035: class CH": (query(rest=QUESTION[:-1] + b"\3"), "REFUSED"),
+    "RFC 1035: class ANY": (query(rest=QUESTION[:-1] + b"\xff"), "REFUSED"),
+    "RFC 5936: AXFR for strangers": (query(rest=QUESTION[:-4] + b"\0\xfc\0\1"), "REFUSED"),
+    "RFC 1035: opcode STATUS": (query(0x1000), "NOTIMP"),
+    "RFC 1996: NOTIFY": (query(0x2000), "NOTIMP"),
+    "RFC 2136: UPDATE": (query(0x2800), "NOTIMP"),
+}
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+@pytest.mark.parametrize("rule", REFUSALS)
+def test_refusals(rule: str, tcp: bool) -> None:
+    message, rcode = REFUSALS[rule]
+    reply = Responder(lab_catalog()).respond(message, tcp=tcp)
+    assert reply is not None
+    assert reply[:2] == message[:2]
+    parsed = dns.message.from_wire(reply)
+    assert dns.rcode.to_text(parsed.rcode()) == rcode
+    assert parsed.flags & dns.flags.QR
+    assert parsed.opcode() == dns.opcode.from_flags(int.from_bytes(message[2:4], "big"))
+    assert not parsed.answer
+
+
+@pytest.mark.parametrize("message", [b"", b"\x12", query()[:11], query(0x8000), query(0x8180), query(0xA800)])
+def test_silence(message: bytes) -> None:
+    """What has no id cannot be answered; answers to answers would never end."""
+    assert Responder(lab_catalog()).respond(message) is None
+
+
+@pytest.fixture(scope="module")
+def server() -> Responder:
+    return Responder(lab_catalog({"one": ["value"], "bare": []}.get))
+
+
+@given(st.binary(max_size=600), st.booleans())
+@example(query(), False)
+def test_any_bytes(server: Responder, message: bytes, tcp: bool) -> None:
+    check(server.respond(message, tcp=tcp), message)
+
+
+@given(
+    st.integers(0, 0x7FFF),
+    st.binary(min_size=8, max_size=8),
+    st.lists(
+        st.sampled_from([b"\3www", b"\5alias", b"\4WILD", b"\3lab\4test\0", b"\xc0\x0c", b"\0", OPT, b"\0\1\0\1"])
+    ),
+)
+def test_half_right_bytes(server: Responder, flags: int, counts: bytes, rest: list[bytes]) -> None:
+    message = query(flags, counts, b"".join(rest))
+    check(server.respond(message), message)
+    message = query(flags, ONE_MORE if OPT in rest else b"\0\1\0\0\0\0\0\0", b"".join(rest))
+    check(server.respond(message), message)
+
+
+def check(reply: bytes | None, message: bytes) -> None:
+    if len(message) < 12 or message[2] & 0x80:
+        assert reply is None
+        return
+    assert reply is not None
+    assert reply[:2] == message[:2]
+    assert dns.message.from_wire(reply).flags & dns.flags.QR
+
+
+@given(
+    st.sampled_from(["www", "alias", "x.wild", "nothing", "host.child", "one.auth", "x.moved", "@"]),
+    st.sampled_from(["A", "TXT", "HTTPS", "NS", "TYPE97", "ANY"]),
+    st.randoms(),
+    st.sampled_from([None, 0, 512, 900, 4096]),
+    st.binary(max_size=16),
+    st.booleans(),
+    st.integers(0, 0xFFFF),
+)
+def test_what_is_remembered_is_what_would_be_said(
+    server: Responder, name: str, type_: str, random: object, payload: int | None, data: bytes, rd: bool, id_: int
+) -> None:
+    """The warm server says to every spelling, option, size and flag what a new one says."""
+    text = "lab.test." if name == "@" else f"{name}.lab.test."
+    text = "".join(random.choice((c.upper(), c.lower())) for c in text)  # type: ignore[attr-defined]
+    options = [dns.edns.GenericOption(dns.edns.OptionType.COOKIE, data)] if data else []
+    made = question(text, type_, payload=payload, options=options)
+    made.id = id_
+    made.flags = dns.flags.Flag(0x0100 if rd else 0)
+    message = made.to_wire()
+    reply = server.respond(message)
+    assert reply is not None
+    fresh = Responder(lab_catalog({"one": ["value"], "bare": []}.get))
+    assert reply == fresh.respond(message)
+    end = message.index(0, 12) + 5
+    assert reply[12:end] == message[12:end]
+
+
+def test_types_that_differ_in_case_only_are_two() -> None:
+    """HTTPS is 65, `A`; folding letters must not make 97 of it."""
+    server = Responder(lab_catalog())
+    assert not ask(server, "svc.lab.test.", "TYPE97").answer
+    assert ask(server, "svc.lab.test.", "HTTPS").answer
+    assert not ask(server, "svc.lab.test.", "TYPE97").answer
+
+
+def test_flags() -> None:
+    """RD is copied, RA, AD and Z are not set (RFC 1035 section 4.1.1)."""
+    server = Responder(lab_catalog())
+    for flags, expected in ((0x0000, 0x8400), (0x0100, 0x8500), (0x0130, 0x8500), (0x0240, 0x8400), (0x0680, 0x8400)):
+        for _ in range(2):
+            reply = server.respond(query(flags))
+            assert reply is not None
+            assert int.from_bytes(reply[2:4], "big") == expected
+
+
+def test_edns() -> None:
+    """Our size, version 0, DO as it came, no option echoed (RFC 6891 section 6.1.1, RFC 3225 section 3)."""
+    server = Responder(lab_catalog())
+    assert ask(server, "www.lab.test.").edns == 0
+    assert ask(server, "www.lab.test.").payload == 1232
+    plain = server.respond(query())
+    assert plain is not None
+    assert dns.message.from_wire(plain).edns == -1
+    nsid: list[dns.edns.Option] = [dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")]
+    asked = dns.message.make_query("www.lab.test.", "A", want_dnssec=True, options=nsid)
+    for _ in range(2):
+        reply = server.respond(asked.to_wire())
+        assert reply is not None
+        answer = dns.message.from_wire(reply)
+        assert answer.ednsflags & dns.flags.DO
+        assert not answer.options
+
+
+def test_a_later_edns_version() -> None:
+    """RFC 6891 section 6.1.3."""
+    server = Responder(lab_catalog())
+    reply = server.respond(query(counts=ONE_MORE, rest=QUESTION + b"\0\0\x29\x04\xd0\0\1\0\0\0\0"))
+    assert reply is not None
+    answer = dns.message.from_wire(reply)
+    assert answer.rcode() == dns.rcode.BADVERS
+    assert answer.edns == 0
+    assert not answer.answer
+
+
+def big_catalog(count: int) -> Catalog:
+    text = "@ 60 SOA a b 1 1 1 1 1\n" + "".join([f"big 60 TXT {n:03}{'x' * 97}\n" for n in range(count)])
+    text += "mx 60 MX 10 host\n" + "".join([f"host 60 A 192.0.2.{n}\n" for n in range(60)])
+    text += "cut 60 NS ns.cut\n" + "".join([f"ns.cut 60 A 192.0.2.{n}\n" for n in range(60)])
+    catalog = Catalog()
+    catalog.put(zone(text))
+    return catalog
+
+
+@pytest.mark.parametrize(
+    ("payload", "limit"), [(None, 512), (0, 512), (511, 512), (800, 800), (1232, 1232), (4096, 1232), (65535, 1232)]
+)
+@pytest.mark.parametrize("count", [3, 4, 6, 10, 30])
+def test_udp_sizes(payload: int | None, limit: int, count: int) -> None:
+    """Up to the client's size and 1232 (RFC 6891 section 6.2.5), with TC when that is too little (RFC 2181 9)."""
+    server = Responder(big_catalog(count))
+    asked = question("big.lab.test.", "TXT", payload=payload).to_wire()
+    whole = server.respond(asked, tcp=True)
+    assert whole is not None
+    assert len(dns.message.from_wire(whole).answer[0]) == count
+    reply = server.respond(asked)
+    assert reply is not None
+    if len(whole) <= limit:
+        assert reply == whole
+        return
+    truncated = dns.message.from_wire(reply)
+    assert truncated.flags & dns.flags.TC
+    assert not truncated.answer
+    assert truncated.edns == (-1 if payload is None else 0)
+
+
+def test_additional_records_go_without_a_word_but_glue_does_not() -> None:
+    """RFC 2181 section 9, RFC 9471 section 3."""
+    server = Responder(big_catalog(1))
+    for name, type_, truncated in (("mx.lab.test.", "MX", False), ("x.cut.lab.test.", "A", True)):
+        reply = server.respond(question(name, type_).to_wire())
+        assert reply is not None
+        answer = dns.message.from_wire(reply)
+        assert bool(answer.flags & dns.flags.TC) == truncated
+        assert bool(answer.answer) != truncated
+        assert not answer.additional
+
+
+def test_floods_do_not_grow_memory_nor_push_names_out() -> None:
+    server = Responder(lab_catalog())
+    ask(server, "www.lab.test.")
+    kept = dict(server.lasting)
+    for n in range(9000):
+        server.respond(query(rest=b"\6%06d\3lab\4test\0\0\1\0\1" % n))
+        server.respond(query(rest=b"\6%06d\4wild\3lab\4test\0\0\1\0\1" % n))
+        server.respond(query(rest=QUESTION[:-4] + (n + 1000).to_bytes(2, "big") + b"\0\1"))
+    assert server.lasting == kept
+    assert 0 < len(server.passing) <= 4096
+    for n in range(17000):
+        server.respond(query(counts=ONE_MORE, rest=QUESTION + b"\0\0\x29" + n.to_bytes(2, "big") + bytes(6)))
+    assert 0 < len(server.lasting) <= 16384
+
+
+def test_counters() -> None:
+    server = Responder(lab_catalog())
+    for _ in range(3):
+        server.respond(query())
+    server.respond(query(rest=b""))
+    server.respond(query(0x8000))
+    server.respond(query(), tcp=True)
+    assert server.udp_rcodes[:6] == [3, 1, 0, 0, 0, 0]
+    assert server.tcp_rcodes[:6] == [1, 0, 0, 0, 0, 0]
