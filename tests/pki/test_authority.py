@@ -137,7 +137,7 @@ def test_a_name_must_fit_into_a_common_name(tmp_path: Path, ca: Ca, name: str) -
 def replace_intermediate_by_leaf(folder: Path, ca: Ca) -> None:
     key = keys.load_key(folder / "intermediate.key").public_key()
     leaf = issue.prepare(ca.template, names=["a.lab.test"], ips=[], public_key=key, serial=new_serial(), now=ca.now)
-    (folder / "intermediate.crt").write_bytes(issue.sign(leaf, ca.authority).pem)
+    (folder / "intermediate.crt").write_bytes(issue.pem(issue.sign(leaf, ca.authority).der))
 
 
 def replace_root_by_intermediate(folder: Path, ca: Ca) -> None:

@@ -85,7 +85,7 @@ def test_openssl_refuses_a_revoked_certificate_only(ca: Ca, tmp_path: Path, is_r
         serial=serial,
         now=ca.now,
     )
-    (tmp_path / "leaf.pem").write_bytes(issue.sign(prepared, ca.authority).pem)
+    (tmp_path / "leaf.pem").write_bytes(issue.pem(issue.sign(prepared, ca.authority).der))
     listed = serial if is_revoked else new_serial()
     (tmp_path / "list.crl").write_bytes(build(ca, (listed, ca.now - 1, "cessationOfOperation")))
     said = subprocess.run(

@@ -13,6 +13,7 @@ from cryptography.x509 import verification
 
 from tests.pki.conftest import Ca
 from tests.programs import require_program
+from zonemint.pki import issue
 from zonemint.pki.issue import Issued
 
 __all__ = ["VERIFIERS", "Verifier"]
@@ -22,7 +23,7 @@ Verifier = Callable[[Ca, Issued, str, Path], str | None]
 
 
 def _openssl(ca: Ca, leaf: Issued, name: str, folder: Path) -> str | None:
-    (folder / "leaf.pem").write_bytes(leaf.pem)
+    (folder / "leaf.pem").write_bytes(issue.pem(leaf.der))
     return _failure(
         require_program("openssl"),
         "verify",
@@ -36,7 +37,7 @@ def _openssl(ca: Ca, leaf: Issued, name: str, folder: Path) -> str | None:
 
 
 def _gnutls(ca: Ca, leaf: Issued, name: str, folder: Path) -> str | None:
-    (folder / "chain.pem").write_bytes(leaf.pem + ca.authority.chain_pem)
+    (folder / "chain.pem").write_bytes(issue.pem(leaf.der) + ca.authority.chain_pem)
     return _failure(
         require_program("certtool"),
         "--verify",
