@@ -55,7 +55,7 @@ def parse(body: bytes) -> Jws:
     """Take a request body apart; raises AcmeError malformed, badSignatureAlgorithm."""
     try:
         flat = _flattened.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(f"the body is not a flattened JWS in JSON: {error}") from error
     if flat.signatures is not msgspec.UNSET:
         raise _malformed("the JWS has 'signatures': only the flattened serialization with one signature is allowed")
@@ -64,7 +64,7 @@ def parse(body: bytes) -> Jws:
     header = from_b64url(flat.protected, "the protected header")
     try:
         protected = _protected.decode(header)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(f"the protected header is not as RFC 8555 section 6.2 wants it: {error}") from error
     if protected.alg not in keys.ALGORITHMS:
         raise AcmeError(
@@ -93,7 +93,7 @@ def decode_payload(payload: bytes, shape: type[S]) -> S:
     """Read a payload as JSON of a known shape; raises AcmeError malformed."""
     try:
         return msgspec.json.decode(payload, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(f"the payload is not what this resource takes: {error}") from error
 
 

@@ -84,11 +84,11 @@ def _step(catalog: Catalog, zone: Zone, name: bytes, type_: int, answer: Answer)
         answer.additional = _addresses(catalog, zone, found.owner, rrset)
         answer.glue = True
     else:
-        return _follow(found.owner, rrset, name, answer)
+        return _follow(found.owner, rrset, name, type_, answer)
     return None
 
 
-def _follow(owner: bytes, rrset: RRset, name: bytes, answer: Answer) -> bytes | None:
+def _follow(owner: bytes, rrset: RRset, name: bytes, type_: int, answer: Answer) -> bytes | None:
     """Add an alias; of a DNAME also the CNAME that it stands for (RFC 6672 section 3.1)."""
     answer.answer.append((owner, rrset))
     if rrset.type == codes.CNAME:
@@ -98,7 +98,8 @@ def _follow(owner: bytes, rrset: RRset, name: bytes, answer: Answer) -> bytes | 
         answer.rcode = codes.YXDOMAIN
         return None
     answer.answer.append((name, RRset(codes.CNAME, rrset.ttl, (target,))))
-    return target.lower()
+    # Asked for the alias itself, this is it.
+    return None if type_ in {codes.CNAME, codes.ANY} else target.lower()
 
 
 def _addresses(catalog: Catalog, zone: Zone, owner: bytes, rrset: RRset) -> list[Owned]:

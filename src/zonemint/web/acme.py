@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -48,7 +49,8 @@ class AcmeResources:
             self._signed(f"{base}/key-change", self._key_change),
             self._signed(f"{base}/revoke-cert", self._revoke),
             Route(
-                f"{base}/directory", Endpoint({"GET": self._directory}, on_error=self._problem, sources=self._sources)
+                f"{base}/directory",
+                Endpoint({"GET": self._directory}, on_error=problems.response, sources=self._sources),
             ),
         ]
 
@@ -176,8 +178,8 @@ class AcmeResources:
 
             return adorned
 
-        def on_error(error: Exception) -> Response:
-            return self._adorned(self._problem(error), None)
+        def on_error(error: Exception, path: Mapping[str, Any]) -> Response:
+            return self._adorned(problems.response(error, path), self._acme.provisioners.get(path["provisioner"]))
 
         adorned = {method: adorn(handler) for method, handler in handlers.items()}
         return Route(path, Endpoint(adorned, on_error=on_error, sources=self._sources, check=check))
@@ -189,9 +191,6 @@ class AcmeResources:
         if provisioner is not None:
             headers.append("Link", f'<{provisioner.urls.to("directory")}>;rel="index"')
         return response
-
-    def _problem(self, error: Exception) -> Response:
-        return problems.response(error)
 
     def _provisioner(self, call: Call) -> Provisioner:
         provisioner = self._acme.provisioners.get(call.path["provisioner"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -66,12 +67,12 @@ def _object(body: bytes) -> dict[str, Any] | None:
     """Read a JSON object with its keys in lower case, as Go's decoder matches them; None for anything else."""
     try:
         decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return {key.lower(): value for key, value in decoded.items()} if isinstance(decoded, dict) else None
 
 
-def _error(error: Exception) -> Response:
+def _error(error: Exception, path: Mapping[str, Any]) -> Response:
     """Write an error as acme-dns does: one word, and a space after the colon."""
     headers: dict[str, str] = {}
     match error:

@@ -90,7 +90,8 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[Response]]
-OnError = Callable[[Exception], Response]
+OnError = Callable[[Exception, Mapping[str, Any]], Response]
+"""Makes the reply to an error, from it and the parameters of the route."""
 
 
 class Endpoint:
@@ -122,7 +123,7 @@ class Endpoint:
         except Exception as error:
             if not isinstance(error, ZonemintError):
                 _log.exception("a request failed unexpectedly", path=scope["path"])
-            response = self._on_error(error)
+            response = self._on_error(error, scope.get("path_params", {}))
         await response(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -38,7 +39,7 @@ def document(error: AcmeError) -> dict[str, Any]:
     return problem
 
 
-def response(error: Exception) -> Response:
+def response(error: Exception, path: Mapping[str, Any]) -> Response:
     """Return the reply for an error of an ACME resource; one that we did not foresee tells nothing of itself."""
     headers: dict[str, str] = {}
     match error:
