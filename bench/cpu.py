@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["cpu_seconds", "pinned", "running"]
+__all__ = ["cpu_seconds", "pinned", "resident_mib", "running"]
 
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -17,6 +17,12 @@ def cpu_seconds(pid: int) -> float:
     """Return user and system time of a process and all its threads, in seconds (steps of 10 ms)."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * _TICK
+
+
+def resident_mib(pid: int) -> float:
+    """Return the resident memory of a process, in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split(None, 1)[0]) / 1024
 
 
 def pinned(core: int, command: Sequence[str]) -> list[str]:
