@@ -14,10 +14,12 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from zonemint.core.errors import ConfigError
+from zonemint.web.bounded import BoundedHttp
 
 __all__ = ["Listener", "addresses"]
 
 _BACKLOG = 1024
+_CONNECTIONS = 4096  # more are told 503
 _KEEP_ALIVE = 75  # seconds that a client may keep a connection without a request
 
 
@@ -57,7 +59,7 @@ class Listener:
         self._option = option
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=BoundedHttp,
             loop="none",
             ws="none",
             lifespan="off",
@@ -68,6 +70,7 @@ class Listener:
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=5,
+            limit_concurrency=_CONNECTIONS,
         )
         config.load()
         config.ssl = context
