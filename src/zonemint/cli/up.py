@@ -61,6 +61,7 @@ def up(
 
 def _serve(folder: DataDir, config: Config, authority: Authority, began: float) -> None:
     import asyncio
+    import resource
     import signal
     import sys
     import time
@@ -82,6 +83,9 @@ def _serve(folder: DataDir, config: Config, authority: Authority, began: float) 
             print(f"ready in {time.perf_counter() - began:.2f} s: {server.directory_url}", flush=True)
             await stop.wait()
 
+    # Each connection takes a descriptor, and the usual soft limit is there for programs that use select().
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uvloop.run(run())
 
 
