@@ -21,6 +21,7 @@ __all__ = ["Listener", "addresses"]
 _BACKLOG = 1024
 _CONNECTIONS = 4096  # more are told 503
 _KEEP_ALIVE = 75  # seconds that a client may keep a connection without a request
+_GRACE = 1.0  # seconds that a request under way has when we stop
 
 
 def addresses(address: str) -> list[str]:
@@ -44,6 +45,23 @@ class _Server(uvicorn.Server):
         """Begin to listen, and tell who waits for it."""
         await super().startup(sockets)
         self.answers.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let requests under way end for a moment, then cut what is open.
+
+        uvicorn's own way waits for clients that never answer TLS's goodbye or never send the rest of a request.
+        """
+        for server in self.servers:
+            server.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=_GRACE)
+        for connection in list(state.connections):
+            connection.transport.abort()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=_GRACE)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -69,7 +87,6 @@ class Listener:
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=5,
             limit_concurrency=_CONNECTIONS,
         )
         config.load()
