@@ -63,7 +63,7 @@ def zone(text: str = LAB, origin: str = "lab.test") -> Zone:
 
 
 def auth_zone(source: TxtSource, origin: str = "auth.lab.test") -> TxtZone:
-    text = "@ 60 SOA ns1.lab.test. hostmaster.lab.test. 1 3600 600 86400 3600\n@ 60 NS ns1.lab.test.\n"
+    text = "@ 3600 SOA ns1.lab.test. hostmaster.lab.test. 1 3600 600 86400 3600\n@ 60 NS ns1.lab.test.\n"
     return TxtZone.build(origin, zonefile.parse(text, origin, file="auth.zone"), source=source)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.dns.asking import ask, lab_catalog, question, zone
 from zonemint.dns.catalog import Catalog
 from zonemint.dns.responder import Responder
+from zonemint.dns.zone import Found, Zone
 
 QUESTION = b"\3www\3lab\4test\0\0\1\0\1"
 OPT = b"\0\0\x29\x04\xd0\0\0\0\0\0\0"
@@ -228,15 +229,42 @@ def test_floods_do_not_grow_memory_nor_push_names_out() -> None:
     server = Responder(lab_catalog())
     ask(server, "www.lab.test.")
     kept = dict(server.lasting)
-    for n in range(9000):
+    for n in range(3000):
         server.respond(query(rest=b"\6%06d\3lab\4test\0\0\1\0\1" % n))
-        server.respond(query(rest=b"\6%06d\4wild\3lab\4test\0\0\1\0\1" % n))
+        for parent in (b"\4wild", b"\5cwild", b"\5moved", b"\5child"):
+            server.respond(query(rest=b"\6%06d" % n + parent + b"\3lab\4test\0\0\1\0\1"))
         server.respond(query(rest=QUESTION[:-4] + (n + 1000).to_bytes(2, "big") + b"\0\1"))
     assert server.lasting == kept
     assert 0 < len(server.passing) <= 4096
     for n in range(17000):
         server.respond(query(counts=ONE_MORE, rest=QUESTION + b"\0\0\x29" + n.to_bytes(2, "big") + bytes(6)))
     assert 0 < len(server.lasting) <= 16384
+
+
+class CountingZone(Zone):
+    """A zone that knows how often it was looked into."""
+
+    looks = 0
+
+    def find(self, name: bytes, type_: int) -> Found:
+        self.looks += 1
+        return super().find(name, type_)
+
+
+def test_the_zone_is_looked_into_once() -> None:
+    """However the letters are cased, whatever the options are, until something changes."""
+    counting = CountingZone.build("lab.test", zone().records())
+    catalog = Catalog()
+    catalog.put(counting)
+    server = Responder(catalog)
+    cookie = dns.edns.GenericOption(dns.edns.OptionType.COOKIE, b"12345678")
+    for name in ("www.lab.test.", "WwW.lAb.test.", "x.wild.lab.test.", "X.wild.lab.TEST."):
+        for options in ((), (cookie,), ()):
+            server.respond(question(name, payload=1232, options=options).to_wire())
+    assert counting.looks == 2
+    counting.put("mail.lab.test", "A", 60, ["192.0.2.1"], serial=9)
+    server.respond(question("www.lab.test.", payload=1232).to_wire())
+    assert counting.looks == 3
 
 
 def test_counters() -> None:

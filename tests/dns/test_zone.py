@@ -22,6 +22,7 @@ SOA = Record("lab.test", 60, "SOA", "ns1.lab.test. host.lab.test. 5 1 1 1 30", 1
     [
         ([], "no SOA"),
         ([SOA, Record("www.other.test", 60, "A", "192.0.2.1", 2)], "www.other.test is outside of the zone lab.test"),
+        ([SOA, Record(r"a\.lab.test", 60, "A", "192.0.2.1", 2)], "is outside"),
         ([SOA, Record("xlab.test", 60, "A", "192.0.2.1", 2)], "xlab.test is outside"),
         ([SOA, Record("x.lab.test", 60, "SOA", SOA.data, 2)], "x.lab.test has a SOA"),
         ([SOA, Record("lab.test", 60, "SOA", SOA.data.replace("5", "6"), 2)], "lab.test has more than one SOA"),

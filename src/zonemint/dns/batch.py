@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import socket
+import sys
 
 from zonemint.dns.responder import Responder
 
@@ -41,8 +42,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def available() -> bool:
-    """Tell whether this system has both calls."""
-    return hasattr(_libc, "recvmmsg") and hasattr(_libc, "sendmmsg")
+    """Tell whether this system has both calls, with the structures as they are laid out here."""
+    linux64 = sys.platform == "linux" and ctypes.sizeof(ctypes.c_void_p) == 8
+    return linux64 and hasattr(_libc, "recvmmsg") and hasattr(_libc, "sendmmsg")
 
 
 class Batch:

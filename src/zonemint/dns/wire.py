@@ -34,7 +34,8 @@ _OPT = Struct("!HIH")
 _OPT_START = b"\0\0\x29"
 _PLAIN = re.compile(r"[A-Za-z0-9_*/=+-]+(?:\.[A-Za-z0-9_*/=+-]+)*")
 _ESCAPE = re.compile(r"\\(?:(\d{3})|(.))", re.DOTALL)
-_SPECIAL = re.compile(rb"[^!#%&\'*+,\-/0-9:<=>?A-Z\[\]^_`a-z{|}~]")
+_SPECIAL = re.compile(rb"[^!#%&'*+,./0-9:<=>?A-Z\[\]^_`a-z{|}~-]")
+_SPECIAL_IN_LABEL = re.compile(rb"[^!#%&'*+,/0-9:<=>?A-Z\[\]^_`a-z{|}~-]")
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):
@@ -108,7 +109,11 @@ def _split_escaped(text: str) -> list[bytes]:
 
 def name_to_text(wire: bytes) -> str:
     """Turn a name in wire form into presentation form in lower case, without the final dot; the root is `.`."""
-    return ".".join([_label_to_text(label) for label in labels(wire.lower())]) or "."
+    parts = list(labels(wire.lower()))
+    joined = b".".join(parts)
+    if not parts or _SPECIAL.search(joined) or joined.count(b".") >= len(parts):
+        return ".".join([_SPECIAL_IN_LABEL.sub(_quote, part).decode("ascii") for part in parts]) or "."
+    return joined.decode("ascii")
 
 
 def labels(wire: bytes) -> Iterator[bytes]:
@@ -117,12 +122,6 @@ def labels(wire: bytes) -> Iterator[bytes]:
     while length := wire[at]:
         yield wire[at + 1 : at + 1 + length]
         at += 1 + length
-
-
-def _label_to_text(label: bytes) -> str:
-    if not _SPECIAL.search(label):
-        return label.decode("ascii")
-    return _SPECIAL.sub(_quote, label).decode("ascii")
 
 
 def _quote(match: re.Match[bytes]) -> bytes:

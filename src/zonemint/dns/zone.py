@@ -201,8 +201,11 @@ class Zone:
 
     def _owner(self, name: str) -> bytes:
         owner = wire.name_from_text(name)
-        if not ("\0" + name).endswith(("\0" + self.origin, "." + self.origin)):
-            raise ConfigError(f"{name} is outside of the zone {self.origin}")
+        at = 0
+        while owner[at:] != self.apex:
+            if not owner[at]:
+                raise ConfigError(f"{name} is outside of the zone {self.origin}")
+            at += 1 + owner[at]
         return owner
 
     def _set(self, owner: bytes, rrset: RRset) -> None:
@@ -236,10 +239,12 @@ class Zone:
             self._cuts.discard(owner)
         if type_ == codes.DNAME:
             self._redirections.discard(owner)
-        while not self.nodes[owner] and owner != self.apex and not self._children.get(owner):
+        while not self.nodes[owner] and owner != self.apex and owner not in self._children:
             del self.nodes[owner]
             owner = owner[1 + owner[0] :]
             self._children[owner] -= 1
+            if not self._children[owner]:
+                del self._children[owner]
 
     def _node(self, owner: bytes) -> Node:
         """Return the node of a name, made with those above it where it is new (RFC 4592 section 2.2.2)."""
