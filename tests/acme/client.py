@@ -1,0 +1,124 @@
+"""A small ACME client that hides nothing: every reply comes back as it was on the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from josepy.jwk import JWK
+
+from tests.acme.signing import Draft, Signer, b64url, es256
+from tests.web.lab import HOST, Lab
+from tests.web.wire import Reply
+
+__all__ = ["BASE", "Client", "csr_of", "registered"]
+
+BASE = f"https://{HOST}/acme/acme"
+JOSE = {"Content-Type": "application/jose+json"}
+
+
+class Client:
+    """One account's side of the protocol; `kid` is its URL once it is registered."""
+
+    def __init__(self, lab: Lab, signer: Signer | None = None) -> None:
+        self.lab = lab
+        self.signer = signer or es256()
+        self.kid: str | None = None
+        self._txt: dict[str, str] = {}
+
+    async def nonce(self) -> str:
+        nonce = (await self.lab.send("HEAD", "/acme/acme/new-nonce")).header("Replay-Nonce")
+        assert nonce is not None
+        return nonce
+
+    async def draft(self, url: str, payload: object = None, *, nonce: str | None = None) -> Draft:
+        """A request as it should be; None is POST-as-GET."""
+        who = {"jwk": self.signer.jwk} if self.kid is None else {"kid": self.kid}
+        protected = {"alg": self.signer.alg, "nonce": nonce or await self.nonce(), "url": url, **who}
+        return Draft(protected, b"" if payload is None else json.dumps(payload).encode(), self.signer)
+
+    async def send(self, url: str, body: bytes) -> Reply:
+        return await self.lab.send("POST", url.removeprefix(f"https://{HOST}"), JOSE, body)
+
+    async def post(self, url: str, payload: object = None) -> Reply:
+        return await self.send(url, (await self.draft(url, payload)).body())
+
+    async def register(self, **fields: Any) -> Reply:
+        reply = await self.post(f"{BASE}/new-account", fields)
+        self.kid = reply.header("Location")
+        return reply
+
+    async def order(self, *names: str, **fields: Any) -> Reply:
+        wanted = {"identifiers": [{"type": "dns", "value": name} for name in names], **fields}
+        return await self.post(f"{BASE}/new-order", wanted)
+
+    async def challenge(self, authorization_url: str) -> dict[str, Any]:
+        (challenge,) = (await self.post(authorization_url)).json()["challenges"]
+        found: dict[str, Any] = challenge
+        return found
+
+    async def delegate(self, name: str) -> None:
+        """What `register` does: an account of the TXT API, and the alias that leads to it."""
+        if not self._txt:
+            self._txt = (await self.lab.send("POST", "/register")).json()
+        await self.lab.add_record(f"_acme-challenge.{name}", "CNAME", self._txt["fulldomain"] + ".")
+
+    async def publish(self, challenge: dict[str, Any]) -> None:
+        """Set the value that proves control, worked out by josepy's thumbprint."""
+        public = self.signer.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        thumbprint = JWK.load(public).thumbprint()
+        value = b64url(sha256(f"{challenge['token']}.{b64url(thumbprint)}".encode()).digest())
+        await self.set_txt(value)
+
+    async def set_txt(self, value: str) -> None:
+        headers = {"X-Api-User": self._txt["username"], "X-Api-Key": self._txt["password"]}
+        body = json.dumps({"subdomain": self._txt["subdomain"], "txt": value}).encode()
+        assert (await self.lab.send("POST", "/update", headers, body)).status == 200
+
+    async def ready_order(self, *names: str, **fields: Any) -> tuple[str, dict[str, Any]]:
+        """An order with every name proved; returns its URL and what it then says."""
+        reply = await self.order(*names, **fields)
+        assert reply.status == 201, reply
+        url = reply.header("Location")
+        assert url is not None
+        for name in {name.removeprefix("*.").lower() for name in names}:
+            if not (await self.lab.ask(f"_acme-challenge.{name}", "CNAME")).answer:
+                await self.delegate(name)
+        for authorization in reply.json()["authorizations"]:
+            challenge = await self.challenge(authorization)
+            await self.publish(challenge)
+            assert (await self.post(challenge["url"], {})).json()["status"] == "valid"
+        order: dict[str, Any] = (await self.post(url)).json()
+        assert order["status"] == "ready"
+        return url, order
+
+    async def certificate(self, *names: str, key: ec.EllipticCurvePrivateKey | None = None) -> x509.Certificate:
+        """The whole way to a leaf certificate."""
+        _, order = await self.ready_order(*names)
+        done = await self.post(order["finalize"], {"csr": b64url(csr_of(*names, key=key))})
+        chain = await self.post(done.json()["certificate"])
+        return x509.load_pem_x509_certificates(chain.body)[0]
+
+
+async def registered(lab: Lab, signer: Signer | None = None) -> Client:
+    client = Client(lab, signer)
+    assert (await client.register()).status == 201
+    return client
+
+
+def csr_of(
+    *names: str, key: ec.EllipticCurvePrivateKey | None = None, extra: Sequence[x509.ExtensionType] = ()
+) -> bytes:
+    """A request in DER for some names, by a fresh key unless one is given."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+    for extension in extra:
+        builder = builder.add_extension(extension, critical=False)
+    signed = builder.sign(key or ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    return signed.public_bytes(Encoding.DER)

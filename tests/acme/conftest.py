@@ -1,0 +1,3 @@
+from tests.web.fixtures import lab, pytest_asyncio_loop_factories
+
+__all__ = ["lab", "pytest_asyncio_loop_factories"]

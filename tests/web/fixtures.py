@@ -1,0 +1,25 @@
+"""The running server as a fixture, on the event loop that the program itself runs on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+import pytest_asyncio
+import uvloop
+
+from tests.web.lab import Lab, running
+
+__all__ = ["lab", "pytest_asyncio_loop_factories"]
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
+    """One server for the tests of a file that do not need their own; each test brings its own account."""
+    async with running(tmp_path_factory.mktemp("data")) as lab:
+        yield lab
