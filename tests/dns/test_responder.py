@@ -57,7 +57,10 @@ REFUSALS = {
 @pytest.mark.parametrize("rule", REFUSALS)
 def test_refusals(rule: str, tcp: bool) -> None:
     message, rcode = REFUSALS[rule]
-    reply = Responder(lab_catalog()).respond(message, tcp=tcp)
+    server = Responder(lab_catalog())
+    for well_formed in (query(), query(counts=ONE_MORE, rest=QUESTION + OPT)):
+        server.respond(well_formed)
+    reply = server.respond(message, tcp=tcp)
     assert reply is not None
     assert reply[:2] == message[:2]
     parsed = dns.message.from_wire(reply)

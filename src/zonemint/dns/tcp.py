@@ -102,11 +102,13 @@ class TcpConnection(asyncio.Protocol):
     def _answer(self) -> None:
         """Answer some of the whole messages received so far, and the others at the loop's next turn."""
         self._connections.freshen()
+        if self._transport.is_closing():
+            return
         buffer = self._buffer
         at = 0
         for _ in range(_TURN):
             end = at + 2 + int.from_bytes(buffer[at : at + 2], "big")
-            if self._full or len(buffer) - at < 2 or len(buffer) < end or self._transport.is_closing():
+            if self._full or len(buffer) - at < 2 or len(buffer) < end:
                 break
             reply = self._connections.responder.respond(bytes(buffer[at + 2 : end]), tcp=True)
             if reply is None:
