@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from zonemint import __version__
-from zonemint.cli import config, init, orders, register, up
+from zonemint.cli import config, demo, init, orders, register, up
 from zonemint.core.errors import ZonemintError
 
 __all__ = ["app", "main"]
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.command("init")(init.init)
 app.command("up")(up.up)
+app.command("demo")(demo.demo)
 app.command("register")(register.register)
 app.add_typer(orders.app, name="orders")
 app.add_typer(config.app, name="config")

@@ -17,6 +17,7 @@ __all__ = [
     "ForeignDataError",
     "IssuanceError",
     "KeyFileError",
+    "NotHeld",
     "SchemaTooNew",
     "StoreError",
     "StoreUnavailable",
@@ -82,6 +83,10 @@ class AcmeDnsError(ZonemintError):
 
 class SchemaTooNew(StoreError):
     """The store was written by a newer release."""
+
+
+class NotHeld(ZonemintError):
+    """Something that the demonstration shows was not so; the text says what, and what was seen instead."""
 
 
 class AcmeErrorType(StrEnum):
