@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.dns.asking import ask, lab_catalog, question, zone
+from tests.dns.asking import ask, lab_catalog, lines, question, zone
 from zonemint.dns.catalog import Catalog
 from zonemint.dns.responder import Responder
 from zonemint.dns.zone import Found, Zone
@@ -226,6 +226,26 @@ def test_additional_records_go_without_a_word_but_glue_does_not() -> None:
         assert bool(answer.flags & dns.flags.TC) == truncated
         assert bool(answer.answer) != truncated
         assert not answer.additional
+
+
+def test_negative_answers_of_one_length_are_each_right() -> None:
+    """They share their bytes, so none of them may point into a name that the others do not have."""
+    server = Responder(lab_catalog())
+    for name in ("x.ns1", "x.abc", "a.mail", "x.wwww", "ns1.ns1", "lab.lab", "xxx.xxx"):
+        reply = ask(server, f"{name}.lab.test.", "TXT")
+        assert lines(reply.authority) == ["@ 60 SOA ns1 hostmaster 7 3600 600 86400 60"]
+        assert reply.rcode() == dns.rcode.NXDOMAIN
+
+
+def test_answers_longer_than_pointers_reach() -> None:
+    """RFC 1035 section 4.1.4: a pointer has 14 bits; names further behind are written out."""
+    text = "@ 60 SOA a b 1 1 1 1 1\n"
+    text += "".join([f"cut 60 NS n{n:04}.cut\nn{n:04}.cut 60 A 10.0.{n >> 8}.{n & 255}\n" for n in range(1000)])
+    catalog = Catalog()
+    catalog.put(zone(text))
+    reply = ask(catalog, "x.cut.lab.test.", tcp=True)
+    assert len(reply.to_wire(max_size=65535)) > 0x4000
+    assert lines(reply.additional) == [f"n{n:04}.cut 60 A 10.0.{n >> 8}.{n & 255}" for n in range(1000)]
 
 
 def test_floods_do_not_grow_memory_nor_push_names_out() -> None:

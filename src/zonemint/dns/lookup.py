@@ -110,18 +110,17 @@ def _addresses(catalog: Catalog, zone: Zone, owner: bytes, rrset: RRset) -> list
     start = _TARGET_AT.get(rrset.type)
     if start is None:
         return []
-    found: list[Owned] = []
+    hosts: dict[bytes, None] = {}
     for data in rrset.data:
         end = start
         while data[end]:
             end += 1 + data[end]
         host = data[start : end + 1].lower()
-        if host == wire.ROOT and rrset.type in {codes.SVCB, codes.HTTPS}:
-            host = owner
+        hosts[owner if host == wire.ROOT and rrset.type in {codes.SVCB, codes.HTTPS} else host] = None
+    found: list[Owned] = []
+    for host in hosts:
         node = zone.nodes.get(host)
         if node is None and (other := catalog.find(host, codes.A)) is not None:
             node = other.nodes.get(host)
-        for type_ in (codes.A, codes.AAAA):
-            if node is not None and type_ in node and (host, node[type_]) not in found:
-                found.append((host, node[type_]))
+        found += [(host, node[type_]) for type_ in (codes.A, codes.AAAA) if node is not None and type_ in node]
     return found
