@@ -70,11 +70,21 @@ class _Server(uvicorn.Server):
 
 
 class Listener:
-    """One application on one TCP port of all addresses; with a context it speaks TLS."""
+    """One TCP port of all addresses, held from the beginning; `serve` puts an application on it.
 
-    def __init__(self, app: ASGIApp, *, name: str, option: str, context: ssl.SSLContext | None = None) -> None:
+    Raises ConfigError that names the port and what to do.
+    """
+
+    def __init__(self, name: str, option: str, addresses: Sequence[str], port: int) -> None:
         self._name = name
         self._option = option
+        self._sockets = self._bind(addresses, port)
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.port: int = self._sockets[0].getsockname()[1]
+
+    async def serve(self, app: ASGIApp, context: ssl.SSLContext | None = None) -> None:
+        """Answer from now on; with a context it speaks TLS."""
         config = uvicorn.Config(
             app,
             http=BoundedHttp,
@@ -92,21 +102,20 @@ class Listener:
         config.load()
         config.ssl = context
         self._server = _Server(config)
-        self._task: asyncio.Task[None] | None = None
-        self.port = 0
-
-    async def start(self, addresses: Sequence[str], port: int) -> None:
-        """Bind and answer; raises ConfigError that names the port and what to do."""
-        sockets = self._bind(addresses, port)
-        self.port = sockets[0].getsockname()[1]
-        self._task = asyncio.create_task(self._server.serve(sockets))
+        self._task = asyncio.create_task(self._server.serve(self._sockets))
         await self._server.answers.wait()
 
     async def close(self) -> None:
         """Stop taking connections, and end those that are open."""
+        assert self._server is not None
+        assert self._task is not None
         self._server.should_exit = True
-        if self._task is not None:
-            await self._task
+        await self._task
+
+    def release(self) -> None:
+        """Give the port back."""
+        for sock in self._sockets:
+            sock.close()
 
     def _bind(self, addresses: Sequence[str], port: int) -> list[socket.socket]:
         sockets: list[socket.socket] = []

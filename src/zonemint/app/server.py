@@ -104,8 +104,14 @@ class Server:
         self._stack.push_async_callback(dns.close)
         self.dns_port = dns.port
 
-        # Sockets come before certificates: their addresses carry the port of the plain listener.
-        plain = f"http://ca.{config.domain}" + _port_suffix(config.listen.http_port, 80)
+        # Sockets come before certificates: a start that fails issues none, and theirs carry the plain one's port.
+        https = Listener("HTTPS", "--https-port", hosts, config.listen.https_port)
+        self._stack.callback(https.release)
+        http = Listener("HTTP", "--http-port", hosts, config.listen.http_port)
+        self._stack.callback(http.release)
+        self.https_port, self.http_port = https.port, http.port
+
+        plain = f"http://ca.{config.domain}" + _port_suffix(http.port, 80)
         crl = RevocationList(db, self._authority, f"{plain}/crl", clock)
         await crl.load()
         templates = {
@@ -145,17 +151,12 @@ class Server:
         metrics = Metrics(dns.queries, lambda: zones.failures)
         health = HealthResources(self._missing, metrics.exposition, sources)
 
-        https = Listener(
-            https_routes(AcmeResources(acme, challenges, sources), AcmeDnsResources(acmedns, sources), pki),
-            name="HTTPS",
-            option="--https-port",
-            context=own.context,
+        await https.serve(
+            https_routes(AcmeResources(acme, challenges, sources), AcmeDnsResources(acmedns, sources), pki), own.context
         )
-        http = Listener(http_routes(pki, health), name="HTTP", option="--http-port")
-        for listener, port in ((https, config.listen.https_port), (http, config.listen.http_port)):
-            await listener.start(hosts, port)
-            self._stack.push_async_callback(listener.close)
-        self.https_port, self.http_port = https.port, http.port
+        self._stack.push_async_callback(https.close)
+        await http.serve(http_routes(pki, health))
+        self._stack.push_async_callback(http.close)
 
         resumed = await finalize.resume(acme), await challenges.resume()
         if any(resumed):
@@ -255,4 +256,4 @@ def _is_address(text: str) -> bool:
 
 
 def _port_suffix(port: int, usual: int) -> str:
-    return "" if port in (0, usual) else f":{port}"
+    return "" if port == usual else f":{port}"

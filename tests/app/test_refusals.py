@@ -1,0 +1,166 @@
+"""What keeps a server from starting is one line on stderr, with the place where there is one, and exit status 1."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import ENV, run
+from tests.server import DOMAIN, HOST, Ports, words_of
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("made") / "data"
+    assert run("init", "--domain", DOMAIN, "--data", data).returncode == 0
+    return data
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made, tmp_path / "data")
+
+
+def refused(folder: Path, *words: str, ports: Ports | None = None) -> str:
+    """Start a server that cannot run; return its one line, without `zonemint: ` and its end."""
+    done = subprocess.run(
+        [*words_of(folder, ports or Ports.free()), *words], capture_output=True, text=True, env=ENV, timeout=30
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("zonemint: ")
+    assert done.stderr.endswith("\n")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr.removeprefix("zonemint: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            f'domain = "{DOMAIN}"\n\n[listen]\ndns_prot = 53\n',
+            ":4: listen.dns_prot: there is no such setting; did you mean 'listen.dns_port'?",
+        ),
+        ('# mine\ndomain = "a b"\n', ":2: domain: 'a b' is not a domain name"),
+        (f'domain = "{DOMAIN}"\n[validation\n', ":2: not TOML"),
+        (f'domain = "{DOMAIN}"\n[dns]\nttl = 300\n', ":3: dns.ttl: "),
+    ],
+    ids=["unknown key", "bad domain", "not TOML", "bad value"],
+)
+def test_bad_settings(folder: Path, text: str, says: str) -> None:
+    (folder / "zonemint.toml").write_text(text)
+    assert f"{folder}/zonemint.toml{says}" in refused(folder)
+
+
+@pytest.mark.parametrize("which", ["dns UDP", "dns TCP", "https", "http"])
+def test_a_port_that_is_taken(folder: Path, which: str) -> None:
+    ports = Ports.free()
+    service, _, protocol = which.partition(" ")
+    port: int = getattr(ports, service)
+    protocol = protocol or "TCP"
+    with socket.socket(type=socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM) as other:
+        other.bind((HOST, port))
+        if protocol == "TCP":
+            other.listen()
+        line = refused(folder, ports=ports)
+    assert not (folder / "pki/server.crt").exists()
+    assert f"port {port}" in line
+    assert protocol in line
+    assert f"--{service}-port" in line
+
+
+@pytest.mark.parametrize("name", ["root.key", "intermediate.key"])
+def test_a_key_that_is_open_to_others(folder: Path, name: str) -> None:
+    file = folder / "pki" / name
+    file.chmod(0o644)
+    line = refused(folder)
+    assert line.startswith(f"{file}: ")
+    assert "chmod" in line
+
+
+def test_a_key_that_is_broken(folder: Path) -> None:
+    file = folder / "pki/intermediate.key"
+    file.write_text("no key\n")
+    assert refused(folder).startswith(f"{file}: ")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_key_that_cannot_be_read(folder: Path) -> None:
+    file = folder / "pki/intermediate.key"
+    file.chmod(0)
+    assert refused(folder).startswith(f"{file}: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("www IN A 192.0.2.300", "192.0.2.300"),
+        ("www IN NONSENSE x", "NONSENSE"),
+        ("www.elsewhere.test. IN A 192.0.2.1", "www.elsewhere.test"),
+        ("www IN CNAME other\nwww IN A 192.0.2.1", "CNAME"),
+    ],
+    ids=["bad address", "bad type", "another zone", "CNAME and other data"],
+)
+def test_a_zone_file_error(folder: Path, line: str, says: str) -> None:
+    file = folder / f"zones/{DOMAIN}.zone"
+    before = file.read_text()
+    file.write_text(before + line + "\n")
+    number = before.count("\n") + 1 + line.count("\n")
+    told = refused(folder)
+    assert told.startswith(f"{file}:{number}: ")
+    assert says in told
+
+
+def test_a_store_that_is_too_new(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "zonemint.db")) as db:
+        db.execute("CREATE TABLE schema_versions (version INTEGER PRIMARY KEY, applied_at BIGINT NOT NULL)")
+        db.execute("INSERT INTO schema_versions VALUES (9999, 0)")
+        db.commit()
+    assert "schema 9999" in refused(folder)
+
+
+def test_a_store_that_is_none(folder: Path) -> None:
+    (folder / "zonemint.db").write_bytes(b"this is no database\n" * 100)
+    assert "zonemint.db" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--external-url", "https://ca.elsewhere.test"], "elsewhere.test"),
+        (["--external-url", "ca.lab.test"], "external_url"),
+        (["--domain", "elsewhere.test"], "elsewhere.test"),
+        (["--listen", "nowhere"], "nowhere"),
+    ],
+)
+def test_options_that_cannot_be(folder: Path, words: list[str], says: str) -> None:
+    assert says in refused(folder, *words)
+
+
+def test_a_domain_that_the_intermediate_may_not_sign_for(folder: Path) -> None:
+    (folder / "zonemint.toml").write_text(f'domain = "{DOMAIN}"\nextra_domains = ["elsewhere.test"]\n')
+    told = refused(folder)
+    assert "elsewhere.test" in told
+    assert "intermediate" in told
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "pki/intermediate.key").unlink(),
+        lambda folder: (folder / "pki/root.crt").write_text(""),
+        lambda folder: (folder / "pki/intermediate.crt").write_bytes((folder / "pki/root.crt").read_bytes()),
+    ],
+    ids=["no key", "empty root", "the wrong certificate"],
+)
+def test_an_authority_that_is_not_whole(folder: Path, spoil: Callable[[Path], object]) -> None:
+    spoil(folder)
+    assert f"{folder}/pki/" in refused(folder)
