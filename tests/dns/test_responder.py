@@ -34,6 +34,8 @@ REFUSALS = {
     "RFC 1035: bytes behind the question": (query(rest=QUESTION + b"x"), "FORMERR"),
     "RFC 1035: a compressed question": (query(rest=b"\xc0\x0c\0\1\0\1"), "FORMERR"),
     "RFC 1035: a label of 64": (query(rest=b"\x40" + b"a" * 64 + b"\0\0\1\0\1"), "FORMERR"),
+    "RFC 1035: a name of 256": (query(rest=(b"\x3f" + b"a" * 63) * 3 + b"\x3e" + b"a" * 62 + b"\0\0\1\0\1"), "FORMERR"),
+    "RFC 1035: a name of 255": (query(rest=(b"\x3f" + b"a" * 63) * 3 + b"\x3d" + b"a" * 61 + b"\0\0\1\0\1"), "REFUSED"),
     "RFC 1035: a name of 257": (query(rest=(b"\x3f" + b"a" * 63) * 4 + b"\0\0\1\0\1"), "FORMERR"),
     "RFC 6891 6.1.1: two OPT": (query(counts=b"\0\1\0\0\0\0\0\2", rest=QUESTION + OPT * 2), "FORMERR"),
     "RFC 6891 6.1.2: OPT of a name": (query(counts=ONE_MORE, rest=QUESTION + b"\1a" + OPT), "FORMERR"),
@@ -77,8 +79,13 @@ def test_silence(message: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def server() -> Responder:
-    return Responder(lab_catalog({"one": ["value"], "bare": []}.get))
+def catalog() -> Catalog:
+    return lab_catalog({"one": ["value"], "bare": []}.get)
+
+
+@pytest.fixture(scope="module")
+def server(catalog: Catalog) -> Responder:
+    return Responder(catalog)
 
 
 @given(st.binary(max_size=600), st.booleans())
@@ -120,7 +127,15 @@ def check(reply: bytes | None, message: bytes) -> None:
     st.integers(0, 0xFFFF),
 )
 def test_what_is_remembered_is_what_would_be_said(
-    server: Responder, name: str, type_: str, random: object, payload: int | None, data: bytes, rd: bool, id_: int
+    catalog: Catalog,
+    server: Responder,
+    name: str,
+    type_: str,
+    random: object,
+    payload: int | None,
+    data: bytes,
+    rd: bool,
+    id_: int,
 ) -> None:
     """The warm server says to every spelling, option, size and flag what a new one says."""
     text = "lab.test." if name == "@" else f"{name}.lab.test."
@@ -132,8 +147,7 @@ def test_what_is_remembered_is_what_would_be_said(
     message = made.to_wire()
     reply = server.respond(message)
     assert reply is not None
-    fresh = Responder(lab_catalog({"one": ["value"], "bare": []}.get))
-    assert reply == fresh.respond(message)
+    assert reply == Responder(catalog).respond(message)
     end = message.index(0, 12) + 5
     assert reply[12:end] == message[12:end]
 

@@ -125,4 +125,4 @@ class Batch:
         while first < end:
             where = ctypes.byref(self._out, first * ctypes.sizeof(_MMsgHdr))
             sent: int = _libc.sendmmsg(self._fd, where, end - first, socket.MSG_DONTWAIT)
-            first += max(sent, 0) + (sent <= 0)
+            first += max(sent, 1)
