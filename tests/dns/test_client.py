@@ -61,6 +61,10 @@ def right(asked: bytes) -> bytes:
     return reply.to_wire()
 
 
+def wrong(asked: bytes) -> bytes:
+    return right(asked).replace(b"\5right", b"\5wrong")
+
+
 async def test_the_challenge() -> None:
     async with server() as address:
         response = await query(address, "_acme-challenge.server-1.lab.test", "TXT")
@@ -103,7 +107,7 @@ async def test_long_answers_come_over_tcp() -> None:
 )
 async def test_answers_to_other_questions_are_not_heard(spoil: Callable[[bytes], bytes]) -> None:
     """RFC 5452 section 9.1: the right answer that comes after them is."""
-    async with misbehaving(lambda asked: [spoil(right(asked)), right(asked)]) as (address, _):
+    async with misbehaving(lambda asked: [spoil(wrong(asked)), right(asked)]) as (address, _):
         response = await query(address, "good.test", "TXT")
     assert [txt_value(r) for r in response.answers] == ["right"]
 
@@ -119,8 +123,7 @@ async def test_answers_from_other_addresses_are_not_heard() -> None:
             sock.setblocking(False)
         task = asyncio.create_task(query(real.getsockname(), "good.test", "TXT"))
         asked, client = await loop.sock_recvfrom(real, 512)
-        wrong = right(asked).replace(b"\5right", b"\5wrong")
-        await loop.sock_sendto(other, wrong, client)
+        await loop.sock_sendto(other, wrong(asked), client)
         await loop.sock_sendto(real, right(asked), client)
         assert [txt_value(r) for r in (await task).answers] == ["right"]
 
