@@ -15,6 +15,7 @@ from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.ids import new_id
 from zonemint.core.trace import Event
+from zonemint.pki.issue import Template
 from zonemint.store import authorizations, orders, traces
 from zonemint.store.accounts import Account
 from zonemint.store.authorizations import Authorization, Challenge
@@ -50,10 +51,10 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
     not_before = None if wanted.notBefore is None else int(wanted.notBefore.timestamp())
     not_after = None if wanted.notAfter is None else int(wanted.notAfter.timestamp())
     now = acme.now()
-    refusal = provisioner.profiles[profile].profile.refusal(now=now, not_before=not_before, not_after=not_after)
-    if refusal is not None:
-        raise AcmeError(AcmeErrorType.MALFORMED, refusal)
+    _check_dates(provisioner.profiles[profile], now, not_before, not_after)
     expires = now + int(acme.order_lifetime)
+    if not_after is not None:
+        expires = min(expires, not_after)
     authzs = [_authorization(account, identifier, now, expires) for identifier in identifiers]
     order = Order(
         id=new_id(),
@@ -130,7 +131,10 @@ def _check_identifiers(provisioner: Provisioner, wanted: list[Identifier]) -> tu
         raise AcmeError(
             AcmeErrorType.REJECTED_IDENTIFIER, f"the order has {len(wanted)} names; at most {_IDENTIFIERS} are allowed"
         )
-    identifiers = tuple(dict.fromkeys(Identifier(one.type, one.value.lower()) for one in wanted))
+    # Only ASCII is made lower case: of other letters some would become ASCII, and so another name.
+    identifiers = tuple(
+        dict.fromkeys(Identifier(one.type, one.value.lower() if one.value.isascii() else one.value) for one in wanted)
+    )
     for one in identifiers:
         if one.type != "dns":
             raise AcmeError(
@@ -151,6 +155,20 @@ def _check_identifiers(provisioner: Provisioner, wanted: list[Identifier]) -> tu
             AcmeErrorType.REJECTED_IDENTIFIER, f"{len(problems)} names are refused: {names}", subproblems=problems
         )
     return identifiers
+
+
+def _check_dates(template: Template, now: int, not_before: int | None, not_after: int | None) -> None:
+    """Take dates that can be honoured as they are, and no others (section 7.4); raises AcmeError."""
+    refusal = template.profile.refusal(now=now, not_before=not_before, not_after=not_after)
+    if refusal is not None:
+        raise AcmeError(AcmeErrorType.MALFORMED, refusal)
+    start, end = template.profile.validity(
+        now=now, issuer_not_after=template.issuer_not_after, not_before=not_before, not_after=not_after
+    )
+    if end < (start if not_after is None else not_after):
+        raise AcmeError(
+            AcmeErrorType.MALFORMED, f"the dates lie beyond the life of the CA, which ends at {rfc3339(end)}"
+        )
 
 
 def _authorization(account: Account, identifier: Identifier, now: int, expires: int) -> Authorization:

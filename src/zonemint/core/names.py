@@ -18,6 +18,9 @@ def normalize(text: str) -> str:
     Raises BadName for empty or long labels, foreign characters and names of over 253 characters (RFC 1035
     section 2.3.4).
     """
+    if not text.isascii():
+        # Before the letter case is changed, for that would turn a Kelvin sign into a k.
+        raise BadName(f"'{_shown(text)}' is not a domain name in ASCII: write the A-labels, as in xn--bcher-kva")
     name = text.lower().removesuffix(".")
     if not name or len(name) > 253:
         raise BadName(f"'{_shown(text)}' is not a domain name: 1 to 253 characters are allowed")
