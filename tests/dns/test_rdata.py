@@ -100,6 +100,7 @@ def test_text_is_a_list_of_strings_or_foreign_data(text: str) -> None:
 
 
 @given(st.text(max_size=600))
+@example("0123456789" * 30)
 def test_txt_cuts_long_values(value: str) -> None:
     data = rdata.txt(value)
     assert b"".join(rdata.strings(rdata.to_text(codes.TXT, data, 0, len(data)))) == value.encode()
