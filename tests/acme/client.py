@@ -30,7 +30,6 @@ class Client:
         self.lab = lab
         self.signer = signer or es256()
         self.kid: str | None = None
-        self._txt: dict[str, str] = {}
 
     async def nonce(self) -> str:
         nonce = (await self.lab.send("HEAD", "/acme/acme/new-nonce")).header("Replay-Nonce")
@@ -63,23 +62,12 @@ class Client:
         found: dict[str, Any] = challenge
         return found
 
-    async def delegate(self, name: str) -> None:
-        """What `register` does: an account of the TXT API, and the alias that leads to it."""
-        if not self._txt:
-            self._txt = (await self.lab.send("POST", "/register")).json()
-        await self.lab.add_record(f"_acme-challenge.{name}", "CNAME", self._txt["fulldomain"] + ".")
-
     async def publish(self, challenge: dict[str, Any]) -> None:
         """Set the value that proves control, worked out by josepy's thumbprint."""
         public = self.signer.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         thumbprint = JWK.load(public).thumbprint()
         value = b64url(sha256(f"{challenge['token']}.{b64url(thumbprint)}".encode()).digest())
-        await self.set_txt(value)
-
-    async def set_txt(self, value: str) -> None:
-        headers = {"X-Api-User": self._txt["username"], "X-Api-Key": self._txt["password"]}
-        body = json.dumps({"subdomain": self._txt["subdomain"], "txt": value}).encode()
-        assert (await self.lab.send("POST", "/update", headers, body)).status == 200
+        await self.lab.set_txt(value)
 
     async def ready_order(self, *names: str, **fields: Any) -> tuple[str, dict[str, Any]]:
         """An order with every name proved; returns its URL and what it then says."""
@@ -87,9 +75,8 @@ class Client:
         assert reply.status == 201, reply
         url = reply.header("Location")
         assert url is not None
-        for name in {name.removeprefix("*.").lower() for name in names}:
-            if not (await self.lab.ask(f"_acme-challenge.{name}", "CNAME")).answer:
-                await self.delegate(name)
+        for name in names:
+            await self.lab.delegate(name)
         for authorization in reply.json()["authorizations"]:
             challenge = await self.challenge(authorization)
             await self.publish(challenge)

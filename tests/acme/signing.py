@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-__all__ = ["ALGORITHMS", "Draft", "Signer", "b64url", "eddsa", "es256", "integer"]
+__all__ = ["ALGORITHMS", "Draft", "Signer", "b64url", "eddsa", "es256", "integer", "of", "rs256"]
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
@@ -57,9 +57,8 @@ def integer(number: int, size: int | None = None) -> str:
     return b64url(number.to_bytes(size or (number.bit_length() + 7) // 8, "big"))
 
 
-def _ecdsa(alg: str, name: str, curve: ec.EllipticCurve, digest: hashes.HashAlgorithm) -> Signer:
-    key = ec.generate_private_key(curve)
-    size = (curve.key_size + 7) // 8
+def _ecdsa(alg: str, name: str, key: ec.EllipticCurvePrivateKey, digest: hashes.HashAlgorithm) -> Signer:
+    size = (key.key_size + 7) // 8
     public = key.public_key().public_numbers()
 
     def sign(message: bytes) -> bytes:
@@ -71,8 +70,13 @@ def _ecdsa(alg: str, name: str, curve: ec.EllipticCurve, digest: hashes.HashAlgo
     )
 
 
+def of(key: ec.EllipticCurvePrivateKey) -> Signer:
+    """Sign with a P-256 key that exists."""
+    return _ecdsa("ES256", "P-256", key, hashes.SHA256())
+
+
 def es256() -> Signer:
-    return _ecdsa("ES256", "P-256", ec.SECP256R1(), hashes.SHA256())
+    return of(ec.generate_private_key(ec.SECP256R1()))
 
 
 def eddsa() -> Signer:
@@ -90,8 +94,8 @@ def rs256(bits: int = 2048) -> Signer:
 
 ALGORITHMS: dict[str, Callable[[], Signer]] = {
     "ES256": es256,
-    "ES384": lambda: _ecdsa("ES384", "P-384", ec.SECP384R1(), hashes.SHA384()),
-    "ES512": lambda: _ecdsa("ES512", "P-521", ec.SECP521R1(), hashes.SHA512()),
+    "ES384": lambda: _ecdsa("ES384", "P-384", ec.generate_private_key(ec.SECP384R1()), hashes.SHA384()),
+    "ES512": lambda: _ecdsa("ES512", "P-521", ec.generate_private_key(ec.SECP521R1()), hashes.SHA512()),
     "EdDSA": eddsa,
     "RS256": rs256,
 }

@@ -69,7 +69,7 @@ async def test_the_whole_flow_on_the_wire(lab: Lab, tmp_path: Path) -> None:
     (challenge,) = authorization.json()["challenges"]
     assert (challenge["type"], challenge["status"]) == ("dns-01", "pending")
 
-    await client.delegate("server-1.lab.test")
+    await lab.delegate("server-1.lab.test")
     await client.publish(challenge)
     answered = await client.post(challenge["url"], {})
     assert answered.status == 200

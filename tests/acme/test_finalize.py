@@ -1,0 +1,165 @@
+"""Finalize and download (RFC 8555 sections 7.4 and 7.4.2), and what a failing or vanishing signer leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+from tests.acme.client import Client, csr_of, registered
+from tests.acme.signing import b64url
+from tests.acme.test_requests import assert_refused
+from tests.web.lab import Lab, running
+from zonemint.pki.keys import Signer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NAME = "final.lab.test"
+
+
+async def test_an_order_that_is_pending_is_not_ready(lab: Lab) -> None:
+    client = await registered(lab)
+    order = (await client.order(NAME)).json()
+    assert_refused(await client.post(order["finalize"], {"csr": b64url(csr_of(NAME))}), 403, "orderNotReady")
+
+
+def account_key(client: Client) -> bytes:
+    assert isinstance(client.signer.key, ec.EllipticCurvePrivateKey)
+    return csr_of(NAME, key=client.signer.key)
+
+
+def broken_signature(client: Client) -> bytes:
+    der = csr_of(NAME)
+    return der[:-1] + bytes([der[-1] ^ 1])
+
+
+REQUESTS: dict[str, tuple[Callable[[Client], bytes], str]] = {
+    "not DER": (lambda _: b"hello", "badCSR"),
+    "nothing": (lambda _: b"", "badCSR"),
+    "the account's own key": (account_key, "badCSR"),
+    "a signature that does not fit": (broken_signature, "badCSR"),
+    "another name": (lambda _: csr_of("other.lab.test"), "badCSR"),
+    "a name too many": (lambda _: csr_of(NAME, "other.lab.test"), "badCSR"),
+    "a wildcard too many": (lambda _: csr_of(NAME, f"*.{NAME}"), "badCSR"),
+}
+
+
+@pytest.mark.parametrize(("make", "problem"), REQUESTS.values(), ids=REQUESTS)
+async def test_a_bad_request_leaves_the_order_ready(lab: Lab, make: Callable[[Client], bytes], problem: str) -> None:
+    client = await registered(lab)
+    url, order = await client.ready_order(NAME)
+    assert_refused(await client.post(order["finalize"], {"csr": b64url(make(client))}), 400, problem)
+    assert (await client.post(url)).json()["status"] == "ready"
+    good = await client.post(order["finalize"], {"csr": b64url(csr_of(NAME.upper()))})
+    assert good.json()["status"] == "valid"
+
+
+@pytest.mark.parametrize("payload", [{}, {"csr": None}, {"csr": "="}, {"csr": "a b"}, [], {"csr": [1]}], ids=str)
+async def test_a_payload_of_another_shape_is_malformed(lab: Lab, payload: object) -> None:
+    client = await registered(lab)
+    _, order = await client.ready_order(NAME)
+    assert_refused(await client.post(order["finalize"], payload), 400, "malformed")
+
+
+async def test_extensions_of_the_request_are_not_copied(lab: Lab) -> None:
+    client = await registered(lab)
+    _, order = await client.ready_order(NAME)
+    wishes = [
+        x509.BasicConstraints(ca=True, path_length=None),
+        x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.CODE_SIGNING]),
+    ]
+    done = (await client.post(order["finalize"], {"csr": b64url(csr_of(NAME, extra=wishes))})).json()
+    leaf = x509.load_pem_x509_certificates((await client.post(done["certificate"])).body)[0]
+    assert leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is False
+    usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usages) == [x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]
+
+
+async def test_a_certificate_is_for_its_account_and_read_with_an_empty_payload(lab: Lab) -> None:
+    client, other = await registered(lab), await registered(lab)
+    _, order = await client.ready_order(NAME)
+    url = (await client.post(order["finalize"], {"csr": b64url(csr_of(NAME))})).json()["certificate"]
+    assert_refused(await other.post(url), 403, "unauthorized")
+    assert_refused(await client.post(url, {}), 400, "malformed")
+    chain = (await client.post(url)).body
+    assert chain.count(b"BEGIN CERTIFICATE") == 2
+    assert chain.endswith(lab.authority.chain_pem)
+
+
+async def test_an_account_key_on_the_certificate_is_refused_only_for_that_account(lab: Lab) -> None:
+    """Another account cannot know it; what counts is that one key does not both order and serve."""
+    one, two = await registered(lab), await registered(lab)
+    _, order = await two.ready_order(NAME)
+    done = await two.post(order["finalize"], {"csr": b64url(account_key(one))})
+    assert done.json()["status"] == "valid"
+
+
+# Signers that fail, in servers of their own.
+
+
+@dataclass(frozen=True)
+class FailingSigner:
+    """A key in a token that is not there any more: it signs lists, and raises for certificates once `armed`."""
+
+    good: Signer
+    error: BaseException
+    armed: asyncio.Event
+
+    @property
+    def public_key(self) -> CertificatePublicKeyTypes:
+        return self.good.public_key
+
+    def sign_certificate(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+        if self.armed.is_set():
+            raise self.error
+        return self.good.sign_certificate(builder)
+
+    def sign_crl(self, builder: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
+        return self.good.sign_crl(builder)
+
+
+async def _finalize_with(folder: Path, error: BaseException) -> tuple[Client, str, int]:
+    """Finalize an order while the signer raises; returns the client, the order's URL and the reply's status."""
+    async with running(folder) as lab:
+        good, armed = lab.authority, asyncio.Event()
+    async with running(folder, signer=replace(good, signer=FailingSigner(good.signer, error, armed))) as lab:
+        client = await registered(lab)
+        url, order = await client.ready_order(NAME)
+        armed.set()
+        reply = await client.post(order["finalize"], {"csr": b64url(csr_of(NAME))})
+        return client, url, reply.status
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_failed_signature_ends_the_order_with_an_error(tmp_path: Path) -> None:
+    client, url, status = await _finalize_with(tmp_path / "data", OSError("the token is gone"))
+    assert status == 200
+    async with running(tmp_path / "data") as lab:
+        client.lab = lab
+        order = (await client.post(url)).json()
+        assert order["status"] == "invalid"
+        assert order["error"]["type"] == "urn:ietf:params:acme:error:serverInternal"
+        assert "the token is gone" not in order["error"]["detail"]
+        assert lab.rows("SELECT status FROM certificates WHERE order_id IS NOT NULL") == [("reserved",)]
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_an_issuance_that_was_cut_off_is_finished_at_the_next_start_with_its_serial(tmp_path: Path) -> None:
+    client, url, _ = await _finalize_with(tmp_path / "data", asyncio.CancelledError())
+    sql = "SELECT serial, status FROM certificates WHERE order_id IS NOT NULL"
+    assert client.lab.rows("SELECT status FROM orders") == [("processing",)]
+    ((serial, status),) = client.lab.rows(sql)
+    assert status == "reserved"
+    async with running(tmp_path / "data") as lab:
+        client.lab = lab
+        order = (await client.post(url)).json()
+        assert order["status"] == "valid"
+        leaf = x509.load_pem_x509_certificates((await client.post(order["certificate"])).body)[0]
+        assert f"{leaf.serial_number:x}" == serial
+        assert lab.rows(sql) == [(serial, "valid")]
