@@ -108,6 +108,26 @@ async def test_a_burst_with_rubbish_in_it(batched: bool) -> None:
                     assert str(reply.question[0].name) == asked.pop(reply.id)
 
 
+@pytest.mark.parametrize("batched", WAYS)
+async def test_what_others_changed_is_taken_over_before_the_answer(batched: bool) -> None:
+    catalog = lab_catalog()
+    (lab,) = catalog.zones()
+    serials = iter(range(100, 200))
+
+    def freshen() -> None:
+        serial = next(serials)
+        lab.put("new.lab.test", "TXT", 60, [f'"{serial}"'], serial=serial)
+
+    server = DnsServer(catalog, freshen=freshen, batched=batched)
+    await server.start(["127.0.0.1"], 0)
+    try:
+        for ask, expected in ((dns.asyncquery.udp, 100), (dns.asyncquery.udp, 101), (dns.asyncquery.tcp, 102)):
+            reply = await ask(question("new.lab.test.", "TXT"), "127.0.0.1", 2, server.port)
+            assert lines(reply.answer) == [f'new 60 TXT "{expected}"']
+    finally:
+        await server.close()
+
+
 async def test_uvloop_serves_as_asyncio_does() -> None:
     async def both() -> None:
         async with serving() as server:
