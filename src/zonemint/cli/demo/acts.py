@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
-from cryptography import x509
 
 from zonemint.app.dynamic import change, zone_of
 from zonemint.app.zones import auth_of
@@ -55,7 +54,7 @@ def _up(lab: Lab, screen: Screen, words: Sequence[str]) -> Iterator[None]:
 
 
 def _certificate(lab: Lab, screen: Screen, name: str) -> None:
-    _succeed(lab, screen, lab.certbot_words(_register(lab, screen, name)))
+    _succeed(lab, screen, "certbot", lab.certbot_words(_register(lab, screen, name)))
     story, holding = evidence.story(lab, [name], until="download"), evidence.holding(lab, name)
     screen.say("The eleven steps, from the order's trace; the client at 127.0.0.1 is certbot with its hook:")
     began = story.event("registered").at
@@ -71,17 +70,17 @@ def _trust(lab: Lab, screen: Screen, name: str) -> None:
     if (words := trust.openssl_words(root, live)) is not None:
         done = lab.run(words)
         if done.returncode:
-            raise NotHeld(f"openssl verify -x509_strict refuses: {_last_line(done)}")
+            raise NotHeld(f"openssl verify -x509_strict refuses: {done.stderr.strip()}")
         screen.held("openssl verify -x509_strict", done.stdout.rpartition(": ")[2].strip())
     foreign = f"not-{lab.domain}"
-    screen.held("our CA signs for another domain", f"{foreign}: {trust.refuse_trespass(lab.data.pki, foreign)}")
+    screen.held("our CA, misused for others", f"{foreign} is refused: {trust.refuse_trespass(lab.data.pki, foreign)}")
     screen.held("TLS, trusting only the root", trust.connect(live, name, root))
     screen.held("TLS, not knowing the root", f"refused: {trust.refuse_stranger(live, name)}")
 
 
 def _wildcard(lab: Lab, screen: Screen, base: str) -> None:
     names = [base, f"*.{base}"]
-    _succeed(lab, screen, [*lab.certbot_words(_register(lab, screen, base)), "-d", names[1]])
+    _succeed(lab, screen, "certbot", lab.certbot_words(_register(lab, screen, base), "-d", names[1]))
     story, holding = evidence.story(lab, names, until="download"), evidence.holding(lab, base)
     fulldomain = holding.account.fulldomain
     registered = {event.detail.rpartition(" ")[2] for event in story.all("registered")}
@@ -94,14 +93,12 @@ def _wildcard(lab: Lab, screen: Screen, base: str) -> None:
     if len(seen) != len(names) or len(story.all("valid")) != len(names):
         raise NotHeld(f"the CA saw {len(seen)} TXT values and found {len(story.all('valid'))} names valid, not two")
     screen.held("two TXT values, side by side", ", ".join(sorted(seen)))
-    held = holding.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    certified = held.get_values_for_type(x509.DNSName)
-    if sorted(certified) != sorted(names):
+    if sorted(certified := trust.names_of(holding.certificate)) != sorted(names):
         raise NotHeld(f"the certificate is for {', '.join(certified)}")
     root, live = lab.data.pki / "root.crt", lab.live(base)
     screen.held("pyOpenSSL, X509_STRICT", trust.verify(root, live / "fullchain.pem"))
-    for host in (base, f"grafana.{base}"):
-        screen.held(f"TLS to {host}", trust.connect(live, host, root))
+    for what, host in (("TLS to the base name", base), ("TLS to a name below it", f"grafana.{base}")):
+        screen.held(what, f"{host}: {trust.connect(live, host, root)}")
 
 
 def _failure(lab: Lab, screen: Screen, name: str, *, elsewhere: str) -> None:
@@ -117,37 +114,36 @@ def _failure(lab: Lab, screen: Screen, name: str, *, elsewhere: str) -> None:
     screen.quote(lab.run(words).stdout)
     if story.order.status != "invalid":
         raise NotHeld(f"the order is {story.order.status}, not invalid")
-    took, bound = (
-        story.event("invalid").at - story.event("challenge").at,
-        _HURRY.attempts * (_HURRY.timeout + _HURRY.interval),
-    )
+    took = story.event("invalid").at - story.event("challenge").at
+    bound = _HURRY.attempts * (_HURRY.timeout + _HURRY.interval)
     if took > bound:
         raise NotHeld(f"the order was invalid after {took:.1f} s, not within {bound:.0f} s")
     screen.held("invalid within the bound", f"{took:.1f} s of {bound:.0f} s")
-    facts: Mapping[str, Sequence[str]] = {
+    facts = {
         "the query": [f"TXT _acme-challenge.{name}"],
         "the server asked": [lab.resolver],
         "what was seen": run(lab.data.path, lambda session: _values(session, other)),
         "what was expected": run(lab.data.path, lambda session: _values(session, mine)),
     }
-    for what, facts_ in facts.items():
-        if not facts_ or any(fact not in story.problem for fact in facts_):
-            raise NotHeld(f"the order's detail does not name {what}, {', '.join(facts_)}: {story.problem}")
-        screen.held(f"it names {what}", ", ".join(facts_))
+    for what, texts in facts.items():
+        if not texts or any(text not in story.problem for text in texts):
+            raise NotHeld(f"the order's detail does not name {what}, {', '.join(texts)}: {story.problem}")
+        screen.held(f"it names {what}", ", ".join(texts))
 
 
 def _register(lab: Lab, screen: Screen, name: str) -> str:
     """Register a name and return the certbot line that this prints."""
-    done = _run(lab, screen, lab.command("register", name.removesuffix(f".{lab.domain}"), "--for", "certbot"))
+    words = lab.command("register", name.removesuffix(f".{lab.domain}"), "--for", "certbot")
+    return _succeed(lab, screen, "zonemint register", words).stdout.strip()
+
+
+def _succeed(lab: Lab, screen: Screen, what: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a program that must succeed; what it says is shown when it does not."""
+    done = _run(lab, screen, words)
     if done.returncode:
-        raise NotHeld(f"`zonemint register` ended with status {done.returncode}: {_last_line(done)}")
-    return done.stdout.strip()
-
-
-def _succeed(lab: Lab, screen: Screen, words: Sequence[str]) -> None:
-    """Run certbot, which must get its certificate."""
-    if (done := _run(lab, screen, words)).returncode:
-        raise NotHeld(f"certbot ended with status {done.returncode}: {_last_line(done)}")
+        screen.quote(f"{done.stdout}{done.stderr}")
+        raise NotHeld(f"{what} ended with status {done.returncode}; what it said stands above")
+    return done
 
 
 def _run(lab: Lab, screen: Screen, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -156,11 +152,6 @@ def _run(lab: Lab, screen: Screen, words: Sequence[str]) -> subprocess.Completed
     done = lab.run(words)
     screen.quote(f"status {done.returncode} after {time.perf_counter() - began:.1f} s")
     return done
-
-
-def _last_line(done: subprocess.CompletedProcess[str]) -> str:
-    lines = f"{done.stdout}\n{done.stderr}".split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 async def _lead(session: Session, alias: str, target: str) -> None:

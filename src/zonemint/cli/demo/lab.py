@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from zonemint.config import DataDir
 from zonemint.core.errors import ConfigError, NotHeld
@@ -60,15 +62,9 @@ class Ports:
         """Hold them all at once, so that they differ; raises OSError."""
         while True:
             with ExitStack() as held:
-
-                def bind(kind: socket.SocketKind, port: int = 0, held: ExitStack = held) -> int:
-                    sock = held.enter_context(socket.socket(socket.AF_INET, kind))
-                    sock.bind((_ADDRESS, port))
-                    return int(sock.getsockname()[1])
-
-                https, http, dns = (bind(socket.SOCK_STREAM) for _ in range(3))
+                https, http, dns = (_bind(held, socket.SOCK_STREAM) for _ in range(3))
                 try:
-                    bind(socket.SOCK_DGRAM, dns)
+                    _bind(held, socket.SOCK_DGRAM, dns)
                 except OSError:
                     continue
                 return cls(dns, https, http)
@@ -112,53 +108,68 @@ class Lab:
         """Return a command of ours on the data folder."""
         return ["zonemint", *words, "--data", str(self.data.path)]
 
-    def certbot_words(self, registered: str) -> list[str]:
-        """Return the line that `zonemint register` printed, with all that keeps certbot quiet and in this folder."""
-        folders = [
-            word for kind in ("config", "work", "logs") for word in (f"--{kind}-dir", str(self.folder / "certbot"))
-        ]
-        return [*shlex.split(registered), "-n", "--agree-tos", "--register-unsafely-without-email", *folders]
+    def certbot_words(self, registered: str, *more: str) -> list[str]:
+        """Return the line that `zonemint register` printed, and what keeps certbot quiet and in this folder."""
+        folders = [f"--{kind}-dir={self.folder / 'certbot'}" for kind in ("config", "work", "logs")]
+        return [*shlex.split(registered), *more, "-n", "--agree-tos", "--register-unsafely-without-email", *folders]
 
     def run(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a program to its end; raises NotHeld when it takes too long."""
-        try:
-            return subprocess.run(  # noqa: S603 - the words are ours
-                words,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                env=self._environment(),
-                cwd=self.folder,
-                timeout=_LONGEST,
-            )
-        except subprocess.TimeoutExpired:
-            raise NotHeld(f"{shlex.join(words[:3])} did not end within {_LONGEST:.0f} s") from None
+        with self._spawn(words, subprocess.PIPE) as process:
+            try:
+                out, err = process.communicate(timeout=_LONGEST)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise NotHeld(f"{shlex.join(words[:3])} did not end within {_LONGEST:.0f} s") from None
+            except BaseException:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     @contextmanager
     def serving(self, words: Sequence[str]) -> Iterator[str]:
         """Run the server as a process of its own and give its `ready` line; raises NotHeld."""
         log = self.folder / "server.log"
         with log.open("w", encoding="utf-8") as out:
-            server = subprocess.Popen(  # noqa: S603 - the words are ours
+            server = self._spawn(words, out)
+            try:
+                yield _wait_until_ready(server, log)
+                if server.poll() is not None:
+                    raise NotHeld(f"the server ended with status {server.returncode}: {_last_line(log)}")
+            finally:
+                server.terminate()
+                try:
+                    server.wait(_STOP)
+                except subprocess.TimeoutExpired:
+                    server.kill()
+                    server.wait()
+
+    def _spawn(self, words: Sequence[str], output: int | TextIO) -> subprocess.Popen[str]:
+        """Start a program; an interruption waits until we know the process, and ends it then."""
+        caught: list[int] = []
+        handlers = {
+            number: signal.signal(number, lambda one, _: caught.append(one))
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the words are ours
                 words,
                 stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
+                stdout=output,
+                stderr=output,
+                text=True,
+                errors="replace",
                 env=self._environment(),
                 cwd=self.folder,
             )
-        try:
-            yield _wait_until_ready(server, log)
-            if server.poll() is not None:
-                raise NotHeld(f"the server ended with status {server.returncode}: {_last_line(log)}")
         finally:
-            server.terminate()
-            try:
-                server.wait(_STOP)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        if caught:
+            process.kill()
+            process.communicate()
+            raise KeyboardInterrupt
+        return process
 
     def _environment(self) -> dict[str, str]:
         """Return the environment of the children: nothing in it leads them out of the laboratory."""
@@ -175,7 +186,13 @@ class Lab:
         }
 
 
-def _wait_until_ready(server: subprocess.Popen[bytes], log: Path) -> str:
+def _bind(held: ExitStack, kind: socket.SocketKind, port: int = 0) -> int:
+    sock = held.enter_context(socket.socket(socket.AF_INET, kind))
+    sock.bind((_ADDRESS, port))
+    return int(sock.getsockname()[1])
+
+
+def _wait_until_ready(server: subprocess.Popen[str], log: Path) -> str:
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline:
         ended = server.poll() is not None

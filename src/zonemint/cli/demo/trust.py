@@ -22,7 +22,7 @@ from zonemint.pki.keys import generate
 from zonemint.pki.profiles import DEFAULT
 from zonemint.pki.serials import new_serial
 
-__all__ = ["connect", "openssl_words", "refuse_stranger", "refuse_trespass", "verify"]
+__all__ = ["connect", "names_of", "openssl_words", "refuse_stranger", "refuse_trespass", "verify"]
 
 _TIMEOUT = 10.0  # seconds for a handshake
 _GREETING = b"served with the new certificate\n"
@@ -77,13 +77,12 @@ def connect(live: Path, name: str, root: Path) -> str:
                 socket.create_connection(("127.0.0.1", port), _TIMEOUT) as plain,
                 context.wrap_socket(plain, server_hostname=name) as tls,
             ):
-                said, cipher, peer = tls.recv(len(_GREETING)), tls.cipher(), tls.getpeercert()
-                version = tls.version()
+                said, version, cipher, peer = tls.recv(64), tls.version(), tls.cipher(), tls.getpeercert(True)
         except OSError as error:
             raise NotHeld(f"no TLS with {name}: {error}") from None
     if said != _GREETING or cipher is None or peer is None:
         raise NotHeld(f"TLS with {name} carried {said!r}")
-    return f"{version}, {cipher[0]}; verified until {peer['notAfter']}"
+    return f"{version}, {cipher[0]}; verified for {', '.join(names_of(x509.load_der_x509_certificate(peer)))}"
 
 
 def refuse_stranger(live: Path, name: str) -> str:
@@ -132,6 +131,12 @@ def _serving(live: Path) -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         thread.join(_TIMEOUT)
+
+
+def names_of(certificate: x509.Certificate) -> list[str]:
+    """Return the DNS names that a certificate is for."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return names.get_values_for_type(x509.DNSName)
 
 
 def _name(certificate: x509.Certificate) -> str:
