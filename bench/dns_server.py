@@ -14,10 +14,10 @@ from zonemint.dns.server import DnsServer
 from zonemint.dns.zone import Zone
 
 
-async def serve(origin: str, file: Path) -> None:
-    """Serve the zone on a free port of 127.0.0.1, which is printed, until the process is ended."""
+async def serve(zone: Zone) -> None:
+    """Serve a zone on a free port of 127.0.0.1, which is printed, until the process is ended."""
     catalog = Catalog()
-    catalog.put(Zone.build(origin, zonefile.parse(file.read_text(), origin, file=file)))
+    catalog.put(zone)
     server = DnsServer(catalog)
     await server.start(["127.0.0.1"], 0)
     print(server.port, flush=True)
@@ -25,4 +25,5 @@ async def serve(origin: str, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(sys.argv[1], Path(sys.argv[2])))
+    origin, file = sys.argv[1:]
+    uvloop.run(serve(Zone.build(origin, zonefile.parse(Path(file).read_text(), origin, file=file))))
