@@ -47,7 +47,7 @@ def register(
 async def _register(session: Session, text: str, storage: Path | None) -> tuple[Registered, list[str]]:
     """Do it, and return what there is to tell, with what to say beside it."""
     from zonemint.app.dynamic import zone_of
-    from zonemint.clients.accounts import Registered, load, save
+    from zonemint.clients.accounts import Registered, load, locked, save
     from zonemint.core.errors import ConfigError
     from zonemint.core.names import absolute, hostname
     from zonemint.dns import zonefile
@@ -57,13 +57,15 @@ async def _register(session: Session, text: str, storage: Path | None) -> tuple[
     wildcard = "*." if text.startswith("*.") else ""
     domain = hostname(absolute(text.removeprefix("*."), config.domain))
     file = (storage or data.path / "acmedns.json").absolute()
-    account = load(file, domain)
-    if account is not None and not await _is_known(session, account):
-        raise ConfigError(f"the account of {domain} is not one of this server: remove it to get a new one", file=file)
-    known = account
-    account, made = await _ensure(session, domain, account)
-    if account is not known:
-        save(file, domain, account)
+    with locked(file):
+        known = load(file, domain)
+        if known is not None and not await _is_known(session, known):
+            raise ConfigError(
+                f"the account of {domain} is not one of this server: remove it to get a new one", file=file
+            )
+        account, made = await _ensure(session, domain, known)
+        if account is not known:
+            save(file, domain, account)
     talk = []
     if zone_of(config, domain) is None:
         record = Record(f"_acme-challenge.{domain}", 300, "CNAME", f"{account.fulldomain}.")

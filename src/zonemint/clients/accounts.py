@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -9,7 +11,7 @@ import msgspec
 from zonemint.clients import certbot_hook
 from zonemint.core.errors import ConfigError
 
-__all__ = ["Account", "Registered", "load", "save", "tell"]
+__all__ = ["Account", "Registered", "load", "locked", "save", "tell"]
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -48,6 +50,17 @@ class Registered(msgspec.Struct, frozen=True):
 def tell(registered: Registered) -> str:
     """Return the file of accounts with this one account, for every client that reads such a file."""
     return msgspec.json.format(msgspec.json.encode({registered.domain: registered.account}), indent=4).decode()
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Keep others from changing the file of accounts between `load` and `save`; raises ConfigError."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(certbot_hook.locked(str(file)))
+        except certbot_hook.HookError as error:
+            raise ConfigError(str(error)) from None
+        yield
 
 
 def load(file: Path, domain: str) -> Account | None:

@@ -14,6 +14,8 @@ Its settings are environment variables, which certbot hands on to its hooks:
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -26,10 +28,20 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
-__all__ = ["STORAGE", "HookError", "cname_in", "main", "nameservers", "question", "read_accounts", "write_accounts"]
+__all__ = [
+    "STORAGE",
+    "HookError",
+    "cname_in",
+    "locked",
+    "main",
+    "nameservers",
+    "question",
+    "read_accounts",
+    "write_accounts",
+]
 
 STORAGE = "/etc/letsencrypt/acmedns.json"
 _ACCOUNT = {
@@ -67,8 +79,11 @@ def _answer(env: Mapping[str, str]) -> None:
     accounts = read_accounts(path)
     new = domain not in accounts
     if new:
-        accounts[domain] = _register(path, accounts, env)
-        write_accounts(path, accounts)
+        with locked(path):
+            accounts = read_accounts(path)
+            if domain not in accounts:
+                accounts[domain] = _register(path, accounts, env)
+                write_accounts(path, accounts)
     account = _account(accounts[domain], f"{path}: what stands for {domain} is no account of acme-dns")
     url = env.get("ACMEDNS_URL") or str(account.get("server_url") or "")
     if not url:
@@ -92,6 +107,20 @@ def _register(path: str, accounts: dict[str, Any], env: Mapping[str, str]) -> di
 
 
 # --- the accounts: {domain: account}, as acme-dns clients share them
+
+
+@contextlib.contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Keep the others of us from changing the file meanwhile; its folder bears the lock. Raises HookError."""
+    try:
+        folder = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY)
+    except OSError as error:
+        raise HookError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def read_accounts(path: str) -> dict[str, Any]:
