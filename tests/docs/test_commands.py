@@ -129,6 +129,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert "://" in target or (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_of_the_program_are_where_the_page_says(page: Path) -> None:
+    for name in re.findall(r"`((?:\w+/)+\w+\.(?:py|sql))`", page.read_text(encoding="utf-8")):
+        assert (ROOT / "src/zonemint" / name).exists() or (ROOT / name).exists(), name
+
+
 def _run(page: Path, terminal: Terminal) -> None:
     for block in blocks(page):
         if block.reason is None:
