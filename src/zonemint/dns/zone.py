@@ -73,7 +73,10 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     keep: Keep = Keep.LASTING
 
 
+_NOTHING = Found(Kind.NXDOMAIN, keep=Keep.PASSING)
+
 Node = dict[int, RRset]
+"""The record sets of one name, by type."""
 
 
 class Zone:
@@ -183,7 +186,7 @@ class Zone:
         while encloser not in self.nodes:
             encloser = encloser[1 + encloser[0] :]
         node = self.nodes.get(_WILDCARD + encloser)
-        return Found(Kind.NXDOMAIN, keep=Keep.PASSING) if node is None else _at(node, name, type_, Keep.PASSING)
+        return _NOTHING if node is None else _at(node, name, type_, Keep.PASSING)
 
     def _crossing(self, name: bytes, type_: int) -> Found | None:
         """Find the highest zone cut at or above the name, or the highest DNAME above it."""
