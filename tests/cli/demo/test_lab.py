@@ -18,7 +18,7 @@ from zonemint.core.errors import NotHeld
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     path = os.pathsep.join([str(Path(ZONEMINT).parent), os.environ["PATH"]])
-    return Lab(tmp_path, "lab.test", Programs(path, ZONEMINT, "certbot"))
+    return Lab(tmp_path, "lab.test", Programs(path, "certbot"))
 
 
 def test_ports_are_free_for_both_transports_and_differ() -> None:

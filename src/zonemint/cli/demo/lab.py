@@ -30,10 +30,9 @@ _ADDRESS = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The programs, by the search path that finds them and that they find each other with."""
+    """The search path that finds all programs, and that they find each other with; and the certbot on it."""
 
     path: str
-    zonemint: str
     certbot: str
 
 
@@ -46,7 +45,7 @@ def find_programs() -> Programs:
         missing.append("pyOpenSSL")
     if missing:
         raise ConfigError(f'the demo needs {" and ".join(missing)}: pip install "zonemint[demo]"')
-    return Programs(path, str(found["zonemint"]), str(found["certbot"]))
+    return Programs(path, str(found["certbot"]))
 
 
 @dataclass(frozen=True, slots=True)
