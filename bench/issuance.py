@@ -31,7 +31,7 @@ _Serve = Callable[[Path, int], AbstractContextManager[Running]]
 _FOLDER = Path(__file__).resolve().parent.parent / ".cache"
 _WARM_UP = 48  # certificates
 _SETTLE = 0.5  # seconds: what the server put off is done before its CPU is read
-_LIMIT = 60.0  # seconds for one run
+_LIMIT = 30.0  # seconds for one run
 
 
 @dataclass(frozen=True, slots=True)
