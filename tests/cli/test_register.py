@@ -155,7 +155,7 @@ def test_an_account_of_another_server_is_not_taken_for_ours(folder: Path, tmp_pa
 
 def test_eight_at_once_all_succeed(shared: Running, tmp_path: Path) -> None:
     names = [f"host-{number}" for number in range(8)]
-    words = ["--for", "json", "--storage", tmp_path / "accounts.json"]
+    words = ["--for", "json", "--storage", str(tmp_path / "accounts.json")]
     with ThreadPoolExecutor(8) as pool:
         all_done = list(pool.map(lambda name: shared.register(name, *words), names))
     accounts = {f"{n}.{DOMAIN}": account_of(done, f"{n}.{DOMAIN}") for n, done in zip(names, all_done, strict=True)}
@@ -165,7 +165,7 @@ def test_eight_at_once_all_succeed(shared: Running, tmp_path: Path) -> None:
 
 
 def test_the_same_name_eight_times_at_once_is_one_account(shared: Running, tmp_path: Path) -> None:
-    words = ["eight-times", "--for", "json", "--storage", tmp_path / "accounts.json"]
+    words = ["eight-times", "--for", "json", "--storage", str(tmp_path / "accounts.json")]
     with ThreadPoolExecutor(8) as pool:
         all_done = list(pool.map(lambda _: shared.register(*words), range(8)))
     assert [done.stderr for done in all_done if done.returncode] == []
