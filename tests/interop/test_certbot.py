@@ -1,0 +1,116 @@
+"""certbot, ours from PyPI and the distribution's, with our hook."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from tests.interop.programs import names_of, run_program, verify
+from tests.programs import require_program
+from tests.server import DOMAIN, HOST, Running, until
+
+pytestmark = pytest.mark.interop
+
+VENV = Path(sys.executable).parent
+Certbot = Callable[..., str]
+
+
+@pytest.fixture(params=["of the venv", "of the system"])
+def certbot(request: pytest.FixtureRequest, shared: Running, tmp_path: Path) -> Certbot:
+    """Run certbot without questions, with folders of its own and what `register` says in its environment."""
+    if request.param == "of the venv":
+        program = str(VENV / "certbot")
+    else:
+        program = require_program("/usr/bin/certbot")
+
+    def run(*words: str, status: int = 0) -> str:
+        folders = [f"--{kind}-dir={tmp_path}/{kind}" for kind in ("config", "work", "logs")]
+        env = {
+            "PATH": f"{VENV}:/usr/bin:/bin",
+            "ACMEDNS_STORAGE": str(shared.folder / "acmedns.json"),
+            "ACMEDNS_RESOLVER": f"{HOST}:{shared.ports.dns}",
+            "REQUESTS_CA_BUNDLE": str(shared.root),
+        }
+        return run_program([program, *words, *folders, "--non-interactive"], env, status=status)
+
+    return run
+
+
+def certonly(server: Running, *names: str) -> list[str]:
+    """The command line of the how-to, for names."""
+    words = ["certonly", "--manual", "--manual-auth-hook", "zonemint-certbot-hook", "--preferred-challenges", "dns"]
+    words += ["--debug-challenges", "--server", server.directory, "--agree-tos", "-m", "admin@example.org"]
+    return words + [word for name in names for word in ("-d", name)]
+
+
+def lineage(tmp_path: Path, name: str) -> Path:
+    return tmp_path / "config/live" / name / "fullchain.pem"
+
+
+def test_a_certificate_its_renewal_and_its_revocation(shared: Running, certbot: Certbot, tmp_path: Path) -> None:
+    name = f"server-1.{DOMAIN}"
+    assert shared.register(name).returncode == 0
+    said = certbot(*certonly(shared, name))
+    assert "IN CNAME" not in said
+    chain = lineage(tmp_path, name)
+    verify(shared, chain)
+    assert names_of(chain) == [name]
+    first = chain.read_bytes()
+    certbot("renew", "--force-renewal", "--no-random-sleep-on-renew")
+    verify(shared, chain)
+    assert chain.read_bytes() != first
+    leaf = x509.load_pem_x509_certificates(chain.read_bytes())[0]
+    certbot("revoke", "--cert-name", name, "--reason", "superseded", "--no-delete-after-revoke")
+
+    def listed() -> bool:
+        crl = x509.load_der_x509_crl(shared.fetch("/crl"))
+        return crl.get_revoked_certificate_by_serial_number(leaf.serial_number) is not None
+
+    until(listed, "the serial is on the list", seconds=10)
+
+
+def test_a_wildcard_and_its_base_in_one_certificate(shared: Running, certbot: Certbot, tmp_path: Path) -> None:
+    name = f"apps.{DOMAIN}"
+    assert shared.register(name).returncode == 0
+    certbot(*certonly(shared, f"*.{name}", name))
+    chain = lineage(tmp_path, name)
+    verify(shared, chain)
+    assert sorted(names_of(chain)) == [f"*.{name}", name]
+
+
+def test_an_account_is_changed_and_given_up(shared: Running, certbot: Certbot) -> None:
+    server = ["--server", shared.directory]
+    certbot("register", *server, "--agree-tos", "-m", "one@example.org")
+    certbot("update_account", *server, "-m", "two@example.org")
+    assert "two@example.org" in certbot("show_account", *server)
+    certbot("unregister", *server)
+    certbot("show_account", *server, status=1)
+
+
+def test_the_line_that_register_prints_works_as_it_is(shared: Running, tmp_path: Path) -> None:
+    """Word for word, but for what keeps it from asking, and from the system's folders."""
+    name = f"pasted.{DOMAIN}"
+    line = shlex.split(shared.register(name).stdout)
+    line += [f"--{kind}-dir={tmp_path}/{kind}" for kind in ("config", "work", "logs")]
+    line += ["--non-interactive", "--agree-tos", "-m", "admin@example.org"]
+    run_program(line, {"PATH": f"{VENV}:/usr/bin:/bin", "ACMEDNS_RESOLVER": f"{HOST}:{shared.ports.dns}"})
+    verify(shared, lineage(tmp_path, name))
+
+
+def test_a_failing_order_says_why(shared: Running, certbot: Certbot) -> None:
+    """The hook sets the value of an account that the alias does not lead to."""
+    name = f"astray.{DOMAIN}"
+    assert shared.register(name).returncode == 0
+    file = shared.folder / "acmedns.json"
+    accounts = json.loads(file.read_text())
+    accounts[name] = {**json.loads(shared.get("/register", body=b"")), "server_url": shared.url}
+    file.write_text(json.dumps(accounts))
+    said = certbot(*certonly(shared, name), status=1)
+    assert f"_acme-challenge.{name}" in said
+    assert f"{HOST}" in said
