@@ -17,7 +17,7 @@ from tests.acme.signing import Draft, Signer, b64url, es256
 from tests.web.lab import HOST, Lab
 from tests.web.wire import Reply
 
-__all__ = ["BASE", "Client", "csr_of", "registered"]
+__all__ = ["BASE", "Client", "csr_of", "public_pem", "registered"]
 
 BASE = f"https://{HOST}/acme/acme"
 JOSE = {"Content-Type": "application/jose+json"}
@@ -64,8 +64,7 @@ class Client:
 
     async def publish(self, challenge: dict[str, Any]) -> None:
         """Set the value that proves control, worked out by josepy's thumbprint."""
-        public = self.signer.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        thumbprint = JWK.load(public).thumbprint()
+        thumbprint = JWK.load(public_pem(self.signer)).thumbprint()
         value = b64url(sha256(f"{challenge['token']}.{b64url(thumbprint)}".encode()).digest())
         await self.lab.set_txt(value)
 
@@ -97,6 +96,10 @@ async def registered(lab: Lab, signer: Signer | None = None) -> Client:
     client = Client(lab, signer)
     assert (await client.register()).status == 201
     return client
+
+
+def public_pem(signer: Signer) -> bytes:
+    return signer.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def csr_of(

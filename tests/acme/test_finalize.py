@@ -126,9 +126,8 @@ class FailingSigner:
 
 async def _finalize_with(folder: Path, error: BaseException) -> tuple[Client, str, int]:
     """Finalize an order while the signer raises; returns the client, the order's URL and the reply's status."""
-    async with running(folder) as lab:
-        good, armed = lab.authority, asyncio.Event()
-    async with running(folder, signer=replace(good, signer=FailingSigner(good.signer, error, armed))) as lab:
+    armed = asyncio.Event()
+    async with running(folder, refit=lambda ca: replace(ca, signer=FailingSigner(ca.signer, error, armed))) as lab:
         client = await registered(lab)
         url, order = await client.ready_order(NAME)
         armed.set()

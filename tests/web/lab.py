@@ -7,7 +7,7 @@ import json
 import sqlite3
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,15 +121,19 @@ def settings(**changes: Any) -> Config:
 
 @asynccontextmanager
 async def running(
-    folder: Path, config: Config | None = None, *, clock: Clock | None = None, signer: Authority | None = None
+    folder: Path,
+    config: Config | None = None,
+    *,
+    clock: Clock | None = None,
+    refit: Callable[[Authority], Authority] = lambda ca: ca,
 ) -> AsyncIterator[Lab]:
-    """Start on a folder, new or left by an earlier run; `signer` is an authority to use instead of the folder's."""
+    """Start on a folder, new or left by an earlier run; `refit` changes the folder's authority before it is used."""
     config, clock, data = config or settings(), clock or Clock(), DataDir(folder)
     now = time.time()
     if not data.pki.exists():
         data.zones.mkdir(parents=True)
         authority.create(data.pki, name="Lab", domains=config.domains, now=now)
-    ca = signer or authority.load(data.pki, now=now)
+    ca = refit(authority.load(data.pki, now=now))
     tls = ssl.create_default_context(cadata=ca.roots_pem.decode())
     async with Server(data, config, ca, clock) as server:
         yield Lab(server, config, data, ca, clock, tls)

@@ -51,7 +51,7 @@ async def check(resolver: Resolver, domain: str, key_authorization: str, clock: 
         values = [record.value for record in answer.records if record.type == "TXT" and record.name == name]
         if expected in values:
             return Outcome(None, "", False, tuple(events), tuple(path))
-        if not values and aliases and len(path) <= _CHAIN:
+        if not values and aliases and len(path) - 1 <= _CHAIN:
             continue
         return _failed(path, answer, values, expected, events)
 
@@ -89,7 +89,7 @@ def _failed(path: list[str], answer: Answer, values: list[str], expected: str, e
         kind, seen, advice = AcmeErrorType.DNS, "NXDOMAIN (no such name)", f"make {path[-1]} exist"
     elif answer.rcode != "NOERROR":
         kind, seen, advice = AcmeErrorType.DNS, answer.rcode, f"let {answer.server} answer for this name"
-    elif len(path) > _CHAIN:
+    elif len(path) - 1 > _CHAIN:
         kind, seen, advice = AcmeErrorType.DNS, f"more than {_CHAIN} CNAMEs", "shorten or unloop the chain"
     elif not values:
         kind, seen, advice = (

@@ -1,0 +1,183 @@
+"""dns-01 (RFC 8555 section 8.4) against a foreign name server in real packets, asked by a foreign resolver."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from hashlib import sha256
+
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import pytest
+import pytest_asyncio
+
+from tests.acme.signing import b64url
+from tests.validation.nameserver import NameServer
+from zonemint.core.errors import AcmeErrorType, DnsFailure
+from zonemint.validation import dns01
+from zonemint.validation.attempts import Attempts
+from zonemint.validation.outcome import Outcome
+from zonemint.validation.resolver import Answer, Resolver, Rr
+
+KEY_AUTHORIZATION = "token.thumbprint"
+VALUE = b64url(sha256(KEY_AUTHORIZATION.encode()).digest())
+WRONG = "x" * 43
+OWNER = "_acme-challenge.host.lab.test"
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[NameServer]:
+    async with NameServer().running() as server:
+        yield server
+
+
+def resolver(server: NameServer) -> Resolver:
+    host, _, port = server.address.rpartition(":")
+
+    async def resolve(name: str, type_: str) -> Answer:
+        try:
+            reply = await dns.asyncquery.udp(dns.message.make_query(name, type_), host, port=int(port), timeout=0.05)
+        except dns.exception.Timeout:
+            raise DnsFailure(f"name server {server.address}, asked for {name} {type_}: no answer") from None
+        records = [
+            Rr(
+                rrset.name.to_text(omit_final_dot=True).lower(),
+                dns.rdatatype.to_text(rrset.rdtype),
+                b"".join(rdata.strings).decode("latin-1")
+                if rrset.rdtype == dns.rdatatype.TXT
+                else rdata.target.to_text(omit_final_dot=True).lower(),
+            )
+            for rrset in reply.answer
+            for rdata in rrset
+        ]
+        return Answer(server.address, dns.rcode.to_text(reply.rcode()), tuple(records), 1.0)
+
+    return resolve
+
+
+async def look(server: NameServer) -> Outcome:
+    return await dns01.check(resolver(server), "host.lab.test", KEY_AUTHORIZATION, time.time)
+
+
+def test_the_expected_value_is_the_hash_of_the_key_authorization() -> None:
+    assert dns01.expected_value(KEY_AUTHORIZATION) == VALUE
+    assert len(VALUE) == 43
+
+
+FOUND: dict[str, list[str]] = {
+    "one value": [f"{OWNER} TXT {VALUE}"],
+    "one of several": [f"{OWNER} TXT {WRONG}", f"{OWNER} TXT {VALUE}", f"{OWNER} TXT other"],
+    "a value in several strings": [f'{OWNER} TXT "{VALUE[:10]}" "{VALUE[10:]}"'],
+    "through an alias": [f"{OWNER} CNAME one.auth.lab.test.", f"one.auth.lab.test TXT {VALUE}"],
+    "through an alias in another letter case": [
+        f"{OWNER} CNAME One.AUTH.lab.test.",
+        f"one.auth.lab.test TXT {VALUE}",
+    ],
+    "through eight aliases": [
+        f"{OWNER} CNAME a1.test.",
+        *(f"a{n}.test CNAME a{n + 1}.test." for n in range(1, 8)),
+        f"a8.test TXT {VALUE}",
+    ],
+}
+
+
+@pytest.mark.parametrize("lines", FOUND.values(), ids=FOUND)
+async def test_proof(server: NameServer, lines: list[str]) -> None:
+    server.lines = lines
+    outcome = await look(server)
+    assert outcome.error is None, outcome.detail
+    assert outcome.names[0] == OWNER
+    assert [f"{event.data['name']} TXT".lower() for event in outcome.events] == [one.lower() for one in server.asked]
+    assert all(event.peer == server.address for event in outcome.events)
+
+
+NOT_FOUND: dict[str, tuple[list[str], AcmeErrorType, str]] = {
+    "no such name": ([], AcmeErrorType.DNS, "NXDOMAIN"),
+    "another type only": ([f"{OWNER} A 192.0.2.1"], AcmeErrorType.UNAUTHORIZED, "no TXT record"),
+    "another value": ([f"{OWNER} TXT {WRONG}"], AcmeErrorType.UNAUTHORIZED, WRONG),
+    "the value in another case": ([f"{OWNER} TXT {VALUE.swapcase()}"], AcmeErrorType.UNAUTHORIZED, VALUE.swapcase()),
+    "the value with a space": ([f'{OWNER} TXT "{VALUE} "'], AcmeErrorType.UNAUTHORIZED, f"'{VALUE} '"),
+    "a value that is too long to show": (
+        [f"{OWNER} TXT {'y' * 200}"],
+        AcmeErrorType.UNAUTHORIZED,
+        "'" + "y" * 64 + "'",
+    ),
+    "an alias to nothing": ([f"{OWNER} CNAME gone.lab.test."], AcmeErrorType.DNS, "CNAME to gone.lab.test"),
+    "a loop": ([f"{OWNER} CNAME b.test.", f"b.test CNAME {OWNER}."], AcmeErrorType.DNS, "CNAME"),
+    "an alias to itself": ([f"{OWNER} CNAME {OWNER}."], AcmeErrorType.DNS, "CNAME"),
+    "more than eight aliases": (
+        [f"{OWNER} CNAME a1.test.", *(f"a{n}.test CNAME a{n + 1}.test." for n in range(1, 20))],
+        AcmeErrorType.DNS,
+        "more than 8 CNAMEs",
+    ),
+}
+
+
+@pytest.mark.parametrize(("lines", "error", "seen"), NOT_FOUND.values(), ids=NOT_FOUND)
+async def test_no_proof_says_what_was_asked_of_whom_seen_and_expected(
+    server: NameServer, lines: list[str], error: AcmeErrorType, seen: str
+) -> None:
+    server.lines = lines
+    outcome = await look(server)
+    assert (outcome.error, outcome.again) == (error, True)
+    for part in (f"TXT {OWNER}", server.address, seen, f"expected '{VALUE}'"):
+        assert part in outcome.detail
+    assert len(server.asked) <= 10
+    assert len(outcome.detail) < 1000
+
+
+@pytest.mark.parametrize("rcode", [dns.rcode.SERVFAIL, dns.rcode.REFUSED, dns.rcode.NOTIMP])
+async def test_a_server_that_fails_is_named_with_its_rcode(server: NameServer, rcode: dns.rcode.Rcode) -> None:
+    server.rcode = rcode
+    outcome = await look(server)
+    assert (outcome.error, outcome.again) == (AcmeErrorType.DNS, True)
+    assert dns.rcode.to_text(rcode) in outcome.detail
+    assert server.address in outcome.detail
+
+
+async def test_a_server_that_is_silent_is_named(server: NameServer) -> None:
+    server.silent = True
+    outcome = await look(server)
+    assert (outcome.error, outcome.again) == (AcmeErrorType.DNS, True)
+    assert server.address in outcome.detail
+    assert VALUE in outcome.detail
+    assert len(outcome.events) == 1
+
+
+async def test_attempts_end_with_the_first_proof_and_keep_every_event(server: NameServer) -> None:
+    async def appear_later() -> Outcome:
+        outcome = await look(server)
+        server.lines = [f"{OWNER} TXT {VALUE}"]
+        return outcome
+
+    outcome = await Attempts(5, 0.0, asyncio.Semaphore(1)).run(appear_later)
+    assert outcome.error is None
+    assert len(server.asked) == 2
+    assert len(outcome.events) == 2
+
+
+async def test_attempts_are_bounded(server: NameServer) -> None:
+    outcome = await Attempts(3, 0.0, asyncio.Semaphore(1)).run(lambda: look(server))
+    assert outcome.error is AcmeErrorType.DNS
+    assert len(server.asked) == 3
+    assert len(outcome.events) == 3
+
+
+async def test_no_more_run_at_once_than_there_are_slots_and_waiting_takes_none() -> None:
+    running, most, calls = 0, 0, 0
+
+    async def check() -> Outcome:
+        nonlocal running, most, calls
+        running, calls = running + 1, calls + 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return Outcome(AcmeErrorType.DNS, "nothing", True, ())
+
+    attempts = Attempts(2, 0.0, asyncio.Semaphore(3))
+    await asyncio.gather(*(attempts.run(check) for _ in range(20)))
+    assert (most, calls) == (3, 40)
