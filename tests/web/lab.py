@@ -67,8 +67,8 @@ class Lab:
         return await exchange(self.server.https_port, sent, tls=self.tls, host=HOST)
 
     async def ask(self, name: str, type_: str) -> dns.message.Message:
-        """Ask the DNS server in one real packet."""
-        query = dns.message.make_query(name, type_)
+        """Ask the DNS server in one real packet, which has room for every value of an account."""
+        query = dns.message.make_query(name, type_, use_edns=0, payload=1232)
         return await dns.asyncquery.udp(query, "127.0.0.1", port=self.server.dns_port, timeout=5)
 
     async def texts(self, name: str) -> list[str]:

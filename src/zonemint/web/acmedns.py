@@ -40,12 +40,12 @@ class AcmeDnsResources:
     async def _register(self, call: Call) -> Response:
         if not accounts.may_register(self._acmedns, call.source):
             raise AcmeDnsError("forbidden", 403)
-        allow_from: list[str] = []
-        if call.body.strip() not in (b"", b"null"):
-            body = _object(call.body)
-            allow_from = [] if body is None else body.get("allowfrom") or []
-            if body is None or not isinstance(allow_from, list) or not all(isinstance(one, str) for one in allow_from):
-                raise AcmeDnsError("malformed_json_payload", 400)
+        body = {} if call.body.strip() in (b"", b"null") else _object(call.body)
+        if body is None:
+            raise AcmeDnsError("malformed_json_payload", 400)
+        allow_from = [] if body.get("allowfrom") is None else body["allowfrom"]
+        if not isinstance(allow_from, list) or not all(isinstance(one, str) for one in allow_from):
+            raise AcmeDnsError("malformed_json_payload", 400)
         credentials = await accounts.register(self._acmedns, allow_from, call.source)
         return Response(msgspec.json.encode(credentials), 201, media_type="application/json")
 
