@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from tests.cli.program import run
 from tests.interop.programs import names_of, run_program, verify
 from tests.programs import require_program
 from tests.server import DOMAIN, HOST, Running, until
@@ -24,12 +26,9 @@ Certbot = Callable[..., str]
 @pytest.fixture(params=["of the venv", "of the system"])
 def certbot(request: pytest.FixtureRequest, shared: Running, tmp_path: Path) -> Certbot:
     """Run certbot without questions, with folders of its own and what `register` says in its environment."""
-    if request.param == "of the venv":
-        program = str(VENV / "certbot")
-    else:
-        program = require_program("/usr/bin/certbot")
+    program = str(VENV / "certbot") if request.param == "of the venv" else require_program("/usr/bin/certbot")
 
-    def run(*words: str, status: int = 0) -> str:
+    def call(*words: str, status: int = 0) -> str:
         folders = [f"--{kind}-dir={tmp_path}/{kind}" for kind in ("config", "work", "logs")]
         env = {
             "PATH": f"{VENV}:/usr/bin:/bin",
@@ -39,7 +38,7 @@ def certbot(request: pytest.FixtureRequest, shared: Running, tmp_path: Path) -> 
         }
         return run_program([program, *words, *folders, "--non-interactive"], env, status=status)
 
-    return run
+    return call
 
 
 def certonly(server: Running, *names: str) -> list[str]:
@@ -103,6 +102,7 @@ def test_the_line_that_register_prints_works_as_it_is(shared: Running, tmp_path:
     verify(shared, lineage(tmp_path, name))
 
 
+@pytest.mark.parametrize("certbot", ["of the venv"], indirect=True)
 def test_a_failing_order_says_why(shared: Running, certbot: Certbot) -> None:
     """The hook sets the value of an account that the alias does not lead to."""
     name = f"astray.{DOMAIN}"
@@ -114,3 +114,11 @@ def test_a_failing_order_says_why(shared: Running, certbot: Certbot) -> None:
     said = certbot(*certonly(shared, name), status=1)
     assert f"_acme-challenge.{name}" in said
     assert f"{HOST}" in said
+    listed = json.loads(run("orders", "list", "--json", "--data", shared.folder).stdout)
+    (order,) = [one for one in listed if one["names"] == [name]]
+    story = run("orders", "explain", order["id"], "--data", shared.folder).stdout
+    first, why, *events = story.splitlines()
+    assert first == f"order {order['id']} for {name}: invalid"
+    assert why.startswith("why: ")
+    assert why.removeprefix("why: ") in re.sub(r"\s+", " ", said)
+    assert any("CNAME" in event for event in events)

@@ -1,0 +1,99 @@
+"""Clients that know nothing of us: lego, dehydrated and uacme, each with a hook of a few lines around curl."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.interop.programs import names_of, run_program, verify
+from tests.programs import require_program
+from tests.server import DOMAIN, HOST, Running
+
+pytestmark = pytest.mark.interop
+
+
+def write_hook(server: Running, file: Path, name: str, *, when: str, value: str) -> Path:
+    """Write a script that posts a value to the account of a name; `when` and `value` are words of sh(1)."""
+    account = json.loads((server.folder / "acmedns.json").read_text())[name]
+    curl = [require_program("curl"), "-fsS", "--cacert", str(server.root), f"{account['server_url']}/update"]
+    curl += ["-H", f"X-Api-User: {account['username']}", "-H", f"X-Api-Key: {account['password']}"]
+    body = f'{{\\"subdomain\\":\\"{account["subdomain"]}\\",\\"txt\\":\\"{value}\\"}}'
+    file.write_text(f'#!/bin/sh\nset -eu\n{when} || exit 0\n{shlex.join(curl)} -d "{body}" >&2\n')
+    file.chmod(0o700)
+    return file
+
+
+def test_lego(shared: Running, tmp_path: Path) -> None:
+    lego, name = require_program("lego"), f"lego.{DOMAIN}"
+    assert shared.register(name).returncode == 0
+    hook = write_hook(shared, tmp_path / "hook", name, when='[ "$1" = present ]', value="$3")
+    words = [
+        lego,
+        "--server",
+        shared.directory,
+        "--accept-tos",
+        "--email",
+        "admin@example.org",
+        "--path",
+        str(tmp_path),
+    ]
+    words += ["--domains", f"*.{name}", "--domains", name, "--dns", "exec"]
+    # Its own check wants the name servers on port 53.
+    words += ["--dns.resolvers", f"{HOST}:{shared.ports.dns}", "--dns.disable-cp"]
+    env = {"LEGO_CA_CERTIFICATES": str(shared.root), "EXEC_PATH": str(hook), "EXEC_SEQUENCE_INTERVAL": "1"}
+    run_program([*words, "run"], env)
+    chain = tmp_path / f"certificates/_.{name}.crt"
+    verify(shared, chain)
+    assert sorted(names_of(chain)) == [f"*.{name}", name]
+    first = chain.read_bytes()
+    run_program([*words, "renew", "--days", "100", "--no-random-sleep"], env)
+    verify(shared, chain)
+    assert chain.read_bytes() != first
+    run_program([*words, "revoke", "--keep"], env)
+
+
+def test_dehydrated(shared: Running, tmp_path: Path) -> None:
+    dehydrated, name = require_program("dehydrated"), f"dehydrated.{DOMAIN}"
+    assert shared.register(name).returncode == 0
+    hook = write_hook(shared, tmp_path / "hook", name, when='[ "$1" = deploy_challenge ]', value="$4")
+    config = tmp_path / "config"
+    config.write_text(
+        f'CA="{shared.directory}"\nCHALLENGETYPE=dns-01\nHOOK="{hook}"\nBASEDIR="{tmp_path}"\n'
+        f'CURL_OPTS="--cacert {shared.root}"\nKEY_ALGO=secp384r1\nKEYSIZE=3072\n'
+    )
+    base = [dehydrated, "--config", str(config)]
+    run_program([*base, "--register", "--accept-terms"])
+    run_program([*base, "--cron", "--domain", f"{name} *.{name}"])
+    chain = tmp_path / "certs" / name / "fullchain.pem"
+    verify(shared, chain)
+    assert sorted(names_of(chain)) == [f"*.{name}", name]
+    run_program([*base, "--revoke", str(chain.with_name("cert.pem"))])
+    run_program([*base, "--account"])
+
+
+def test_uacme(shared: Running, tmp_path: Path) -> None:
+    """It trusts the system's roots only, so it gets a view of the file system in which ours is their file."""
+    uacme, unshare, name = require_program("uacme"), require_program("unshare"), f"uacme.{DOMAIN}"
+    private = [unshare, "--map-root-user", "--mount"]
+    if subprocess.run([*private, "true"], capture_output=True, timeout=30).returncode and not os.environ.get(
+        "ZONEMINT_REQUIRE_ALL"
+    ):
+        pytest.skip("mount namespaces are not allowed here")
+    assert shared.register(name).returncode == 0
+    hook = write_hook(shared, tmp_path / "hook", name, when='[ "$1" = begin ]', value="$5")
+    mount = f"mount --bind {shlex.quote(str(shared.root))} /etc/ssl/certs/ca-certificates.crt"
+    base = [*private, "sh", "-ec", f'{mount}; exec "$0" "$@"', uacme, "--yes"]
+    base += ["--confdir", str(tmp_path / "conf"), "--acme-url", shared.directory, "--type", "EC"]
+    run_program([*base, "new", "admin@example.org"])
+    run_program([*base, "--hook", str(hook), "issue", name])
+    chain = tmp_path / "conf" / name / "cert.pem"
+    verify(shared, chain)
+    assert names_of(chain) == [name]
+    run_program([*base, "update", "other@example.org"])
+    run_program([*base, "revoke", str(chain)])
+    run_program([*base, "deactivate"])
