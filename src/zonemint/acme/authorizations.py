@@ -55,7 +55,7 @@ async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Au
     if wanted.status != states.Authorization.DEACTIVATED:
         raise AcmeError(AcmeErrorType.MALFORMED, "the only status that a client can ask for is 'deactivated'")
     was = states.Authorization(authorization.status)
-    if states.Authorization.DEACTIVATED not in states.TRANSITIONS.get(was, frozenset()):
+    if states.Authorization.DEACTIVATED not in states.after(was):
         raise AcmeError(AcmeErrorType.MALFORMED, f"the authorization is {was} and stays so")
     deactivated = msgspec.structs.replace(authorization, status=states.Authorization.DEACTIVATED)
     story = Event(acme.clock(), "deactivated", "client", "ca", f"gave up {authorization.identifier_value}")
@@ -97,7 +97,7 @@ def settle(
             for frm in (states.Order.PENDING, states.Order.READY):
                 yield from orders.move(order_id, frm=frm, to=states.Order.INVALID, error=error)
             continue
-        if (yield from _all_valid(order_id, acme.now())):
+        if (yield from _all_valid(order_id, authorization, acme.now())):
             yield from orders.move(order_id, frm=states.Order.PENDING, to=states.Order.READY)
     return True
 
@@ -134,10 +134,11 @@ def render_challenge(provisioner: Provisioner, authorization: Authorization, cha
     return rendered
 
 
-def _all_valid(order_id: str, now: int) -> Steps[bool]:
+def _all_valid(order_id: str, settled: Authorization, now: int) -> Steps[bool]:
     order = yield from orders.by_id(order_id)
     assert order is not None
-    for one in (yield from authorizations.of_order(order.authorizations)):
+    others = tuple(one for one in order.authorizations if one != settled.id)
+    for one in (yield from authorizations.of_order(others)):
         if as_of(one, now).status != states.Authorization.VALID:
             return False
     return True

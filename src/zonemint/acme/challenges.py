@@ -41,7 +41,7 @@ class Challenges:
 
     def __init__(self, acme: Acme) -> None:
         self._acme = acme
-        self._tasks: dict[Pending, asyncio.Task[None]] = {}
+        self._tasks: dict[Pending, asyncio.Task[Authorization | None]] = {}
 
     async def respond(
         self, account: Account, authorization: Authorization, type_: str, payload: bytes, source: str
@@ -65,7 +65,9 @@ class Challenges:
         await asyncio.wait({task}, timeout=self._acme.patience)
         if not task.done() and challenge.status == states.Challenge.PENDING:
             await self._acme.db.write(self._owe(pending))
-        return await self._look(pending)
+        decided = task.result() if task.done() else None
+        authorization = decided or await authzs.find_again(self._acme, pending.authorization_id)
+        return authorization, authorization.challenge(type_) or challenge
 
     async def resume(self) -> int:
         """Take up what was under way when the last process ended; return how many validations that is."""
@@ -89,7 +91,7 @@ class Challenges:
 
     def _begin(
         self, pending: Pending, authorization: Authorization, challenge: Challenge, account: Account, asked: Event
-    ) -> asyncio.Task[None]:
+    ) -> asyncio.Task[Authorization | None]:
         task = asyncio.create_task(self._validate(pending, authorization, challenge, account, asked))
         self._tasks[pending] = task
         task.add_done_callback(lambda _: self._tasks.pop(pending, None))
@@ -97,8 +99,8 @@ class Challenges:
 
     async def _validate(
         self, pending: Pending, authorization: Authorization, challenge: Challenge, account: Account, asked: Event
-    ) -> None:
-        """Decide a challenge and record the decision, come what may."""
+    ) -> Authorization | None:
+        """Decide a challenge and record the decision, come what may; None when it was decided already."""
         acme = self._acme
         key_authorization = f"{challenge.token}.{account.thumbprint}"
         try:
@@ -112,25 +114,23 @@ class Challenges:
             outcome = Outcome(AcmeErrorType.SERVER_INTERNAL, detail, False, ())
         while True:
             try:
-                await acme.db.write(self._decide(pending, outcome, asked))
+                return await acme.db.write(self._decide(pending, outcome, asked))
             except StoreError as error:
                 _log.error("a decided validation cannot be recorded yet", error=str(error))
                 await asyncio.sleep(_STORE_RETRY)
-            else:
-                return
 
-    def _decide(self, pending: Pending, outcome: Outcome, asked: Event) -> Steps[None]:
-        """Write the outcome to challenge, authorization and orders at once."""
-        yield from validations.remove(pending)
+    def _decide(self, pending: Pending, outcome: Outcome, asked: Event) -> Steps[Authorization | None]:
+        """Write the outcome to challenge, authorization and orders at once; return the authorization."""
         authorization = yield from authorizations.by_id(pending.authorization_id)
         assert authorization is not None
         challenge = authorization.challenge(pending.challenge_type)
+        if challenge is None or challenge.status == states.Challenge.PROCESSING:
+            yield from validations.remove(pending)
         if challenge is None or authorization.status != states.Authorization.PENDING:
-            return
+            return None
         now = self._acme.now()
-        events = [asked, *outcome.events]
+        events = [asked, *outcome.events, *(yield from self._acme.witness(outcome.names))]
         if outcome.error is None:
-            events += yield from self._acme.witness(outcome.names)
             events.append(Event(self._acme.clock(), "valid", "ca", detail=f"{pending.challenge_type} holds"))
             new, status = states.Challenge.VALID, states.Authorization.VALID
             expires, problem = now + int(self._acme.authorization_lifetime), None
@@ -145,6 +145,7 @@ class Challenges:
         challenges = tuple(decided if one is challenge else one for one in authorization.challenges)
         settled = msgspec.structs.replace(authorization, status=status, challenges=challenges, expires_at=expires)
         yield from authzs.settle(self._acme, settled, was=states.Authorization.PENDING, events=events, problem=problem)
+        return settled
 
     def _owe(self, pending: Pending) -> Steps[None]:
         """Put a validation that takes longer on disk, so that a restart does not forget it."""
@@ -161,12 +162,6 @@ class Challenges:
                 msgspec.structs.replace(authorization, challenges=challenges), was=states.Authorization.PENDING
             )
             yield from validations.add(pending, now=self._acme.now())
-
-    async def _look(self, pending: Pending) -> tuple[Authorization, Challenge]:
-        authorization = await authzs.find_again(self._acme, pending.authorization_id)
-        challenge = authorization.challenge(pending.challenge_type)
-        assert challenge is not None
-        return authorization, challenge
 
 
 def _problem(outcome: Outcome, authorization: Authorization) -> dict[str, object]:

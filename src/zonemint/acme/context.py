@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from zonemint.acme.nonces import Nonces
@@ -43,7 +43,7 @@ class Witness(Protocol):
 class Acme:
     """The ACME server; lifetimes in seconds, `patience` is how long a reply waits for work under way.
 
-    `revoked` is called after each revocation.
+    `revoked` is called after each revocation; `issuing` are the orders that this process works on right now.
     """
 
     db: Database
@@ -58,6 +58,7 @@ class Acme:
     order_lifetime: float
     authorization_lifetime: float
     patience: float = 0.15
+    issuing: set[str] = field(default_factory=set)
 
     def now(self) -> int:
         """Return the time in whole seconds."""

@@ -51,14 +51,23 @@ async def finalize(acme: Acme, provisioner: Provisioner, signed: ByAccount, orde
     )
     reserved = _reservation(order, prepared, csr, acme.now())
     asked = Event(began, "finalize", source, "ca", f"sent a CSR ({len(der)} octets)")
-    if await acme.db.write(_claim(acme, order, der, reserved, asked)):
-        await _issue(acme, order, prepared)
+    if order.id not in acme.issuing:
+        acme.issuing.add(order.id)
+        try:
+            if await acme.db.write(_claim(acme, order, der, reserved)):
+                # The client may hang up; what was claimed must come to its end all the same.
+                return await asyncio.shield(asyncio.ensure_future(_issue(acme, order, prepared, asked)))
+        finally:
+            acme.issuing.discard(order.id)
     return await orders_.find(acme, provisioner, signed.account, order_id)
 
 
 async def resume(acme: Acme) -> int:
-    """Finish the issuances that a crash cut off: the serial that was reserved is used for the same request."""
-    cut_off = await acme.db.read(orders.processing())
+    """Finish the issuances that a crash or a failing store cut off, and return how many these were.
+
+    The serial that was reserved is used, for the same request.
+    """
+    cut_off = [order for order in await acme.db.read(orders.processing()) if order.id not in acme.issuing]
     for order in cut_off:
         provisioner = acme.provisioners.get(order.provisioner)
         reserved = await acme.db.read(certificates.by_serial(order.serial or ""))
@@ -68,7 +77,8 @@ async def resume(acme: Acme) -> int:
             prepared, _ = _prepare(
                 provisioner, order, order.csr, account_key="", serial=int(reserved.serial, 16), now=reserved.created_at
             )
-            await _issue(acme, order, prepared)
+            resumed = Event(acme.clock(), "resumed", "ca", detail="took the issuance up after a restart")
+            await _issue(acme, order, prepared, resumed)
         except AcmeError as error:
             await acme.db.write(_fail(acme, order, error.detail))
     return len(cut_off)
@@ -131,7 +141,7 @@ def _reservation(order: Order, prepared: issue.Prepared, csr: csr_.Csr, now: int
     )
 
 
-def _claim(acme: Acme, order: Order, csr: bytes, reserved: Certificate, asked: Event) -> Steps[bool]:
+def _claim(acme: Acme, order: Order, csr: bytes, reserved: Certificate) -> Steps[bool]:
     """Take the order for issuance and put the serial on disk, if all that it rests on still holds."""
     if (yield from certificates.is_blocked(reserved.key_hash)):
         raise AcmeError(AcmeErrorType.BAD_CSR, "the CSR's key is blocked, since it was compromised: make a new key")
@@ -154,41 +164,36 @@ def _claim(acme: Acme, order: Order, csr: bytes, reserved: Certificate, asked: E
     )
     if claimed:
         yield from certificates.reserve(reserved)
-        yield from traces.append(order.id, (asked,))
     return claimed
 
 
-async def _issue(acme: Acme, order: Order, prepared: issue.Prepared) -> None:
+async def _issue(acme: Acme, order: Order, prepared: issue.Prepared, asked: Event) -> Order:
     """Sign, and record the certificate with the order's end in one transaction; a failed signature ends it too."""
     began = acme.clock()
     try:
         issued = issue.sign(prepared, acme.authority)
     except Exception:
         _log.exception("a certificate could not be signed", order=order.id)
-        await acme.db.write(_fail(acme, order, "the CA could not sign the certificate; its log has the details"))
-        return
+        return await acme.db.write(_fail(acme, order, "the CA could not sign the certificate; its log has the details"))
     serial = f"{issued.serial:x}"
     data = {"serial": serial, "profile": order.profile}
     signed = Event(began, "issued", "ca", detail="signed the certificate", ms=(acme.clock() - began) * 1000, data=data)
 
-    def complete() -> Steps[None]:
+    def complete() -> Steps[Order]:
         states.check(states.Order.PROCESSING, states.Order.VALID)
         yield from certificates.store_signed(serial, issued.der)
         yield from orders.complete(order.id, frm=states.Order.PROCESSING, to=states.Order.VALID, serial=serial)
-        yield from traces.append(order.id, (signed,))
+        yield from traces.append(order.id, (asked, signed))
+        return msgspec.structs.replace(order, status=states.Order.VALID, serial=serial)
 
-    # The client may hang up; what was signed must be recorded all the same.
-    await asyncio.shield(asyncio.ensure_future(acme.db.write(complete())))
+    return await acme.db.write(complete())
 
 
-def _fail(acme: Acme, order: Order, detail: str) -> Steps[None]:
-    """End an order whose issuance failed."""
+def _fail(acme: Acme, order: Order, detail: str) -> Steps[Order]:
+    """End an order whose issuance failed, and return it."""
     states.check(states.Order.PROCESSING, states.Order.INVALID)
     problem = {"type": "urn:ietf:params:acme:error:serverInternal", "detail": detail}
-    yield from orders.move(
-        order.id,
-        frm=states.Order.PROCESSING,
-        to=states.Order.INVALID,
-        error=msgspec.json.encode(problem).decode(),
-    )
+    error = msgspec.json.encode(problem).decode()
+    yield from orders.move(order.id, frm=states.Order.PROCESSING, to=states.Order.INVALID, error=error)
     yield from traces.append(order.id, (Event(acme.clock(), "failed", "ca", detail=detail),))
+    return msgspec.structs.replace(order, status=states.Order.INVALID, error=error)

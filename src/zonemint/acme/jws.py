@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
+from binascii import a2b_base64
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,7 +16,9 @@ __all__ = ["Jws", "Protected", "b64url", "decode_payload", "from_b64url", "parse
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_BASE64URL = re.compile(rb"[A-Za-z0-9_-]*")
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+_TO_BASE64 = str.maketrans("-_", "+/")
+_PADDING = ("", "", "==", "=")
 
 
 class Protected(msgspec.Struct, frozen=True):
@@ -99,10 +102,9 @@ def decode_payload(payload: bytes, shape: type[S]) -> S:
 
 def from_b64url(text: str, what: str) -> bytes:
     """Decode base64url without padding (RFC 7515 section 2); raises AcmeError malformed naming `what`."""
-    raw = text.encode("utf-8", "surrogatepass")
-    if not _BASE64URL.fullmatch(raw) or len(raw) % 4 == 1:
+    if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
         raise _malformed(f"{what} is not base64url without padding")
-    return urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
+    return a2b_base64(text.translate(_TO_BASE64) + _PADDING[len(text) % 4])
 
 
 def b64url(data: bytes) -> str:

@@ -109,7 +109,7 @@ def _make(jwk: Mapping[str, str]) -> PublicKey:
         if jwk["crv"] != "Ed25519":
             raise _bad_key(f"curve '{jwk['crv'][:40]}' is not accepted; use Ed25519")
         return ed25519.Ed25519PublicKey.from_public_bytes(_octets(jwk["x"]))
-    modulus, exponent = int.from_bytes(_octets(jwk["n"]), "big"), int.from_bytes(_octets(jwk["e"]), "big")
+    modulus, exponent = _integer(jwk["n"]), _integer(jwk["e"])
     if not _RSA_BITS[0] <= modulus.bit_length() <= _RSA_BITS[1]:
         raise _bad_key(f"the RSA key has {modulus.bit_length()} bits; {_RSA_BITS[0]} to {_RSA_BITS[1]} are accepted")
     if exponent != 65537:
@@ -118,10 +118,20 @@ def _make(jwk: Mapping[str, str]) -> PublicKey:
 
 
 def _octets(text: str) -> bytes:
+    """Decode a member; of several spellings of a key only one is taken, so that it has one thumbprint."""
     raw = text.encode("ascii", "replace")
-    if b"=" in raw:
-        raise ValueError("a member has base64 padding")
-    return urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
+    decoded = urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
+    if urlsafe_b64encode(decoded).rstrip(b"=") != raw:
+        raise ValueError("a member is not base64url as RFC 7515 section 2 writes it")
+    return decoded
+
+
+def _integer(text: str) -> int:
+    """Decode a Base64urlUInt, which has no leading zero octet (RFC 7518 section 2)."""
+    octets = _octets(text)
+    if octets[:1] == b"\0":
+        raise ValueError("a number has a leading zero octet")
+    return int.from_bytes(octets, "big")
 
 
 def _bad_key(detail: str) -> AcmeError:

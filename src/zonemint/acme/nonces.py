@@ -63,10 +63,9 @@ class Nonces:
         head = raw[:8]
         if not secrets.compare_digest(blake2b(head, digest_size=_MAC, key=self._key).digest(), raw[8:]):
             return False
-        self._forget_old()
         counter = int.from_bytes(head, "big")
         generation = self._generations.get(counter >> 32)
-        if generation is None:
+        if generation is None or self._clock() - generation.began > _KEPT * _GENERATION:
             return False
         octet, bit = divmod(counter & 0xFFFFFFFF, 8)
         used = generation.used
@@ -81,14 +80,5 @@ class Nonces:
         """Begin the next bitmap; a clock that stepped back begins one too, so that age is always measured forward."""
         self._current = _Generation(self._current.number + 1, self._clock())
         self._generations[self._current.number] = self._current
-        self._forget_old()
+        self._generations.pop(self._current.number - _KEPT, None)
         return self._current
-
-    def _forget_old(self) -> None:
-        now = self._clock()
-        for number, generation in list(self._generations.items()):
-            too_old = now - generation.began > _KEPT * _GENERATION
-            if generation is not self._current and (too_old or number <= self._current.number - _KEPT):
-                del self._generations[number]
-            else:
-                break

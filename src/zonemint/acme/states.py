@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["TRANSITIONS", "Account", "Authorization", "Challenge", "Order", "check"]
+__all__ = ["Account", "Authorization", "Challenge", "Order", "after", "check"]
 
 
 class Account(StrEnum):
@@ -45,17 +45,24 @@ class Challenge(StrEnum):
     INVALID = "invalid"
 
 
-TRANSITIONS: dict[StrEnum, frozenset[StrEnum]] = {
-    Account.VALID: frozenset({Account.DEACTIVATED, Account.REVOKED}),
-    Order.PENDING: frozenset({Order.READY, Order.INVALID}),
-    Order.READY: frozenset({Order.PROCESSING, Order.INVALID}),
-    Order.PROCESSING: frozenset({Order.VALID, Order.INVALID}),
-    Authorization.PENDING: frozenset({Authorization.VALID, Authorization.INVALID, Authorization.DEACTIVATED}),
-    Authorization.VALID: frozenset(
-        {Authorization.DEACTIVATED, Authorization.EXPIRED, Authorization.REVOKED, Authorization.INVALID}
-    ),
-    Challenge.PENDING: frozenset({Challenge.PROCESSING, Challenge.VALID, Challenge.INVALID}),
-    Challenge.PROCESSING: frozenset({Challenge.VALID, Challenge.INVALID}),
+# By class, for statuses of different objects that have the same word are equal.
+_TRANSITIONS: dict[type[StrEnum], dict[StrEnum, frozenset[StrEnum]]] = {
+    Account: {Account.VALID: frozenset({Account.DEACTIVATED, Account.REVOKED})},
+    Order: {
+        Order.PENDING: frozenset({Order.READY, Order.INVALID}),
+        Order.READY: frozenset({Order.PROCESSING, Order.INVALID}),
+        Order.PROCESSING: frozenset({Order.VALID, Order.INVALID}),
+    },
+    Authorization: {
+        Authorization.PENDING: frozenset({Authorization.VALID, Authorization.INVALID, Authorization.DEACTIVATED}),
+        Authorization.VALID: frozenset(
+            {Authorization.DEACTIVATED, Authorization.EXPIRED, Authorization.REVOKED, Authorization.INVALID}
+        ),
+    },
+    Challenge: {
+        Challenge.PENDING: frozenset({Challenge.PROCESSING, Challenge.VALID, Challenge.INVALID}),
+        Challenge.PROCESSING: frozenset({Challenge.VALID, Challenge.INVALID}),
+    },
 }
 """What may follow what; a status that is not a key is final.
 
@@ -64,7 +71,12 @@ pending to its end in one commit, and an expired pending authorization is invali
 """
 
 
+def after(status: StrEnum) -> frozenset[StrEnum]:
+    """Return what may follow a status; nothing when it is final."""
+    return _TRANSITIONS[type(status)].get(status, frozenset())
+
+
 def check(old: StrEnum, new: StrEnum) -> None:
     """Refuse a change that the table does not have; raises ValueError, for it is our mistake."""
-    if new not in TRANSITIONS.get(old, frozenset()):
+    if type(new) is not type(old) or new not in after(old):
         raise ValueError(f"{type(old).__name__.lower()} cannot go from {old} to {new}")

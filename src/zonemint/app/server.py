@@ -50,6 +50,7 @@ __all__ = ["Server"]
 
 _VALIDATIONS = 64  # challenges that are checked at once
 _FILE_WATCH = 1.0  # seconds between looks at the zone files
+_ISSUANCE_WATCH = 30.0  # seconds between looks for issuances that the store cut off
 _CERTIFICATE_WATCH = 3600.0  # seconds between looks at our own certificate
 _ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
@@ -161,6 +162,7 @@ class Server:
         resumed = await finalize.resume(acme), await challenges.resume()
         if any(resumed):
             _log.info("took up work of the last run", issuances=resumed[0], validations=resumed[1])
+        self._every(_ISSUANCE_WATCH, lambda: finalize.resume(acme))
         self._every(_FILE_WATCH, zones.reload_changed_files)
         self._every(_CERTIFICATE_WATCH, own.renew_if_due)
         self._run(crl.keep())
@@ -210,7 +212,7 @@ class Server:
     def _missing(self) -> list[str]:
         return [] if self.ready else ["start-up"]
 
-    def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         async def forever() -> None:
             while True:
                 await asyncio.sleep(seconds)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 
-__all__ = ["new_id"]
+__all__ = ["new_id", "random_octets"]
+
+_POOL = 4096  # octets: a system call for each id costs more than the id
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
@@ -16,5 +18,28 @@ def new_id() -> str:
 
     Ids made later sort later, so that the store appends to its indexes; the random part cannot be guessed.
     """
-    value = (time.time_ns() // 1_000_000 & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    value = (time.time_ns() // 1_000_000 & (1 << 48) - 1) << 80 | int.from_bytes(random_octets(10), "big")
     return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+def random_octets(count: int) -> bytes:
+    """Return octets of the system's random generator, each of them only once; at most 64 at a time."""
+    global _pool, _used
+    if _used + count > len(_pool):
+        _pool, _used = os.urandom(_POOL), 0
+    taken = _pool[_used : _used + count]
+    _used += count
+    return taken
+
+
+_pool = b""
+_used = 0
+
+
+def _forget_pool() -> None:
+    """A forked child must not give out what its parent does."""
+    global _pool, _used
+    _pool, _used = b"", 0
+
+
+os.register_at_fork(after_in_child=_forget_pool)

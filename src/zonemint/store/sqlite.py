@@ -55,6 +55,9 @@ class SqliteDatabase:
         self._queue: deque[tuple[Steps[Any], asyncio.Future[Any] | None]] = deque()
         self._later: deque[Steps[object]] = deque()
         self._busy = False
+        self._in_group = False
+        self._version = 0
+        self._look_for_others()
         self._lock_deadline = 0.0
         self._soon: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
@@ -66,7 +69,8 @@ class SqliteDatabase:
     def read_now(self, steps: Steps[T]) -> T:
         """Run a read transaction on the spot; each statement sees the newest commit."""
         try:
-            return _drive(self._reader, steps)
+            # Between groups the writer sees what the reader does, and has the pages that it wrote in its cache.
+            return _drive(self._reader if self._in_group else self._writer, steps)
         except sqlite3.Error as error:
             raise _translated(error, self._path) from error
 
@@ -89,8 +93,9 @@ class SqliteDatabase:
 
     def version(self) -> int:
         """Return a number that changes when another process has committed to the file."""
-        (row,) = self._reader.execute("PRAGMA data_version").fetchall()
-        return int(row[0])
+        if not self._in_group:
+            self._look_for_others()
+        return self._version
 
     async def close(self) -> None:
         """See Database.close."""
@@ -122,25 +127,35 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             self._lock_failed(error)
             return
+        self._in_group = True
         self._lock_deadline = 0.0
+        self._look_for_others()
         group: list[tuple[Steps[Any], asyncio.Future[Any] | None]] = []
         while self._queue and len(group) < _GROUP:
             group.append(self._queue.popleft())
         while self._later and len(group) < _GROUP:
             group.append((self._later.popleft(), None))
-        results = [(future, *self._run_one(steps)) for steps, future in group]
+        alone = len(group) == 1
+        results = [(future, *self._run_one(steps, alone=alone)) for steps, future in group]
         self._commits.put(lambda: self._commit(results))
 
-    def _run_one(self, steps: Steps[Any]) -> tuple[Any, BaseException | None]:
-        """Run one transaction in a savepoint; return its result or its error, undone."""
+    def _run_one(self, steps: Steps[Any], *, alone: bool) -> tuple[Any, BaseException | None]:
+        """Run one transaction, in a savepoint unless it is alone; return its result or its error, undone."""
+        execute = self._writer.execute
         try:
-            self._writer.execute("SAVEPOINT one")
+            if alone:
+                return _drive(self._writer, steps), None
+            execute("SAVEPOINT one")
             result = _drive(self._writer, steps)
-            self._writer.execute("RELEASE one")
+            execute("RELEASE one")
         except BaseException as error:
             try:
-                self._writer.execute("ROLLBACK TO one")
-                self._writer.execute("RELEASE one")
+                if alone:
+                    execute("ROLLBACK")
+                    execute("BEGIN")
+                else:
+                    execute("ROLLBACK TO one")
+                    execute("RELEASE one")
             except sqlite3.Error:
                 pass  # a full disk or an I/O error ended the whole transaction; the commit will say so
             return None, _translated(error, self._path) if isinstance(error, sqlite3.Error) else error
@@ -169,6 +184,7 @@ class SqliteDatabase:
         results: list[tuple[asyncio.Future[Any] | None, Any, BaseException | None]],
         failure: StoreError | None,
     ) -> None:
+        self._in_group = False
         for future, result, error in results:
             if future is None or future.done():
                 continue
@@ -186,6 +202,9 @@ class SqliteDatabase:
         if self._later and self._soon is None:
             self._soon = self._loop.call_later(_SOON, self._wake)
         self._idle.set()
+
+    def _look_for_others(self) -> None:
+        self._version = self._writer.execute("PRAGMA data_version").fetchone()[0]
 
     def _lock_failed(self, error: sqlite3.Error) -> None:
         """Try again soon while another process writes; give up with an error when it never ends."""
@@ -234,14 +253,17 @@ def _create_private(path: Path) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     try:
-        # A wait for a lock would stop the event loop, so the engine never waits inside SQLite.
         connection = sqlite3.connect(
-            path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
+            path, timeout=_LOCK_PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # A page that changes often is written back once for each checkpoint: let these be rare.
+        connection.execute("PRAGMA wal_autocheckpoint = 8192")
         connection.execute("PRAGMA journal_size_limit = 67108864")
+        # From here on a wait for a lock would stop the event loop, so the engine never waits inside SQLite.
+        connection.execute("PRAGMA busy_timeout = 0")
     except sqlite3.Error as error:
         raise _translated(error, path) from error
     return connection

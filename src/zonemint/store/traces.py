@@ -25,7 +25,8 @@ def append(order_id: str, events: Sequence[Event]) -> Steps[None]:
 
 
 def of_order(order_id: str) -> Steps[list[Event]]:
-    """Return an order's story in the order of time."""
+    """Return an order's story in the order of time; what two of its authorizations tell alike is told once."""
     rows = yield Sql("SELECT events FROM traces WHERE order_id = $1 ORDER BY id", (order_id,))
     events = [event for (text,) in rows for event in _events.decode(text)]
-    return sorted(events, key=lambda event: event.at)
+    told = {(event.at, event.what, event.detail): event for event in events}
+    return sorted(told.values(), key=lambda event: event.at)
