@@ -26,6 +26,8 @@ from bench.acme_client import Client, Job, Unexpected
 from bench.acme_servers import Running, ours, pebble, pebble_program
 from bench.cpu import cpu_seconds, resident_mib
 
+__all__ = ["Measure", "main", "measure"]
+
 _Serve = Callable[[Path, int], AbstractContextManager[Running]]
 
 _FOLDER = Path(__file__).resolve().parent.parent / ".cache"
