@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.cli.program import ENV, run
+from tests.programs import require_program
 from tests.server import DOMAIN, HOST, Ports, words_of
 
 
@@ -29,10 +29,10 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "data")
 
 
-def refused(folder: Path, *words: str, ports: Ports | None = None) -> str:
+def refused(folder: Path, *words: str, ports: Ports | None = None, before: Sequence[str] = ()) -> str:
     """Start a server that cannot run; return its one line, without `zonemint: ` and its end."""
     done = subprocess.run(
-        [*words_of(folder, ports or Ports.free()), *words], capture_output=True, text=True, env=ENV, timeout=30
+        [*before, *words_of(folder, ports or Ports.free()), *words], capture_output=True, text=True, env=ENV, timeout=30
     )
     assert done.returncode == 1, done.stderr
     assert done.stdout == ""
@@ -92,11 +92,24 @@ def test_a_key_that_is_broken(folder: Path) -> None:
     assert refused(folder).startswith(f"{file}: ")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def unprivileged() -> list[str]:
+    """A command that runs another one without any right of root, and where low ports are kept for root."""
+    without = [require_program("setpriv"), "--bounding-set", "-all", "--inh-caps", "-all"]
+    return [require_program("unshare"), "--map-root-user", "--net", *without]
+
+
 def test_a_key_that_cannot_be_read(folder: Path) -> None:
     file = folder / "pki/intermediate.key"
     file.chmod(0)
-    assert refused(folder).startswith(f"{file}: ")
+    assert refused(folder, before=unprivileged()) == f"{file}: the key cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize(("service", "port"), [("dns", 53), ("https", 443), ("http", 80)])
+def test_a_low_port_without_the_right_to_it(folder: Path, service: str, port: int) -> None:
+    line = refused(folder, "--listen", "0.0.0.0", f"--{service}-port", str(port), before=unprivileged())
+    assert f"port {port} " in line
+    assert "low ports" in line
+    assert f"--{service}-port" in line
 
 
 @pytest.mark.parametrize(
