@@ -82,23 +82,22 @@ def settle(
     events: Sequence[Event],
     problem: dict[str, object] | None = None,
 ) -> Steps[bool]:
-    """Store an authorization's new status, and what follows from it for its orders, in one transaction.
+    """Store an authorization's new status, and what follows from it for its order, in one transaction.
 
-    An order is ready as soon as the last of its authorizations is valid, and invalid as soon as one is not to be
+    The order is ready as soon as the last of its authorizations is valid, and invalid as soon as one is not to be
     had (section 7.1.6); `problem` is then its error. False when the authorization was no longer as it was.
     """
     states.check(was, states.Authorization(authorization.status))
     if not (yield from authorizations.save(authorization, was=was)):
         return False
-    for order_id in (yield from authorizations.orders_of(authorization.id)):
-        yield from traces.append(order_id, events)
-        if authorization.status != states.Authorization.VALID:
-            error = msgspec.json.encode(problem).decode() if problem else None
-            for frm in (states.Order.PENDING, states.Order.READY):
-                yield from orders.move(order_id, frm=frm, to=states.Order.INVALID, error=error)
-            continue
-        if (yield from _all_valid(order_id, authorization, acme.now())):
-            yield from orders.move(order_id, frm=states.Order.PENDING, to=states.Order.READY)
+    order_id = authorization.order_id
+    yield from traces.append(order_id, events)
+    if authorization.status != states.Authorization.VALID:
+        error = msgspec.json.encode(problem).decode() if problem else None
+        for frm in (states.Order.PENDING, states.Order.READY):
+            yield from orders.move(order_id, frm=frm, to=states.Order.INVALID, error=error)
+    elif (yield from _all_valid(order_id, authorization, acme.now())):
+        yield from orders.move(order_id, frm=states.Order.PENDING, to=states.Order.READY)
     return True
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from zonemint.acme.nonces import Nonces
 from zonemint.acme.urls import Urls
 from zonemint.core.clock import Clock
+from zonemint.core.ids import new_id
 from zonemint.core.trace import Event
 from zonemint.pki.authority import Authority
 from zonemint.pki.issue import Template
@@ -43,7 +44,8 @@ class Witness(Protocol):
 class Acme:
     """The ACME server; lifetimes in seconds, `patience` is how long a reply waits for work under way.
 
-    `revoked` is called after each revocation; `issuing` are the orders that this process works on right now.
+    `revoked` is called after each revocation; `process` names this run of the program, and
+    `used_serials` are those that it has signed with and could not yet record.
     """
 
     db: Database
@@ -58,7 +60,8 @@ class Acme:
     order_lifetime: float
     authorization_lifetime: float
     patience: float = 0.15
-    issuing: set[str] = field(default_factory=set)
+    process: str = field(default_factory=new_id)
+    used_serials: set[str] = field(default_factory=set)
 
     def now(self) -> int:
         """Return the time in whole seconds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -13,9 +12,10 @@ from zonemint.acme import states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
-from zonemint.core.ids import new_id
+from zonemint.core.ids import new_id, random_octets
 from zonemint.core.trace import Event
 from zonemint.pki.issue import Template
+from zonemint.pki.serials import new_serial
 from zonemint.store import authorizations, orders, traces
 from zonemint.store.accounts import Account
 from zonemint.store.authorizations import Authorization, Challenge
@@ -55,9 +55,10 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
     expires = now + int(acme.order_lifetime)
     if not_after is not None:
         expires = min(expires, not_after)
-    authzs = [_authorization(account, identifier, now, expires) for identifier in identifiers]
+    order_id = new_id()
+    authzs = [_authorization(account, order_id, identifier, now, expires) for identifier in identifiers]
     order = Order(
-        id=new_id(),
+        id=order_id,
         account_id=account.id,
         provisioner=provisioner.name,
         status=states.Order.PENDING,
@@ -68,6 +69,8 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
         not_after=not_after,
         created_at=now,
         expires_at=expires,
+        serial=f"{new_serial():x}",
+        reserved_by=acme.process,
     )
     names = ", ".join(identifier.value for identifier in identifiers)
     story = Event(acme.clock(), "order", source, "ca", f"asked for a certificate for {names}")
@@ -120,7 +123,7 @@ def render(provisioner: Provisioner, order: Order) -> dict[str, Any]:
         rendered["notAfter"] = rfc3339(order.not_after)
     if order.error is not None:
         rendered["error"] = msgspec.Raw(order.error.encode())
-    if order.status == states.Order.VALID and order.serial is not None:
+    if order.status == states.Order.VALID:
         rendered["certificate"] = urls.certificate(order.serial)
     return rendered
 
@@ -171,10 +174,11 @@ def _check_dates(template: Template, now: int, not_before: int | None, not_after
         )
 
 
-def _authorization(account: Account, identifier: Identifier, now: int, expires: int) -> Authorization:
-    token = jws_.b64url(secrets.token_bytes(_TOKEN_OCTETS))
+def _authorization(account: Account, order_id: str, identifier: Identifier, now: int, expires: int) -> Authorization:
+    token = jws_.b64url(random_octets(_TOKEN_OCTETS))
     return Authorization(
         id=new_id(),
+        order_id=order_id,
         account_id=account.id,
         identifier_type=identifier.type,
         identifier_value=identifier.value.removeprefix("*."),

@@ -5,19 +5,22 @@ from __future__ import annotations
 import msgspec
 from cryptography import x509
 
+from zonemint.acme import authorizations as authzs
 from zonemint.acme import jws as jws_
+from zonemint.acme import states
 from zonemint.acme.context import Acme
 from zonemint.acme.requests import ByAccount, ByKey
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.trace import Event
 from zonemint.pki.keys import spki_sha256
-from zonemint.store import authorizations, certificates, traces
+from zonemint.store import authorizations, certificates, orders, traces
 from zonemint.store.certificates import Certificate
 from zonemint.store.database import Steps
 
 __all__ = ["revoke"]
 
 _KEY_COMPROMISE = 1
+_ORDERS = 500  # orders whose authorizations count for a revocation
 # RFC 5280 section 5.3.1, less the reasons that are a CA's to give: 2 cACompromise, 6 certificateHold, 8, 10.
 _REASONS = frozenset({0, _KEY_COMPROMISE, 3, 4, 5, 9})
 
@@ -79,5 +82,18 @@ async def _has_authority(acme: Acme, signed: ByAccount | ByKey, certificate: Cer
         return False
     if certificate.account_id == signed.account.id:
         return True
-    held = await acme.db.read(authorizations.valid_names(signed.account.id, now=acme.now()))
+    held = await acme.db.read(_valid_names(acme, signed.account.id))
     return bool(certificate.names) and held.issuperset(certificate.names)
+
+
+def _valid_names(acme: Acme, account_id: str) -> Steps[set[str]]:
+    """Return the names, wildcards with `*.`, of an account's valid authorizations, as its newest orders have them."""
+    names: set[str] = set()
+    now = acme.now()
+    for order_id in (yield from orders.newest_of_account(account_id, limit=_ORDERS)):
+        order = yield from orders.by_id(order_id)
+        assert order is not None
+        for one in (yield from authorizations.of_order(order.authorizations)):
+            if authzs.as_of(one, now).status == states.Authorization.VALID:
+                names.add(f"*.{one.identifier_value}" if one.wildcard else one.identifier_value)
+    return names

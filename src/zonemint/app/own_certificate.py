@@ -94,7 +94,7 @@ class OwnCertificate:
             not_after=prepared.not_after,
             created_at=int(now),
         )
-        await self._db.write(certificates.reserve(reserved))
+        await self._db.write(certificates.insert(reserved))
         issued = issue.sign(prepared, self._template.authority)
 
         def record() -> Steps[None]:

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from zonemint.acme import finalize
 from zonemint.acme.challenges import Challenges
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.acme.nonces import Nonces
@@ -50,7 +49,6 @@ __all__ = ["Server"]
 
 _VALIDATIONS = 64  # challenges that are checked at once
 _FILE_WATCH = 1.0  # seconds between looks at the zone files
-_ISSUANCE_WATCH = 30.0  # seconds between looks for issuances that the store cut off
 _CERTIFICATE_WATCH = 3600.0  # seconds between looks at our own certificate
 _ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
@@ -159,10 +157,8 @@ class Server:
         await http.serve(http_routes(pki, health))
         self._stack.push_async_callback(http.close)
 
-        resumed = await finalize.resume(acme), await challenges.resume()
-        if any(resumed):
-            _log.info("took up work of the last run", issuances=resumed[0], validations=resumed[1])
-        self._every(_ISSUANCE_WATCH, lambda: finalize.resume(acme))
+        if resumed := await challenges.resume():
+            _log.info("took up work of the last run", validations=resumed)
         self._every(_FILE_WATCH, zones.reload_changed_files)
         self._every(_CERTIFICATE_WATCH, own.renew_if_due)
         self._run(crl.keep())
@@ -212,7 +208,7 @@ class Server:
     def _missing(self) -> list[str]:
         return [] if self.ready else ["start-up"]
 
-    def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         async def forever() -> None:
             while True:
                 await asyncio.sleep(seconds)

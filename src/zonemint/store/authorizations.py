@@ -6,7 +6,7 @@ import msgspec
 
 from zonemint.store.database import Row, Sql, Steps
 
-__all__ = ["Authorization", "Challenge", "by_id", "insert", "of_order", "orders_of", "save", "valid_names"]
+__all__ = ["Authorization", "Challenge", "by_id", "insert", "of_order", "save"]
 
 
 class Challenge(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,6 +23,7 @@ class Authorization(msgspec.Struct, frozen=True):
     """A row; `identifier_value` is without `*.`, `wildcard` tells that it was asked for with it."""
 
     id: str
+    order_id: str
     account_id: str
     identifier_type: str
     identifier_value: str
@@ -37,7 +38,9 @@ class Authorization(msgspec.Struct, frozen=True):
         return next((challenge for challenge in self.challenges if challenge.type == type_), None)
 
 
-_COLUMNS = "id, account_id, identifier_type, identifier_value, wildcard, status, challenges, created_at, expires_at"
+_COLUMNS = (
+    "id, order_id, account_id, identifier_type, identifier_value, wildcard, status, challenges, created_at, expires_at"
+)
 _challenges = msgspec.json.Decoder(tuple[Challenge, ...])
 
 
@@ -60,9 +63,10 @@ def of_order(authorization_ids: tuple[str, ...]) -> Steps[list[Authorization]]:
 def insert(authorization: Authorization) -> Steps[None]:
     """Add an authorization."""
     yield Sql(
-        f"INSERT INTO authorizations ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        f"INSERT INTO authorizations ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         (
             authorization.id,
+            authorization.order_id,
             authorization.account_id,
             authorization.identifier_type,
             authorization.identifier_value,
@@ -91,24 +95,8 @@ def save(authorization: Authorization, *, was: str) -> Steps[bool]:
     return bool(rows)
 
 
-def valid_names(account_id: str, *, now: int) -> Steps[set[str]]:
-    """Return the names, wildcards with `*.`, that an account holds valid authorizations for."""
-    rows = yield Sql(
-        "SELECT identifier_value, wildcard FROM authorizations "
-        "WHERE account_id = $1 AND status = 'valid' AND expires_at > $2",
-        (account_id, now),
-    )
-    return {f"*.{value}" if wildcard else value for value, wildcard in rows}
-
-
-def orders_of(authorization_id: str) -> Steps[list[str]]:
-    """Return the ids of the orders that wait for this authorization."""
-    rows = yield Sql("SELECT order_id FROM authorization_orders WHERE authorization_id = $1", (authorization_id,))
-    return [row[0] for row in rows]
-
-
 def _authorization(row: Row) -> Authorization:
-    id_, account_id, type_, value, wildcard, status, challenges, created_at, expires_at = row
-    return Authorization(
-        id_, account_id, type_, value, bool(wildcard), status, _challenges.decode(challenges), created_at, expires_at
-    )
+    values = list(row)
+    values[5] = bool(row[5])
+    values[7] = _challenges.decode(row[7])
+    return Authorization(*values)

@@ -13,9 +13,9 @@ __all__ = [
     "Revoked",
     "block_key",
     "by_serial",
+    "insert",
     "is_blocked",
     "listing",
-    "reserve",
     "revoke",
     "revoked",
     "store_signed",
@@ -69,20 +69,22 @@ def listing(*, limit: int) -> Steps[list[Certificate]]:
     return [_certificate(row) for row in rows]
 
 
-def reserve(certificate: Certificate) -> Steps[None]:
-    """Put a serial on record before anything is signed with it."""
+def insert(certificate: Certificate) -> Steps[None]:
+    """Add a certificate: signed, with its DER, or only the serial, reserved before anything is signed with it."""
     yield Sql(
         "INSERT INTO certificates (serial, order_id, account_id, status, names, key_hash, not_before, not_after, "
-        "created_at) VALUES ($1, $2, $3, 'reserved', $4, $5, $6, $7, $8)",
+        "created_at, der) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         (
             certificate.serial,
             certificate.order_id,
             certificate.account_id,
+            certificate.status,
             msgspec.json.encode(certificate.names).decode(),
             certificate.key_hash,
             certificate.not_before,
             certificate.not_after,
             certificate.created_at,
+            certificate.der,
         ),
     )
 

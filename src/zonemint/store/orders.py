@@ -6,7 +6,18 @@ import msgspec
 
 from zonemint.store.database import Row, Sql, Steps
 
-__all__ = ["Identifier", "Order", "by_id", "claim", "complete", "insert", "listing", "move", "of_account", "processing"]
+__all__ = [
+    "Identifier",
+    "Order",
+    "by_id",
+    "claim",
+    "insert",
+    "listing",
+    "move",
+    "newest_of_account",
+    "of_account",
+    "reserve",
+]
 
 
 class Identifier(msgspec.Struct, frozen=True, order=True):
@@ -17,7 +28,10 @@ class Identifier(msgspec.Struct, frozen=True, order=True):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A row; `authorizations` are ids, `error` a problem document as JSON, times in seconds."""
+    """A row; `authorizations` are ids, `error` a problem document as JSON, times in seconds.
+
+    `serial` is the one that its certificate will have, in lower hex, and `reserved_by` the process that may use it.
+    """
 
     id: str
     account_id: str
@@ -30,14 +44,14 @@ class Order(msgspec.Struct, frozen=True):
     not_after: int | None
     created_at: int
     expires_at: int
-    csr: bytes | None = None
-    serial: str | None = None
+    serial: str
+    reserved_by: str
     error: str | None = None
 
 
 _COLUMNS = (
     "id, account_id, provisioner, status, identifiers, authorizations, profile, not_before, not_after, "
-    "created_at, expires_at, csr, serial, error"
+    "created_at, expires_at, serial, reserved_by, error"
 )
 _identifiers = msgspec.json.Decoder(tuple[Identifier, ...])
 _ids = msgspec.json.Decoder(tuple[str, ...])
@@ -63,14 +77,14 @@ def listing(*, limit: int) -> Steps[list[Order]]:
     return [_order(row) for row in rows]
 
 
-def processing() -> Steps[list[Order]]:
-    """Return the orders whose issuance was under way."""
-    rows = yield Sql(f"SELECT {_COLUMNS} FROM orders WHERE status = 'processing' ORDER BY id")
-    return [_order(row) for row in rows]
+def newest_of_account(account_id: str, *, limit: int) -> Steps[list[str]]:
+    """Return ids of an account's newest orders, newest first."""
+    rows = yield Sql("SELECT id FROM orders WHERE account_id = $1 ORDER BY id DESC LIMIT $2", (account_id, limit))
+    return [row[0] for row in rows]
 
 
 def insert(order: Order) -> Steps[None]:
-    """Add an order and tie its authorizations to it."""
+    """Add an order."""
     yield Sql(
         f"INSERT INTO orders ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         (
@@ -85,13 +99,11 @@ def insert(order: Order) -> Steps[None]:
             order.not_after,
             order.created_at,
             order.expires_at,
-            order.csr,
             order.serial,
+            order.reserved_by,
             order.error,
         ),
     )
-    for authorization_id in order.authorizations:
-        yield Sql("INSERT INTO authorization_orders VALUES ($1, $2)", (authorization_id, order.id))
 
 
 def move(order_id: str, *, frm: str, to: str, error: str | None = None) -> Steps[bool]:
@@ -103,21 +115,20 @@ def move(order_id: str, *, frm: str, to: str, error: str | None = None) -> Steps
     return bool(rows)
 
 
-def claim(order_id: str, *, frm: str, to: str, csr: bytes, serial: str, now: int) -> Steps[bool]:
-    """Take an unexpired order for issuance: of all that ask, one is told True."""
+def reserve(order_id: str, *, serial: str, reserved_by: str, instead_of: str) -> Steps[bool]:
+    """Give the order another serial, for a process of its own, unless it has got another one meanwhile."""
     rows = yield Sql(
-        "UPDATE orders SET status = $3, csr = $4, serial = $5 "
-        "WHERE id = $1 AND status = $2 AND expires_at > $6 RETURNING id",
-        (order_id, frm, to, csr, serial, now),
+        "UPDATE orders SET serial = $2, reserved_by = $3 WHERE id = $1 AND serial = $4 RETURNING id",
+        (order_id, serial, reserved_by, instead_of),
     )
     return bool(rows)
 
 
-def complete(order_id: str, *, frm: str, to: str, serial: str) -> Steps[bool]:
-    """Record that the certificate with this serial fulfils the order; its request is no longer needed."""
+def claim(order_id: str, *, frm: str, to: str, serial: str, now: int) -> Steps[bool]:
+    """Take an unexpired order, and its serial, for issuance: of all that ask, one is told True."""
     rows = yield Sql(
-        "UPDATE orders SET status = $3, serial = $4, csr = NULL WHERE id = $1 AND status = $2 RETURNING id",
-        (order_id, frm, to, serial),
+        "UPDATE orders SET status = $3 WHERE id = $1 AND status = $2 AND serial = $4 AND expires_at > $5 RETURNING id",
+        (order_id, frm, to, serial, now),
     )
     return bool(rows)
 

@@ -14,6 +14,8 @@ CREATE TABLE accounts (
   UNIQUE (provisioner, thumbprint)
 ) WITHOUT ROWID;
 
+-- An order has the serial of its certificate from the start, so it is on disk before the key signs it;
+-- `reserved_by` is the process that may use it.
 CREATE TABLE orders (
   id TEXT PRIMARY KEY,
   account_id TEXT NOT NULL REFERENCES accounts (id),
@@ -26,15 +28,16 @@ CREATE TABLE orders (
   not_after BIGINT,
   created_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
-  csr BLOB,
-  serial TEXT,
+  serial TEXT NOT NULL,
+  reserved_by TEXT NOT NULL,
   error TEXT
 ) WITHOUT ROWID;
 CREATE INDEX orders_by_account ON orders (account_id, id);
-CREATE INDEX orders_processing ON orders (id) WHERE status = 'processing';
 
+-- Made with the order that it is for, in one transaction.
 CREATE TABLE authorizations (
   id TEXT PRIMARY KEY,
+  order_id TEXT NOT NULL,
   account_id TEXT NOT NULL REFERENCES accounts (id),
   identifier_type TEXT NOT NULL,
   identifier_value TEXT NOT NULL,
@@ -45,14 +48,6 @@ CREATE TABLE authorizations (
   expires_at BIGINT NOT NULL
 ) WITHOUT ROWID;
 
-CREATE INDEX authorizations_valid ON authorizations (account_id, identifier_value) WHERE status = 'valid';
-
-CREATE TABLE authorization_orders (
-  authorization_id TEXT NOT NULL REFERENCES authorizations (id),
-  order_id TEXT NOT NULL REFERENCES orders (id),
-  PRIMARY KEY (authorization_id, order_id)
-) WITHOUT ROWID;
-
 -- The work that the validator owes: a row lives from the client's POST until the challenge is decided.
 CREATE TABLE validations (
   authorization_id TEXT NOT NULL REFERENCES authorizations (id),
@@ -61,7 +56,7 @@ CREATE TABLE validations (
   PRIMARY KEY (authorization_id, challenge_type)
 ) WITHOUT ROWID;
 
--- A serial is here, reserved, before the key signs it.
+-- The serial of a certificate without an order is here, reserved, before the key signs it.
 CREATE TABLE certificates (
   serial TEXT PRIMARY KEY,
   order_id TEXT REFERENCES orders (id),
