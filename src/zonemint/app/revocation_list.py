@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import structlog
+from cryptography import x509
 
 from zonemint.core.clock import Clock
 from zonemint.core.errors import StoreError
@@ -14,19 +16,20 @@ from zonemint.store import certificates, crls
 from zonemint.store.crls import Crl
 from zonemint.store.database import Database, Steps
 
-__all__ = ["RevocationList"]
+__all__ = ["REASONS", "RevocationList"]
 
 _LIFETIME = 7 * 86400  # seconds until nextUpdate; a new list is made at half of it
+_LOOK = 1.0  # seconds between looks for what other processes revoked
 _RETRY = 5.0  # seconds, while the store cannot answer
 
-# RFC 5280 section 5.3.1, by code.
-_REASONS = {
+REASONS = {
     1: "keyCompromise",
     3: "affiliationChanged",
     4: "superseded",
     5: "cessationOfOperation",
     9: "privilegeWithdrawn",
 }
+"""The reasons that an entry can give, by code (RFC 5280 section 5.3.1); of 0, unspecified, it says nothing."""
 
 _log = structlog.get_logger()
 
@@ -40,6 +43,7 @@ class RevocationList:
         self._url = url
         self._clock = clock
         self._current: Crl | None = None
+        self._known = 0
         self._stale = asyncio.Event()
 
     def der(self) -> bytes:
@@ -52,45 +56,56 @@ class RevocationList:
         self._stale.set()
 
     async def load(self) -> None:
-        """Take the stored list while it is young enough, else make one."""
+        """Take the stored list while it is young enough and nothing was revoked since, else make one."""
         self._current = await self._db.read(crls.current())
-        if self._current is None or self._clock() >= self._current.next_update - _LIFETIME / 2:
+        if self._current is None or self._is_due(self._current) or await self._lacks_one(self._current):
             await self._build()
+        else:
+            self._known = await self._db.read(certificates.count_revoked())
 
     async def keep(self) -> None:
-        """Build a list after each revocation and in time, for ever."""
+        """Build a list after each revocation, by whichever process, and in time, for ever."""
         while True:
-            assert self._current is not None
-            due = self._current.next_update - _LIFETIME / 2 - self._clock()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stale.wait(), _LOOK)
             try:
-                await asyncio.wait_for(self._stale.wait(), max(1.0, min(due, 3600.0)))
-            except TimeoutError:
-                if self._clock() < self._current.next_update - _LIFETIME / 2:
-                    continue
-            self._stale.clear()
-            try:
-                await self._build()
+                if self._stale.is_set() or await self._is_outdated():
+                    self._stale.clear()
+                    await self._build()
             except StoreError as error:
                 _log.error("the revocation list cannot be built yet", error=str(error))
                 self._stale.set()
                 await asyncio.sleep(_RETRY)
 
+    def _is_due(self, current: Crl) -> bool:
+        return self._clock() >= current.next_update - _LIFETIME / 2
+
+    async def _is_outdated(self) -> bool:
+        assert self._current is not None
+        # No revocation is ever undone: another number means new ones. Counting reads an index and no certificate.
+        return self._is_due(self._current) or await self._db.read(certificates.count_revoked()) != self._known
+
+    async def _lacks_one(self, current: Crl) -> bool:
+        """Tell whether a certificate was revoked after a stored list was made, while no server ran."""
+        listed = await self._db.read(certificates.revoked(expired_before=current.next_update - _LIFETIME))
+        return len(listed) != len(x509.load_der_x509_crl(current.der))
+
     async def _build(self) -> None:
         now = int(self._clock())
 
-        def steps() -> Steps[Crl]:
+        def steps() -> Steps[tuple[Crl, int]]:
             number = yield from crls.next_number()
             entries = yield from certificates.revoked(expired_before=now)
             der = crl.build(
                 self._authority,
                 number=number,
-                revoked=[(one.serial, one.revoked_at, _REASONS.get(one.reason)) for one in entries],
+                revoked=[(one.serial, one.revoked_at, REASONS.get(one.reason)) for one in entries],
                 now=now,
                 next_update=now + _LIFETIME,
                 url=self._url,
             )
             made = Crl(number, der, now + _LIFETIME)
             yield from crls.replace(made)
-            return made
+            return made, (yield from certificates.count_revoked())
 
-        self._current = await self._db.write(steps())
+        self._current, self._known = await self._db.write(steps())
