@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from zonemint.app.zones import build, fixed_records
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.errors import ConfigError
 from zonemint.core.names import is_within
+from zonemint.dns.zone import Record
 from zonemint.store import records
 from zonemint.store.database import Database, Steps
 from zonemint.store.records import DynamicRecord
@@ -34,17 +36,17 @@ async def change(
 
     Raises ConfigError, and changes nothing, when the zone with its file could not be served afterwards.
     """
-    fixed = fixed_records(config, data, zone, advertised(config.listen))
+    file = data.zone_file(zone)
+    fixed = fixed_records(config, file, zone, advertised(config.listen))
 
     def steps() -> Steps[bool]:
         changed = 0
         for record in remove:
             changed += yield from records.remove(zone, record.name, record.type, record.data)
         for record in add:
-            if any((one.name, one.type, one.data) == (record.name, record.type, record.data) for one in fixed):
-                raise ConfigError(f"{record.name} {record.type} is in the zone file already", file=data.zone_file(zone))
+            _check_is_new(record, fixed, file)
             changed += yield from records.add(record)
-        build(zone, fixed, (yield from records.of_zone(zone)), serial=None, file=data.zone_file(zone))
+        build(zone, fixed, (yield from records.of_zone(zone)), serial=None, file=file)
         if changed:
             yield from records.bump(zone)
         if also is not None:
@@ -52,3 +54,11 @@ async def change(
         return bool(changed)
 
     return await db.write(steps())
+
+
+def _check_is_new(record: DynamicRecord, fixed: Sequence[Record], file: Path) -> None:
+    for one in fixed:
+        if (one.name, one.type, one.data) == (record.name, record.type, record.data):
+            if one.line:
+                raise ConfigError(f"{record.name} {record.type} is in the zone file already", file=file, line=one.line)
+            raise ConfigError(f"{record.name} {record.type} is implied already; it needs no record")

@@ -45,9 +45,11 @@ def auth_of(config: Config) -> str:
     return f"auth.{config.domain}"
 
 
-def fixed_records(config: Config, data: DataDir, origin: str, address: str) -> list[Record]:
-    """Return the records of a zone's file, if there is one, and what they imply; raises ConfigError with the line."""
-    file = data.zone_file(origin)
+def fixed_records(config: Config, file: Path, origin: str, address: str) -> list[Record]:
+    """Return the records of a zone's file, if there is one, and what they imply; raises ConfigError with the line.
+
+    address: that of the implied hosts; a record with a line is from the file, one without is implied.
+    """
     try:
         given = zonefile.parse(file.read_text(encoding="utf-8"), origin, file=file)
     except FileNotFoundError:
@@ -141,7 +143,7 @@ class ZoneKeeper:
     def _read(self, origin: str) -> _Source:
         file = self._data.zone_file(origin)
         stamp = _stamp(file)
-        fixed = fixed_records(self._config, self._data, origin, self._address)
+        fixed = fixed_records(self._config, file, origin, self._address)
         content = "\n".join(f"{one.name} {one.ttl} {one.type} {one.data}" for one in fixed)
         return _Source(origin, file, stamp, fixed, sha256(content.encode()).hexdigest())
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from zonemint import __version__
-from zonemint.cli import config, demo, init, orders, register, up
+from zonemint.cli import certs, config, demo, init, orders, register, up, zone
 from zonemint.core.errors import ZonemintError
 
 __all__ = ["app", "main"]
@@ -31,6 +31,8 @@ app.command("init")(init.init)
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("register")(register.register)
+app.add_typer(zone.app, name="zone")
+app.add_typer(certs.app, name="certs")
 app.add_typer(orders.app, name="orders")
 app.add_typer(config.app, name="config")
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import msgspec
 
-from zonemint.store.database import Row, Sql, Steps
+from zonemint.store.database import Row, Sql, Steps, require
 
 __all__ = [
     "Certificate",
     "Revoked",
     "block_key",
     "by_serial",
+    "count_revoked",
+    "expiring",
     "insert",
     "is_blocked",
     "listing",
+    "newest_of_name",
     "revoke",
     "revoked",
     "store_signed",
@@ -69,6 +73,33 @@ def listing(*, limit: int) -> Steps[list[Certificate]]:
     return [_certificate(row) for row in rows]
 
 
+def newest_of_name(name: str) -> Steps[Certificate | None]:
+    """Find the newest signed certificate that carries a name, a wildcard's with `*.`."""
+    # In JSON text a name is quoted; `_` is a letter of names, and of LIKE's patterns.
+    pattern = '%"' + re.sub(r"[%_\\]", r"\\\g<0>", name) + '"%'
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM certificates WHERE status <> 'reserved' AND names LIKE $1 ESCAPE '\\' "
+        "ORDER BY created_at DESC, serial DESC LIMIT 1",
+        (pattern,),
+    )
+    return _certificate(rows[0]) if rows else None
+
+
+def expiring(*, now: int, before: int) -> Steps[list[Certificate]]:
+    """Return the valid certificates that expire until then and that no later one replaces, the next to expire first.
+
+    One with the same names that lasts longer replaces a certificate: it was renewed.
+    """
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM certificates WHERE status = 'valid' AND not_after >= $1 AND not_after <= $2 "
+        "AND (names, not_after) IN "
+        "(SELECT names, max(not_after) FROM certificates WHERE status = 'valid' GROUP BY names) "
+        "ORDER BY not_after, serial",
+        (now, before),
+    )
+    return [_certificate(row) for row in rows]
+
+
 def insert(certificate: Certificate) -> Steps[None]:
     """Add a certificate: signed, with its DER, or only the serial, reserved before anything is signed with it."""
     yield Sql(
@@ -114,6 +145,13 @@ def revoked(*, expired_before: int) -> Steps[list[Revoked]]:
         (expired_before,),
     )
     return [Revoked(int(serial, 16), at, reason) for serial, at, reason in rows]
+
+
+def count_revoked() -> Steps[int]:
+    """Count all certificates that were ever revoked; the number only grows."""
+    rows = yield Sql("SELECT count(*) FROM certificates WHERE status = 'revoked'")
+    number: int = require(rows)[0]
+    return number
 
 
 def block_key(key_hash: str, *, now: int, reason: str) -> Steps[None]:
