@@ -97,9 +97,9 @@ async def test_statements_with_a_mistake_are_an_error_of_the_store(db: SqliteDat
 
 async def test_concurrent_writers_share_commits(db: SqliteDatabase) -> None:
     commits: list[str] = []
-    db._writer.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    db._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     await asyncio.gather(*(db.write(put(number)) for number in range(200)))
-    db._writer.set_trace_callback(None)
+    db._connection.set_trace_callback(None)
     assert len(commits) == -(-200 // sqlite._GROUP)
     assert await db.read(numbers()) == list(range(200))
 

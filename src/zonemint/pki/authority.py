@@ -25,7 +25,14 @@ __all__ = ["Authority", "create", "load"]
 
 _ROOT, _INTERMEDIATE = " Root CA", " Intermediate CA"
 _MAX_NAME = 64 - len(_INTERMEDIATE)  # a common name has 64 characters at most
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 _NOT_ISSUED = (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm)
 _FILES = ("root.crt", "root.key", "intermediate.crt", "intermediate.key")
 

@@ -1,7 +1,9 @@
-"""SQLite: statements run on the event loop, commits on a thread, and concurrent writers share one fsync.
+"""SQLite: statements run on the event loop, a thread makes them durable, and concurrent writers share one sync.
 
-A statement costs microseconds and a durable commit milliseconds. So transactions that are queued while a commit
-is under way run as one group right after it, each in a savepoint of its own, and the next commit carries them all.
+A statement costs microseconds, and so does a commit that only writes; the sync that makes it last costs a
+millisecond. So the loop runs and commits transactions, and a thread syncs the log after each commit. Transactions
+that are queued meanwhile run as one group, each in a savepoint of its own, and the next sync is for all of them.
+Whoever waits for a transaction, or reads what one has written, goes on when it is on disk.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from zonemint.core.errors import StoreError, StoreUnavailable
 from zonemint.store import migrations
+from zonemint.store.checkpoint import Checkpointer
 from zonemint.store.database import Sql, Steps
 
 __all__ = ["SqliteDatabase"]
@@ -32,10 +34,14 @@ _SOON = 0.25  # seconds that `write_soon` may wait for company
 _BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 _texts: dict[str, str] = {}
+# Where there is no fdatasync, fsync does what it does and more.
+_sync = getattr(os, "fdatasync", os.fsync)
+
+_Outcome = tuple["asyncio.Future[Any] | None", Any, BaseException | None]
 
 
 class SqliteDatabase:
-    """One SQLite file in WAL mode: a connection that reads, one that writes, and a thread that commits.
+    """One SQLite file in WAL mode: a connection on the event loop, and a thread that syncs its log.
 
     All calls come from the event loop's thread, that of the loop running when it was opened.
     """
@@ -43,40 +49,44 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self._path = path
         _create_private(path)
-        self._writer = _connect(path)
+        self._connection = _connect(path)
         try:
-            migrations.migrate(self._writer)
+            migrations.migrate(self._connection)
         except BaseException:
-            self._writer.close()
+            self._connection.close()
             raise
-        self._reader = _connect(path)
-        self._reader.execute("PRAGMA query_only = ON")
         self._loop = asyncio.get_running_loop()
         self._queue: deque[tuple[Steps[Any], asyncio.Future[Any] | None]] = deque()
         self._later: deque[Steps[object]] = deque()
         self._busy = False
-        self._in_group = False
-        self._version = 0
-        self._look_for_others()
+        self._syncing = False
+        self._readers: list[asyncio.Future[None]] = []
         self._lock_deadline = 0.0
         self._soon: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._commits: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._commit_thread, name="sqlite-commit", daemon=True)
+        self._log: int | None = None
+        self._checkpointer = Checkpointer(path, self._connection)
+        self._syncs: queue.SimpleQueue[tuple[int, list[_Outcome]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._sync_thread, name="sqlite-sync", daemon=True)
         self._thread.start()
 
     def read_now(self, steps: Steps[T]) -> T:
-        """Run a read transaction on the spot; each statement sees the newest commit."""
+        """Run a read transaction on the spot; each statement sees the newest commit, on disk already or nearly so."""
         try:
-            # Between groups the writer sees what the reader does, and has the pages that it wrote in its cache.
-            return _drive(self._reader if self._in_group else self._writer, steps)
+            return _drive(self._connection, steps)
         except sqlite3.Error as error:
             raise _translated(error, self._path) from error
 
     async def read(self, steps: Steps[T]) -> T:
         """See Database.read."""
-        return self.read_now(steps)
+        found = self.read_now(steps)
+        if self._syncing:
+            # What was found may be what is being synced: nobody is told before it lasts.
+            durable: asyncio.Future[None] = self._loop.create_future()
+            self._readers.append(durable)
+            await durable
+        return found
 
     async def write(self, steps: Steps[T]) -> T:
         """See Database.write."""
@@ -93,19 +103,20 @@ class SqliteDatabase:
 
     def version(self) -> int:
         """Return a number that changes when another process has committed to the file."""
-        if not self._in_group:
-            self._look_for_others()
-        return self._version
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
 
     async def close(self) -> None:
         """See Database.close."""
         if self._later:
             self._wake()
         await self._idle.wait()
-        self._commits.put(None)
+        self._syncs.put(None)
         await asyncio.to_thread(self._thread.join)
-        self._reader.close()
-        self._writer.close()
+        await self._checkpointer.close()
+        self._connection.close()
+        if self._log is not None:
+            os.close(self._log)
 
     def _wake(self) -> None:
         if not self._busy:
@@ -115,7 +126,7 @@ class SqliteDatabase:
             self._loop.call_soon(self._run_group)
 
     def _run_group(self) -> None:
-        """Run the queued transactions inside one SQLite transaction and hand its commit to the thread."""
+        """Run the queued transactions inside one SQLite transaction, commit it, and have it synced."""
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
@@ -123,30 +134,33 @@ class SqliteDatabase:
             self._rest()
             return
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
+            self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             self._lock_failed(error)
             return
-        self._in_group = True
         self._lock_deadline = 0.0
-        self._look_for_others()
         group: list[tuple[Steps[Any], asyncio.Future[Any] | None]] = []
         while self._queue and len(group) < _GROUP:
             group.append(self._queue.popleft())
         while self._later and len(group) < _GROUP:
             group.append((self._later.popleft(), None))
         alone = len(group) == 1
-        results = [(future, *self._run_one(steps, alone=alone)) for steps, future in group]
-        self._commits.put(lambda: self._commit(results))
+        outcomes = [(future, *self._run_one(steps, alone=alone)) for steps, future in group]
+        if (failure := self._commit()) is not None:
+            self._settled(outcomes, failure)
+        else:
+            assert self._log is not None
+            self._syncing = True
+            self._syncs.put((self._log, outcomes))
 
     def _run_one(self, steps: Steps[Any], *, alone: bool) -> tuple[Any, BaseException | None]:
         """Run one transaction, in a savepoint unless it is alone; return its result or its error, undone."""
-        execute = self._writer.execute
+        execute = self._connection.execute
         try:
             if alone:
-                return _drive(self._writer, steps), None
+                return _drive(self._connection, steps), None
             execute("SAVEPOINT one")
-            result = _drive(self._writer, steps)
+            result = _drive(self._connection, steps)
             execute("RELEASE one")
         except BaseException as error:
             try:
@@ -161,37 +175,51 @@ class SqliteDatabase:
             return None, _translated(error, self._path) if isinstance(error, sqlite3.Error) else error
         return result, None
 
-    def _commit_thread(self) -> None:
-        while (job := self._commits.get()) is not None:
-            job()
-
-    def _commit(self, results: list[tuple[asyncio.Future[Any] | None, Any, BaseException | None]]) -> None:
-        """Commit on the thread and tell the loop."""
-        failure: StoreError | None = None
+    def _commit(self) -> StoreError | None:
+        """Write the group to the log; return why not, if that failed."""
         try:
-            if self._writer.in_transaction:
-                self._writer.execute("COMMIT")
-            else:
-                failure = StoreUnavailable(f"{self._path}: the transaction was ended by a disk error")
+            if not self._connection.in_transaction:
+                return StoreUnavailable(f"{self._path}: the transaction was ended by a disk error")
+            self._connection.execute("COMMIT")
+            if self._log is None:
+                self._log = os.open(f"{self._path}-wal", os.O_RDONLY)
         except sqlite3.Error as error:
-            failure = _translated(error, self._path)
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-        self._loop.call_soon_threadsafe(self._committed, results, failure)
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            return _translated(error, self._path)
+        except OSError as error:
+            return StoreUnavailable(f"{self._path}-wal: the log cannot be opened: {error.strerror}")
+        return None
 
-    def _committed(
-        self,
-        results: list[tuple[asyncio.Future[Any] | None, Any, BaseException | None]],
-        failure: StoreError | None,
-    ) -> None:
-        self._in_group = False
-        for future, result, error in results:
+    def _sync_thread(self) -> None:
+        while (job := self._syncs.get()) is not None:
+            log, outcomes = job
+            failure = None
+            try:
+                _sync(log)
+            except OSError as error:
+                failure = StoreUnavailable(f"{self._path}: what was written is not on disk: {error.strerror}")
+            self._loop.call_soon_threadsafe(self._settled, outcomes, failure)
+
+    def _settled(self, outcomes: list[_Outcome], failure: StoreError | None) -> None:
+        """Tell everybody who waits for a group, and run the next one."""
+        self._syncing = False
+        for future, result, error in outcomes:
             if future is None or future.done():
                 continue
             if error is not None or failure is not None:
                 future.set_exception(error or failure or StoreError("unknown"))
             else:
                 future.set_result(result)
+        readers, self._readers = self._readers, []
+        for reader in readers:
+            if not reader.done():
+                if failure is None:
+                    reader.set_result(None)
+                else:
+                    reader.set_exception(failure)
+        if self._log is not None:
+            self._checkpointer.look()
         if self._queue:
             self._run_group()
         else:
@@ -203,9 +231,6 @@ class SqliteDatabase:
             self._soon = self._loop.call_later(_SOON, self._wake)
         self._idle.set()
 
-    def _look_for_others(self) -> None:
-        self._version = self._writer.execute("PRAGMA data_version").fetchone()[0]
-
     def _lock_failed(self, error: sqlite3.Error) -> None:
         """Try again soon while another process writes; give up with an error when it never ends."""
         now = time.monotonic()
@@ -214,13 +239,10 @@ class SqliteDatabase:
             self._loop.call_later(_LOCK_RETRY, self._run_group)
             return
         self._lock_deadline = 0.0
-        failure = _translated(error, self._path)
+        waiting: list[_Outcome] = [(future, None, None) for _, future in self._queue]
+        self._queue.clear()
         self._later.clear()
-        while self._queue:
-            _, future = self._queue.popleft()
-            if future is not None and not future.done():
-                future.set_exception(failure)
-        self._rest()
+        self._settled(waiting, _translated(error, self._path))
 
 
 def _drive(connection: sqlite3.Connection, steps: Steps[T]) -> T:
@@ -257,11 +279,10 @@ def _connect(path: Path) -> sqlite3.Connection:
             path, timeout=_LOCK_PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        # The log is synced by us, after the commit; SQLite itself syncs it before a checkpoint.
+        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
-        # A page that changes often is written back once for each checkpoint: let these be rare.
-        connection.execute("PRAGMA wal_autocheckpoint = 8192")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
         # From here on a wait for a lock would stop the event loop, so the engine never waits inside SQLite.
         connection.execute("PRAGMA busy_timeout = 0")
     except sqlite3.Error as error:

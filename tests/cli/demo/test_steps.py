@@ -47,9 +47,9 @@ def story(holding: Holding) -> Story:
         Event(9, "download", "192.0.2.1", "ca", "fetched the certificate"),
     )
     dns01 = Challenge("dns-01", "token", "valid")
-    authorization = Authorization("1", "1", "dns", _NAME, False, "valid", (dns01,), 0, 99)
+    authorization = Authorization("1", "1", "1", "dns", _NAME, False, "valid", (dns01,), 0, 99)
     name = Identifier("dns", _NAME)
-    order = Order("1", "1", "acme", "valid", (name,), ("1",), "default", None, None, 0, 99, serial=serial)
+    order = Order("1", "1", "acme", "valid", (name,), ("1",), "default", None, None, 0, 99, serial, "process")
     return Story(order, (authorization,), events)
 
 
