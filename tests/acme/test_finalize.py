@@ -125,13 +125,16 @@ class FailingSigner:
 
 
 async def _finalize_with(folder: Path, error: BaseException) -> tuple[Client, str, int]:
-    """Finalize an order while the signer raises; returns the client, the order's URL and the reply's status."""
+    """Finalize an order while the signer raises; returns the client, the order's URL and the reply's status, or 0."""
     armed = asyncio.Event()
     async with running(folder, refit=lambda ca: replace(ca, signer=FailingSigner(ca.signer, error, armed))) as lab:
         client = await registered(lab)
         url, order = await client.ready_order(NAME)
         armed.set()
-        reply = await client.post(order["finalize"], {"csr": b64url(csr_of(NAME))})
+        try:
+            reply = await client.post(order["finalize"], {"csr": b64url(csr_of(NAME))})
+        except asyncio.IncompleteReadError:
+            return client, url, 0
         return client, url, reply.status
 
 

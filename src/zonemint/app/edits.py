@@ -48,9 +48,11 @@ def read_record(zone: str, name: str, ttl: int, type_: str, words: Sequence[str]
     They are those of a zone file, with two exceptions for what is meant: a name that lies in the zone needs no final
     dot, and each word of a TXT that does not begin with a quote is one text, spaces and all.
     """
-    data = " ".join(map(_quoted, words)) if type_ == "TXT" else " ".join(_ended(type_, zone, words))
     try:
+        data = " ".join(map(_quoted, words)) if type_ == "TXT" else " ".join(_ended(type_, zone, words))
         found = zonefile.parse(f"{name}. {ttl} IN {type_} {data}\n", zone, file="")
+    except UnicodeEncodeError:
+        raise ConfigError(f"the data of {name} {type_} are not UTF-8") from None
     except ConfigError as error:
         raise ConfigError(error.detail) from None
     if len(found) != 1:

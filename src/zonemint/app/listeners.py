@@ -1,26 +1,22 @@
-"""The HTTP and HTTPS listeners: uvicorn servers on sockets that we bind, so that a failure is one clear line."""
+"""The HTTP and HTTPS listeners: ports that are held from the start, so that a failure is one clear line."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import socket
 import ssl
-from collections.abc import Generator, Sequence
-
-import uvicorn
-from starlette.types import ASGIApp
+from collections.abc import Sequence
 
 from zonemint.core.errors import ConfigError
-from zonemint.web.bounded import BoundedHttp
+from zonemint.web.dispatch import Dispatcher
+from zonemint.web.http1 import Connection, Connections
 
 __all__ = ["Listener", "addresses"]
 
 _BACKLOG = 1024
-_CONNECTIONS = 4096  # more are told 503
-_KEEP_ALIVE = 75  # seconds that a client may keep a connection without a request
+_HANDSHAKE = 10.0  # seconds that a client has for the TLS handshake
 _GRACE = 1.0  # seconds that a request under way has when we stop
 
 
@@ -36,39 +32,6 @@ def addresses(address: str) -> list[str]:
     return ["0.0.0.0", "::"]  # noqa: S104
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.answers = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, and tell who waits for it."""
-        await super().startup(sockets)
-        self.answers.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, let requests under way end for a moment, then cut what is open.
-
-        uvicorn's own way waits for clients that never answer TLS's goodbye or never send the rest of a request.
-        """
-        for server in self.servers:
-            server.close()
-        state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
-        if state.tasks:
-            await asyncio.wait(state.tasks, timeout=_GRACE)
-        for connection in list(state.connections):
-            connection.transport.abort()
-        if state.tasks:
-            await asyncio.wait(state.tasks, timeout=_GRACE)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals to the program: it has more than one server to stop."""
-        yield
-
-
 class Listener:
     """One TCP port of all addresses, held from the beginning; `serve` puts an application on it.
 
@@ -79,38 +42,34 @@ class Listener:
         self._name = name
         self._option = option
         self._sockets = self._bind(addresses, port)
-        self._server: _Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._servers: list[asyncio.Server] = []
+        self._connections: Connections | None = None
         self.port: int = self._sockets[0].getsockname()[1]
 
-    async def serve(self, app: ASGIApp, context: ssl.SSLContext | None = None) -> None:
+    async def serve(self, dispatcher: Dispatcher, context: ssl.SSLContext | None = None) -> None:
         """Answer from now on; with a context it speaks TLS."""
-        config = uvicorn.Config(
-            app,
-            http=BoundedHttp,
-            loop="none",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE,
-            limit_concurrency=_CONNECTIONS,
-        )
-        config.load()
-        config.ssl = context
-        self._server = _Server(config)
-        self._task = asyncio.create_task(self._server.serve(self._sockets))
-        await self._server.answers.wait()
+        loop = asyncio.get_running_loop()
+        connections = self._connections = Connections(dispatcher)
+        for sock in self._sockets:
+            server = await loop.create_server(
+                lambda: Connection(connections),
+                sock=sock,
+                backlog=_BACKLOG,
+                ssl=context,
+                ssl_handshake_timeout=_HANDSHAKE if context else None,
+                ssl_shutdown_timeout=_GRACE if context else None,
+            )
+            self._servers.append(server)
 
     async def close(self) -> None:
-        """Stop taking connections, and end those that are open."""
-        assert self._server is not None
-        assert self._task is not None
-        self._server.should_exit = True
-        await self._task
+        """Stop listening, let requests under way end for a moment, then cut what is open."""
+        for server in self._servers:
+            server.close()
+        if self._connections is not None:
+            self._connections.close_idle()
+            if self._connections.tasks:
+                await asyncio.wait(self._connections.tasks, timeout=_GRACE)
+            self._connections.abort()
 
     def release(self) -> None:
         """Give the port back."""
@@ -122,7 +81,7 @@ class Listener:
         try:
             for address in addresses:
                 family = socket.AF_INET6 if ":" in address else socket.AF_INET
-                sock = socket.socket(family, socket.SOCK_STREAM)
+                sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
                 sockets.append(sock)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:

@@ -29,5 +29,3 @@ def configure() -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
-    # What strangers send that is no HTTP is their affair, and would fill the log.
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)

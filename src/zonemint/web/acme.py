@@ -7,8 +7,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from zonemint.acme import accounts, authorizations, finalize, orders, revocation, states
 from zonemint.acme.challenges import Challenges
@@ -17,7 +15,9 @@ from zonemint.acme.requests import ByAccount, Request, authenticate, authenticat
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.store.orders import Order
 from zonemint.web import problems
+from zonemint.web.dispatch import Route
 from zonemint.web.endpoint import Call, Endpoint, Sources, WrongMediaType
+from zonemint.web.reply import Reply
 
 __all__ = ["AcmeResources"]
 
@@ -32,7 +32,7 @@ class AcmeResources:
         self._challenges = challenges
         self._sources = sources
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """Return the table of URLs, the busiest first."""
         base = "/acme/{provisioner}"
         return [
@@ -56,7 +56,7 @@ class AcmeResources:
 
     # Unsigned resources
 
-    async def _directory(self, call: Call) -> Response:
+    async def _directory(self, call: Call) -> Reply:
         provisioner = self._provisioner(call)
         urls = provisioner.urls
         directory = {
@@ -69,95 +69,95 @@ class AcmeResources:
         }
         return _json(directory)
 
-    async def _new_nonce(self, call: Call) -> Response:
+    async def _new_nonce(self, call: Call) -> Reply:
         self._provisioner(call)
-        return Response(status_code=200 if call.method == "HEAD" else 204)
+        return Reply(status=200 if call.method == "HEAD" else 204)
 
     # Signed resources
 
-    async def _new_account(self, call: Call, request: Request) -> Response:
+    async def _new_account(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_key(self._acme, request)
         found = await accounts.find_or_make(self._acme, request.provisioner, signed, call.source)
         location = request.provisioner.urls.account(found.account.id)
         rendered = accounts.render(request.provisioner, found.account)
         return _json(rendered, 201 if found.created else 200, Location=location)
 
-    async def _account(self, call: Call, request: Request) -> Response:
+    async def _account(self, call: Call, request: Request) -> Reply:
         signed = await self._owner(call, request)
         account = await accounts.update(self._acme, signed.account, signed.payload)
         return _json(
             accounts.render(request.provisioner, account), Location=request.provisioner.urls.account(account.id)
         )
 
-    async def _orders(self, call: Call, request: Request) -> Response:
+    async def _orders(self, call: Call, request: Request) -> Reply:
         signed = await self._owner(call, request)
         _expect_no_payload(signed)
         after = parse_qs(call.query).get("after", [""])[0]
         page, following = await accounts.order_page(self._acme, request.provisioner, signed.account, after)
-        response = _json(page)
+        reply = _json(page)
         if following:
-            response.headers.append("Link", f'<{following}>;rel="next"')
-        return response
+            reply.add("Link", f'<{following}>;rel="next"')
+        return reply
 
-    async def _key_change(self, call: Call, request: Request) -> Response:
+    async def _key_change(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_account(self._acme, request)
         account = await accounts.change_key(self._acme, request.provisioner, signed, request.url)
         return _json(
             accounts.render(request.provisioner, account), Location=request.provisioner.urls.account(account.id)
         )
 
-    async def _new_order(self, call: Call, request: Request) -> Response:
+    async def _new_order(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_account(self._acme, request)
         order = await orders.new(self._acme, request.provisioner, signed.account, signed.payload, call.source)
         return self._shown_order(request.provisioner, order, 201)
 
-    async def _order(self, call: Call, request: Request) -> Response:
+    async def _order(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_account(self._acme, request)
         _expect_no_payload(signed)
         order = await orders.find(self._acme, request.provisioner, signed.account, call.path["id"])
         return self._shown_order(request.provisioner, order)
 
-    async def _finalize(self, call: Call, request: Request) -> Response:
+    async def _finalize(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_account(self._acme, request)
         order = await finalize.finalize(self._acme, request.provisioner, signed, call.path["id"], call.source)
         return self._shown_order(request.provisioner, order)
 
-    async def _authorization(self, call: Call, request: Request) -> Response:
+    async def _authorization(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_account(self._acme, request)
         authorization = await authorizations.find(self._acme, signed.account, call.path["id"])
         authorization = await authorizations.update(self._acme, authorization, signed.payload)
-        response = _json(authorizations.render(request.provisioner, authorization))
+        reply = _json(authorizations.render(request.provisioner, authorization))
         if any(one.status == states.Challenge.PROCESSING for one in authorization.challenges):
-            response.headers["Retry-After"] = _RETRY_AFTER
-        return response
+            reply.add("Retry-After", _RETRY_AFTER)
+        return reply
 
-    async def _challenge(self, call: Call, request: Request) -> Response:
+    async def _challenge(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_account(self._acme, request)
         authorization = await authorizations.find(self._acme, signed.account, call.path["id"])
         authorization, challenge = await self._challenges.respond(
             signed.account, authorization, call.path["type"], signed.payload, call.source
         )
-        response = _json(authorizations.render_challenge(request.provisioner, authorization, challenge))
-        response.headers.append("Link", f'<{request.provisioner.urls.authorization(authorization.id)}>;rel="up"')
+        reply = _json(authorizations.render_challenge(request.provisioner, authorization, challenge))
+        reply.add("Link", f'<{request.provisioner.urls.authorization(authorization.id)}>;rel="up"')
         if challenge.status == states.Challenge.PROCESSING:
-            response.headers["Retry-After"] = _RETRY_AFTER
-        return response
+            reply.add("Retry-After", _RETRY_AFTER)
+        return reply
 
-    async def _certificate(self, call: Call, request: Request) -> Response:
+    async def _certificate(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_account(self._acme, request)
         _expect_no_payload(signed)
         chain = await finalize.download(self._acme, request.provisioner, signed, call.path["serial"], call.source)
-        return Response(chain, media_type="application/pem-certificate-chain")
+        return Reply(chain, media_type="application/pem-certificate-chain")
 
-    async def _revoke(self, call: Call, request: Request) -> Response:
+    async def _revoke(self, call: Call, request: Request) -> Reply:
         signed = await authenticate(self._acme, request)
         await revocation.revoke(self._acme, signed, call.source)
-        return Response(status_code=200)
+        return Reply()
 
     # What they share
 
-    def _signed(self, path: str, handler: Callable[[Call, Request], Awaitable[Response]]) -> Route:
-        async def handle(call: Call) -> Response:
+    def _signed(self, path: str, handler: Callable[[Call, Request], Awaitable[Reply]]) -> Route:
+        async def handle(call: Call) -> Reply:
             provisioner = self._provisioner(call)
             url = provisioner.urls.to(call.url_path.split("/", 3)[3]) + (f"?{call.query}" if call.query else "")
             return await handler(call, Request(provisioner, url, call.body, call.source))
@@ -167,30 +167,29 @@ class AcmeResources:
     def _nonced(
         self,
         path: str,
-        handlers: dict[str, Callable[[Call], Awaitable[Response]]],
+        handlers: dict[str, Callable[[Call], Awaitable[Reply]]],
         check: Callable[[Call], None] = lambda call: None,
     ) -> Route:
         """Every reply carries a fresh nonce, the link to the directory and no leave to be kept (section 6.5.1)."""
 
-        def adorn(handler: Callable[[Call], Awaitable[Response]]) -> Callable[[Call], Awaitable[Response]]:
-            async def adorned(call: Call) -> Response:
+        def adorn(handler: Callable[[Call], Awaitable[Reply]]) -> Callable[[Call], Awaitable[Reply]]:
+            async def adorned(call: Call) -> Reply:
                 return self._adorned(await handler(call), self._provisioner(call))
 
             return adorned
 
-        def on_error(error: Exception, path: Mapping[str, Any]) -> Response:
+        def on_error(error: Exception, path: Mapping[str, Any]) -> Reply:
             return self._adorned(problems.response(error, path), self._acme.provisioners.get(path["provisioner"]))
 
         adorned = {method: adorn(handler) for method, handler in handlers.items()}
         return Route(path, Endpoint(adorned, on_error=on_error, sources=self._sources, check=check))
 
-    def _adorned(self, response: Response, provisioner: Provisioner | None) -> Response:
-        headers = response.headers
-        headers["Replay-Nonce"] = self._acme.nonces.issue()
-        headers["Cache-Control"] = "no-store"
+    def _adorned(self, reply: Reply, provisioner: Provisioner | None) -> Reply:
+        reply.add("Replay-Nonce", self._acme.nonces.issue())
+        reply.add("Cache-Control", "no-store")
         if provisioner is not None:
-            headers.append("Link", f'<{provisioner.urls.to("directory")}>;rel="index"')
-        return response
+            reply.add("Link", f'<{provisioner.urls.to("directory")}>;rel="index"')
+        return reply
 
     def _provisioner(self, call: Call) -> Provisioner:
         provisioner = self._acme.provisioners.get(call.path["provisioner"])
@@ -205,11 +204,11 @@ class AcmeResources:
             raise AcmeError(AcmeErrorType.UNAUTHORIZED, "the account is another one's", status=403)
         return signed
 
-    def _shown_order(self, provisioner: Provisioner, order: Order, status: int = 200) -> Response:
-        response = _json(orders.render(provisioner, order), status, Location=provisioner.urls.order(order.id))
+    def _shown_order(self, provisioner: Provisioner, order: Order, status: int = 200) -> Reply:
+        reply = _json(orders.render(provisioner, order), status, Location=provisioner.urls.order(order.id))
         if order.status == states.Order.PROCESSING:
-            response.headers["Retry-After"] = _RETRY_AFTER
-        return response
+            reply.add("Retry-After", _RETRY_AFTER)
+        return reply
 
 
 def _check_media_type(call: Call) -> None:
@@ -223,5 +222,5 @@ def _expect_no_payload(signed: ByAccount) -> None:
         raise AcmeError(AcmeErrorType.MALFORMED, "this resource takes POST-as-GET: an empty payload")
 
 
-def _json(content: object, status: int = 200, **headers: str) -> Response:
-    return Response(msgspec.json.encode(content), status, headers=headers, media_type="application/json")
+def _json(content: object, status: int = 200, **headers: str) -> Reply:
+    return Reply(msgspec.json.encode(content), status, headers=headers, media_type="application/json")

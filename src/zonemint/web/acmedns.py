@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from zonemint.acmedns import accounts, update
 from zonemint.acmedns.context import AcmeDns
 from zonemint.core.errors import AcmeDnsError, StoreUnavailable
+from zonemint.web.dispatch import Route
 from zonemint.web.endpoint import Call, Endpoint, Handler, Refusal, Sources
+from zonemint.web.reply import Reply
 
 __all__ = ["AcmeDnsResources"]
 
@@ -27,7 +27,7 @@ class AcmeDnsResources:
         self._acmedns = acmedns
         self._sources = sources
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """Return the table of URLs; when registration is closed its URL does not exist, as in acme-dns."""
         table: dict[str, dict[str, Handler]] = {"/update": {"POST": self._update}, "/health": {"GET": self._health}}
         if self._acmedns.registrars:
@@ -37,7 +37,7 @@ class AcmeDnsResources:
             for path, handlers in table.items()
         ]
 
-    async def _register(self, call: Call) -> Response:
+    async def _register(self, call: Call) -> Reply:
         if not accounts.may_register(self._acmedns, call.source):
             raise AcmeDnsError("forbidden", 403)
         body = {} if call.body.strip() in (b"", b"null") else _object(call.body)
@@ -47,9 +47,9 @@ class AcmeDnsResources:
         if not isinstance(allow_from, list) or not all(isinstance(one, str) for one in allow_from):
             raise AcmeDnsError("malformed_json_payload", 400)
         credentials = await accounts.register(self._acmedns, allow_from, call.source)
-        return Response(msgspec.json.encode(credentials), 201, media_type="application/json")
+        return Reply(msgspec.json.encode(credentials), 201, media_type="application/json")
 
-    async def _update(self, call: Call) -> Response:
+    async def _update(self, call: Call) -> Reply:
         value = await update.update(
             self._acmedns,
             user=call.headers.get("x-api-user", ""),
@@ -57,10 +57,10 @@ class AcmeDnsResources:
             source=call.source,
             body=_object(call.body),
         )
-        return Response(f'{{"txt": "{value}"}}', media_type="application/json")
+        return Reply(f'{{"txt": "{value}"}}', media_type="application/json")
 
-    async def _health(self, call: Call) -> Response:
-        return Response()
+    async def _health(self, call: Call) -> Reply:
+        return Reply()
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
@@ -72,7 +72,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
     return {key.lower(): value for key, value in decoded.items()} if isinstance(decoded, dict) else None
 
 
-def _error(error: Exception, path: Mapping[str, Any]) -> Response:
+def _error(error: Exception, path: Mapping[str, Any]) -> Reply:
     """Write an error as acme-dns does: one word, and a space after the colon."""
     headers: dict[str, str] = {}
     match error:
@@ -84,4 +84,4 @@ def _error(error: Exception, path: Mapping[str, Any]) -> Response:
             word, status, headers = "db_error", 503, {"Retry-After": _RETRY_AFTER}
         case _:
             word, status = "internal_error", 500
-    return Response(f'{{"error": "{word}"}}', status, headers=headers, media_type="application/json")
+    return Reply(f'{{"error": "{word}"}}', status, headers=headers, media_type="application/json")

@@ -8,11 +8,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 import structlog
-from starlette.requests import ClientDisconnect
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
-from zonemint.core.errors import ZonemintError
+from zonemint.core.errors import StoreError, ZonemintError
+from zonemint.web.reply import Reply
 
 __all__ = ["BodyTooLarge", "Call", "Endpoint", "Handler", "MethodNotAllowed", "Refusal", "Sources", "WrongMediaType"]
 
@@ -53,10 +51,8 @@ class Sources:
 
     trusted: Sequence[IPv4Network | IPv6Network] = ()
 
-    def of(self, scope: Scope, headers: Mapping[str, str]) -> str:
-        """Return the client's address: the last one in X-Forwarded-For that is no trusted proxy's."""
-        client = scope.get("client")
-        address: str = client[0] if client else ""
+    def of(self, address: str, headers: Mapping[str, str]) -> str:
+        """Return the client's address: the connection's, or the last in X-Forwarded-For that is no trusted proxy's."""
         if not self.trusted or not self._is_trusted(address):
             return address
         for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
@@ -76,9 +72,12 @@ class Sources:
         return any(address in network for network in self.trusted)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """One request: `headers` have lower-case names, `path` the parameters of the route."""
+    """One request: `headers` have lower-case names, `path` the parameters of the route.
+
+    `is_too_large` tells that the body is not whole, since it was larger than any resource takes.
+    """
 
     method: str
     headers: Mapping[str, str]
@@ -87,15 +86,16 @@ class Call:
     body: bytes
     source: str
     url_path: str
+    is_too_large: bool = False
 
 
-Handler = Callable[[Call], Awaitable[Response]]
-OnError = Callable[[Exception, Mapping[str, Any]], Response]
+Handler = Callable[[Call], Awaitable[Reply]]
+OnError = Callable[[Exception, Mapping[str, Any]], Reply]
 """Makes the reply to an error, from it and the parameters of the route."""
 
 
 class Endpoint:
-    """An ASGI application for one URL; what its handlers raise is answered by `on_error`, and nothing escapes it."""
+    """One URL; what its handlers raise is answered by `on_error`, and nothing escapes it."""
 
     def __init__(
         self,
@@ -114,49 +114,21 @@ class Endpoint:
         self._body_limit = body_limit
         self._check = check
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+    async def respond(self, call: Call) -> Reply:
+        """Answer one request, whose `source` is the address at the other end of the connection."""
         try:
-            response = await self._respond(scope, receive)
-        except ClientDisconnect:
-            return
+            handler = self._handlers.get(call.method)
+            if handler is None:
+                allowed = ", ".join(sorted(self._handlers))
+                raise MethodNotAllowed(f"{call.method} is not for this URL; it takes {allowed}", {"Allow": allowed})
+            if call.is_too_large or len(call.body) > self._body_limit:
+                raise BodyTooLarge(f"the body is larger than the {self._body_limit} octets that are taken")
+            call.source = self._sources.of(call.source, call.headers)
+            self._check(call)
+            return await handler(call)
         except Exception as error:
             if not isinstance(error, ZonemintError):
-                _log.exception("a request failed unexpectedly", path=scope["path"])
-            response = self._on_error(error, scope.get("path_params", {}))
-        await response(scope, receive, send)
-
-    async def _respond(self, scope: Scope, receive: Receive) -> Response:
-        method: str = scope["method"]
-        handler = self._handlers.get(method)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if handler is None:
-            allowed = ", ".join(sorted(self._handlers))
-            raise MethodNotAllowed(f"{method} is not for this URL; it takes {allowed}", {"Allow": allowed})
-        call = Call(
-            method,
-            headers,
-            scope.get("path_params", {}),
-            scope["query_string"].decode("latin-1"),
-            b"" if method in ("GET", "HEAD") else await self._read(headers, receive),
-            self._sources.of(scope, headers),
-            scope["path"],
-        )
-        self._check(call)
-        return await handler(call)
-
-    async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
-        """Read the body, never more than its bound."""
-        announced = headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > self._body_limit:
-            raise BodyTooLarge(f"the body has {announced} octets; at most {self._body_limit} are taken")
-        body = b""
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            body += message.get("body") or b""
-            if len(body) > self._body_limit:
-                raise BodyTooLarge(f"the body is larger than the {self._body_limit} octets that are taken")
-            if not message.get("more_body"):
-                return body
+                _log.exception("a request failed unexpectedly", path=call.url_path)
+            elif isinstance(error, StoreError):
+                _log.error("the store failed a request", path=call.url_path, error=str(error))
+            return self._on_error(error, call.path)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
-
 from zonemint.web import problems
+from zonemint.web.dispatch import Route
 from zonemint.web.endpoint import Call, Endpoint, Sources
+from zonemint.web.reply import Reply
 
 __all__ = ["HealthResources"]
 
@@ -21,17 +20,17 @@ class HealthResources:
         self._metrics = metrics
         self._sources = sources
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """Return the table of URLs."""
         return [
             Route(path, Endpoint({"GET": handler}, on_error=problems.response, sources=self._sources))
             for path, handler in {"/ready": self._ready, "/metrics": self._show_metrics}.items()
         ]
 
-    async def _ready(self, call: Call) -> Response:
+    async def _ready(self, call: Call) -> Reply:
         if missing := self._missing():
-            return Response(f"not ready: {', '.join(missing)}\n", 503, media_type="text/plain")
-        return Response("OK", media_type="text/plain")
+            return Reply(f"not ready: {', '.join(missing)}\n", 503, media_type="text/plain")
+        return Reply("OK", media_type="text/plain")
 
-    async def _show_metrics(self, call: Call) -> Response:
-        return Response(self._metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    async def _show_metrics(self, call: Call) -> Reply:
+        return Reply(self._metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from zonemint.pki.authority import Authority
 from zonemint.web import problems
+from zonemint.web.dispatch import Route
 from zonemint.web.endpoint import Call, Endpoint, Handler, Sources
+from zonemint.web.reply import Reply
 
 __all__ = ["PkiResources"]
 
@@ -23,7 +23,7 @@ class PkiResources:
         self._crl = crl
         self._sources = sources
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """Return the table of URLs."""
         table: dict[str, Handler] = {
             "/roots.pem": self._roots,
@@ -37,23 +37,23 @@ class PkiResources:
             for path, handler in table.items()
         ]
 
-    async def _roots(self, call: Call) -> Response:
+    async def _roots(self, call: Call) -> Reply:
         return _pem(self._authority.roots_pem)
 
-    async def _root(self, call: Call) -> Response:
+    async def _root(self, call: Call) -> Reply:
         if call.path["fingerprint"].lower() != self._authority.fingerprint:
-            return Response("no root has this SHA-256 fingerprint\n", 404, media_type="text/plain")
+            return Reply("no root has this SHA-256 fingerprint\n", 404, media_type="text/plain")
         return _pem(self._authority.roots_pem)
 
-    async def _intermediates(self, call: Call) -> Response:
+    async def _intermediates(self, call: Call) -> Reply:
         return _pem(self._authority.chain_pem)
 
-    async def _intermediate_der(self, call: Call) -> Response:
-        return Response(self._authority.intermediate.public_bytes(Encoding.DER), media_type="application/pkix-cert")
+    async def _intermediate_der(self, call: Call) -> Reply:
+        return Reply(self._authority.intermediate.public_bytes(Encoding.DER), media_type="application/pkix-cert")
 
-    async def _revocation_list(self, call: Call) -> Response:
-        return Response(self._crl(), media_type="application/pkix-crl")
+    async def _revocation_list(self, call: Call) -> Reply:
+        return Reply(self._crl(), media_type="application/pkix-crl")
 
 
-def _pem(content: bytes) -> Response:
-    return Response(content, media_type="application/x-pem-file")
+def _pem(content: bytes) -> Reply:
+    return Reply(content, media_type="application/x-pem-file")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from starlette.responses import Response
 
 from zonemint.core.errors import AcmeError, AcmeErrorType, StoreUnavailable
 from zonemint.web.endpoint import Refusal
+from zonemint.web.reply import Reply
 
 __all__ = ["document", "response"]
 
@@ -39,7 +39,7 @@ def document(error: AcmeError) -> dict[str, Any]:
     return problem
 
 
-def response(error: Exception, path: Mapping[str, Any]) -> Response:
+def response(error: Exception, path: Mapping[str, Any]) -> Reply:
     """Return the reply for an error of an ACME resource; one that we did not foresee tells nothing of itself."""
     headers: dict[str, str] = {}
     match error:
@@ -57,4 +57,4 @@ def response(error: Exception, path: Mapping[str, Any]) -> Response:
             status = 500
             problem = document(AcmeError(AcmeErrorType.SERVER_INTERNAL, "the server made a mistake; its log says more"))
     problem["status"] = status
-    return Response(msgspec.json.encode(problem), status, headers=headers, media_type="application/problem+json")
+    return Reply(msgspec.json.encode(problem), status, headers=headers, media_type="application/problem+json")
