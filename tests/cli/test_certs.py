@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.app.client import Client
+from tests.cli.program import run
+from tests.server import DOMAIN, Running, running, until
+
+NAME = f"certified.{DOMAIN}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("certs") / "data") as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def client(server: Running) -> Iterator[Client]:
+    assert server.register(NAME).returncode == 0
+    with closing(Client(server)) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def leaf(client: Client) -> x509.Certificate:
+    """A certificate that nobody revokes."""
+    return issue(client)
+
+
+def issue(client: Client) -> x509.Certificate:
+    prepared = client.order(NAME, f"*.{NAME}")
+    client.set_values(prepared)
+    client.respond(prepared)
+    return x509.load_pem_x509_certificate(client.finish(prepared).encode())
+
+
+def certs(server: Running, *words: str) -> subprocess.CompletedProcess[str]:
+    return run("certs", *words, "--data", server.folder)
+
+
+def rows(server: Running, *words: str) -> list[dict[str, Any]]:
+    done = certs(server, *words, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def facts(server: Running, which: str) -> dict[str, Any]:
+    done = certs(server, "show", which, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def listed(server: Running, leaf: x509.Certificate) -> x509.RevokedCertificate | None:
+    crl = x509.load_der_x509_crl(server.fetch("/crl"))
+    return crl.get_revoked_certificate_by_serial_number(leaf.serial_number)
+
+
+def test_the_list_has_it(server: Running, leaf: x509.Certificate) -> None:
+    found = rows(server, "list")
+    assert f"{leaf.serial_number:x}" in [row["serial"] for row in found]
+    assert f"ca.{DOMAIN}" in found[-1]["names"], "the server's own certificate is the oldest"
+    assert rows(server, "list", "--limit", "1") == found[:1]
+    head, *lines = certs(server, "list").stdout.splitlines()
+    assert head.split() == ["SERIAL", "STATUS", "NOT", "AFTER", "NAMES"]
+    (line,) = [line for line in lines if f"{leaf.serial_number:x}" in line]
+    assert line.split()[1] == "valid"
+    assert NAME in line
+
+
+def test_it_is_shown_by_serial_however_it_is_written_and_by_name(server: Running, leaf: x509.Certificate) -> None:
+    serial = f"{leaf.serial_number:032x}"
+    octets = ":".join(serial[at : at + 2] for at in range(0, len(serial), 2)).upper()
+    for which in (serial, f"0x{serial.upper()}", octets):
+        shown = facts(server, which)
+        der = leaf.public_bytes(Encoding.DER)
+        assert shown["sha256"] == hashlib.sha256(der).hexdigest()
+        assert ssl.PEM_cert_to_DER_cert(shown["pem"]) == der
+        assert (shown["status"], shown["revoked"], shown["reason"]) == ("valid", None, None)
+        assert sorted(shown["names"]) == [f"*.{NAME}", NAME]
+        assert shown["not_after"] == leaf.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_by_name_it_is_the_newest_one(server: Running, client: Client) -> None:
+    newest = f"{issue(client).serial_number:x}"
+    for which in (NAME, f"*.{NAME}", f"{NAME.upper()}.", "certified", "*.certified"):
+        assert facts(server, which)["serial"] == newest
+    assert DOMAIN not in facts(server, "127.0.0.1")["pem"]
+
+
+def test_the_text_ends_with_the_pem(server: Running, leaf: x509.Certificate) -> None:
+    done = certs(server, "show", f"{leaf.serial_number:x}")
+    assert done.stdout.startswith("serial:")
+    pem = "-----BEGIN" + done.stdout.partition("-----BEGIN")[2]
+    assert x509.load_pem_x509_certificate(pem.encode()) == leaf
+
+
+@pytest.mark.parametrize("which", ["abcdef", "a%", "", "é"])
+def test_one_that_is_none_is_one_line(server: Running, which: str) -> None:
+    for command in ("show", "revoke"):
+        done = certs(server, command, which)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"zonemint: there is no certificate '{which}'; `zonemint certs list` shows them\n"
+
+
+def test_what_expires_soon(server: Running, leaf: x509.Certificate) -> None:
+    assert rows(server, "expiring") == []
+    (own, newest) = sorted(rows(server, "expiring", "--within", "91d"), key=lambda row: NAME in row["names"])
+    assert f"ca.{DOMAIN}" in own["names"]
+    assert newest["serial"] == facts(server, NAME)["serial"]
+    wrong = certs(server, "expiring", "--within", "soon")
+    assert wrong.returncode == 2
+    assert '"90d"' in wrong.stderr
+
+
+def test_a_running_server_lists_what_another_process_revoked(server: Running, client: Client) -> None:
+    leaf = issue(client)
+    serial = f"{leaf.serial_number:x}"
+    assert listed(server, leaf) is None
+    done = certs(server, "revoke", serial.upper(), "--reason", "superseded")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"revoked {serial} for ")
+    until(lambda: listed(server, leaf) is not None, "the serial is on the list", seconds=10)
+    entry = listed(server, leaf)
+    assert entry is not None
+    assert entry.extensions.get_extension_for_class(x509.CRLReason).value.reason == x509.ReasonFlags.superseded
+    shown = facts(server, serial)
+    assert (shown["status"], shown["reason"]) == ("revoked", "superseded")
+    story = run("orders", "explain", shown["order"], "--data", server.folder).stdout
+    assert story.splitlines()[-1].endswith(f"zonemint certs -> ca: revoked the certificate {serial}")
+
+
+def test_revoked_twice_is_as_the_first_time(server: Running, client: Client) -> None:
+    serial = f"{issue(client).serial_number:x}"
+    assert certs(server, "revoke", serial).returncode == 0
+    before = facts(server, serial)
+    again = certs(server, "revoke", serial, "--reason", "keyCompromise")
+    assert again.returncode == 0
+    assert again.stdout.endswith(f" was revoked already on {before['revoked']}\n")
+    assert facts(server, serial) == before
+    assert before["reason"] == "unspecified"
+
+
+def test_a_reason_that_is_none_is_wrong_usage(server: Running, leaf: x509.Certificate) -> None:
+    done = certs(server, "revoke", f"{leaf.serial_number:x}", "--reason", "boredom")
+    assert done.returncode == 2
+    assert "keyCompromise" in done.stderr
+    assert facts(server, f"{leaf.serial_number:x}")["status"] == "valid"
+
+
+def test_what_was_revoked_while_no_server_ran_is_on_the_first_list(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as first:
+        own = x509.load_pem_x509_certificate((first.folder / "pki/server.crt").read_bytes())
+    assert certs(first, "revoke", f"{own.serial_number:x}").returncode == 0
+    with running(tmp_path / "data", first.ports) as second:
+        assert listed(second, own) is not None
+        served = second.fetch("/crl")
+    with running(tmp_path / "data", first.ports) as third:
+        assert third.fetch("/crl") == served

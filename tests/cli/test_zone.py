@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import dns.zone
+import pytest
+
+from tests.cli.program import run
+from tests.programs import require_program
+from tests.server import DOMAIN, HOST, Running, running
+
+OTHER = "other.test"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("made") / "data"
+    assert run("init", "--domain", DOMAIN, "--domain", OTHER, "--data", data).returncode == 0
+    return data
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A folder that no server runs on, with two zones, one of which has a record in its file."""
+    data = shutil.copytree(made, tmp_path / "data")
+    with zone_file(data).open("a") as file:
+        file.write("www 60 A 192.0.2.1\n")
+    return data
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("zone") / "data") as one:
+        yield one
+
+
+def zone_file(folder: Path) -> Path:
+    return folder / f"zones/{DOMAIN}.zone"
+
+
+def zone(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    return run("zone", *words, "--data", folder)
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command that succeeded printed."""
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a command that failed, without the program's name."""
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    return done.stderr.removeprefix("zonemint: ").rstrip("\n")
+
+
+def shown(folder: Path) -> list[tuple[str, int, str, str, str]]:
+    rows = json.loads(said(zone(folder, "show", DOMAIN, "--json")))
+    return [(row["name"], row["ttl"], row["type"], row["data"], row["from"]) for row in rows]
+
+
+def test_the_list_counts_what_comes_from_where(folder: Path) -> None:
+    said(zone(folder, "add", DOMAIN, "wiki", "300", "A", "192.0.2.2"))
+    rows = json.loads(said(zone(folder, "list", "--json")))
+    assert [row.pop("serial") is None for row in rows] == [False, True]
+    assert rows == [
+        {"zone": DOMAIN, "file": 1, "implied": 5, "dynamic": 1},
+        {"zone": OTHER, "file": 0, "implied": 3, "dynamic": 0},
+    ]
+    head, first, second = said(zone(folder, "list")).splitlines()
+    assert head.split() == ["ZONE", "SERIAL", "FILE", "IMPLIED", "DYNAMIC"]
+    assert (first.split()[0], second.split()) == (DOMAIN, [OTHER, "-", "0", "3", "0"])
+
+
+def test_every_record_is_shown_with_where_it_comes_from(folder: Path) -> None:
+    said(zone(folder, "add", DOMAIN, "wiki", "300", "A", "192.0.2.2"))
+    line = zone_file(folder).read_text().count("\n")
+    rows = shown(folder)
+    assert ("www.lab.test", 60, "A", "192.0.2.1", f"{zone_file(folder)}:{line}") in rows
+    assert ("wiki.lab.test", 300, "A", "192.0.2.2", "dynamic by zonemint zone") in rows
+    assert (DOMAIN, 300, "NS", f"ns1.{DOMAIN}.", "implied") in rows
+    assert [row[2] for row in rows[:2]] == ["SOA", "NS"]
+    text = said(zone(folder, "show", f"{DOMAIN.upper()}.")).splitlines()
+    assert text[0].split() == ["NAME", "TTL", "TYPE", "DATA", "FROM"]
+    assert len(text) == 1 + len(rows)
+
+
+def test_it_says_who_made_a_dynamic_record(folder: Path) -> None:
+    assert run("register", "www", "--data", folder).returncode == 0
+    (row,) = [row for row in shown(folder) if row[2] == "CNAME"]
+    assert (row[0], row[4]) == (f"_acme-challenge.www.{DOMAIN}", "dynamic by zonemint register")
+
+
+def test_what_is_shown_is_what_is_served(server: Running) -> None:
+    said(zone(server.folder, "add", DOMAIN, "served", "300", "TXT", "a b"))
+    for name, ttl, type_, data, _ in shown(server.folder):
+        if name == f"auth.{DOMAIN}":
+            continue  # the delegation; what is asked for there is answered from the other zone
+        (rrset,) = server.ask(name, type_).answer
+        assert rrset.ttl == ttl
+        assert data in [record.to_text() for record in rrset]
+
+
+def test_dig_sees_what_is_added_and_removed_at_once(server: Running) -> None:
+    dig = require_program("dig")
+
+    def ask() -> str:
+        words = [dig, f"@{HOST}", "-p", str(server.ports.dns), f"quick.{DOMAIN}", "A", "+short", "+tries=1"]
+        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=30).stdout
+
+    assert ask() == ""
+    for number in (1, 2):
+        assert said(zone(server.folder, "add", DOMAIN, "quick", "300", "A", f"192.0.2.{number}"))
+        assert ask() == f"192.0.2.{number}\n"
+        assert said(zone(server.folder, "remove", DOMAIN, "quick", "A"))
+        assert ask() == ""
+
+
+def test_the_serial_in_the_list_is_the_one_that_is_served(server: Running) -> None:
+    said(zone(server.folder, "add", DOMAIN, "serial", "300", "A", "192.0.2.1"))
+    (row,) = json.loads(said(zone(server.folder, "list", "--json")))
+    assert server.answers(DOMAIN, "SOA")[0].split()[2] == str(row["serial"])
+
+
+def test_the_same_record_in_another_spelling_is_no_other_one(folder: Path) -> None:
+    first = said(zone(folder, "add", DOMAIN, "wiki", "300", "cname", "WWW"))
+    assert first == f"added wiki.{DOMAIN} 300 CNAME www.{DOMAIN}.\n"
+    again = said(zone(folder, "add", DOMAIN, f"WIKI.{DOMAIN}.", "300", "CNAME", f"www.{DOMAIN}"))
+    assert again == f"wiki.{DOMAIN} 300 CNAME www.{DOMAIN}. is there already\n"
+    gone = said(zone(folder, "remove", DOMAIN, f"wiki.{DOMAIN}", "Cname", f"Www.{DOMAIN}."))
+    assert gone == f"removed wiki.{DOMAIN} 300 CNAME www.{DOMAIN}.\n"
+
+
+def test_another_ttl_replaces_the_old_one(folder: Path) -> None:
+    said(zone(folder, "add", DOMAIN, "wiki", "300", "A", "192.0.2.2"))
+    said(zone(folder, "add", DOMAIN, "wiki", "900", "A", "192.0.2.2"))
+    assert [row[:4] for row in shown(folder) if row[0] == f"wiki.{DOMAIN}"] == [
+        (f"wiki.{DOMAIN}", 900, "A", "192.0.2.2")
+    ]
+
+
+def test_one_record_of_several_is_removed_or_all(folder: Path) -> None:
+    for number in (2, 3):
+        said(zone(folder, "add", DOMAIN, "*", "300", "A", f"192.0.2.{number}"))
+    assert said(zone(folder, "remove", DOMAIN, "*", "A", "192.0.2.3")) == f"removed *.{DOMAIN} 300 A 192.0.2.3\n"
+    said(zone(folder, "add", DOMAIN, "*", "300", "A", "192.0.2.4"))
+    assert said(zone(folder, "remove", DOMAIN, "*", "A")).count("removed") == 2
+    assert not [row for row in shown(folder) if row[0] == f"*.{DOMAIN}"]
+
+
+def test_what_is_not_dynamic_is_not_removed(folder: Path) -> None:
+    line = zone_file(folder).read_text().count("\n")
+    in_file = refused(zone(folder, "remove", DOMAIN, "www", "A"))
+    assert in_file == f"{zone_file(folder)}:{line}: www.{DOMAIN} A is in the zone file: edit it there"
+    implied = refused(zone(folder, "remove", DOMAIN, "ca", "A"))
+    assert implied.startswith(f"ca.{DOMAIN} A is implied: ")
+    assert refused(zone(folder, "remove", DOMAIN, "www", "A", "192.0.2.9")) == (
+        f"there is no dynamic record www.{DOMAIN} A 192.0.2.9"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((DOMAIN, "www", "60", "A", "192.0.2.1"), f"www.{DOMAIN} A is in the zone file already"),
+        ((DOMAIN, "www", "60", "CNAME", "wiki"), f"www.{DOMAIN} has a CNAME record and other data: A"),
+        ((DOMAIN, f"wiki.{OTHER}.", "60", "A", "192.0.2.1"), f"wiki.{OTHER} lies in the zone {OTHER}, not in {DOMAIN}"),
+        ((DOMAIN, "wiki", "60", "A", "nothing"), f"in 'wiki.{DOMAIN}. 60 IN A nothing'"),
+        ((DOMAIN, "wiki", "60", "NONE-SUCH", "1"), "'NONE-SUCH' is not a record type"),
+        ((DOMAIN, "wiki", "60", "ANY", "1"), "ANY"),
+        ((DOMAIN, "@", "60", "SOA", "ns1 me 1 2 3 4 5"), f"{DOMAIN} has more than one SOA record"),
+        (("elsewhere.test", "wiki", "60", "A", "192.0.2.1"), f"'elsewhere.test' here; there is {DOMAIN}, {OTHER}"),
+    ],
+)
+def test_what_cannot_be_served_is_not_added(folder: Path, words: tuple[str, ...], why: str) -> None:
+    assert why in refused(zone(folder, "add", *words))
+    assert not [row for row in shown(folder) if row[4].startswith("dynamic")]
+
+
+def test_a_ttl_that_is_none_is_wrong_usage(folder: Path) -> None:
+    for ttl in ("soon", "2147483648"):
+        assert zone(folder, "add", DOMAIN, "wiki", ttl, "A", "192.0.2.1").returncode == 2
+
+
+def test_check_names_the_file_and_line_of_every_zone_that_is_wrong(folder: Path) -> None:
+    said(zone(folder, "add", DOMAIN, "wiki", "300", "A", "192.0.2.2"))
+    good = said(zone(folder, "check"))
+    assert good == f"{zone_file(folder)}: ok, 7 records\n{folder}/zones/{OTHER}.zone: ok, 3 records\n"
+    for name, text in ((DOMAIN, "wiki CNAME www"), (OTHER, "www A nothing")):
+        with (folder / f"zones/{name}.zone").open("a") as file:
+            file.write(f"{text}\n")
+    done = zone(folder, "check")
+    assert (done.returncode, done.stdout) == (1, "")
+    first, second = done.stderr.splitlines()
+    assert first == f"zonemint: {zone_file(folder)}: wiki.{DOMAIN} has a CNAME record and other data: A"
+    lines = (folder / f"zones/{OTHER}.zone").read_text().count("\n")
+    assert second.startswith(f"zonemint: {folder}/zones/{OTHER}.zone:{lines}: ")
+    assert "www A nothing" in second
+
+
+def test_check_tells_of_a_file_that_is_of_no_zone(folder: Path) -> None:
+    (folder / "zones/stray.test.zone").touch()
+    done = zone(folder, "check")
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"{folder}/zones/stray.test.zone is not served: ")
+
+
+def test_one_file_is_checked_without_a_data_folder(tmp_path: Path) -> None:
+    file = tmp_path / "example.test.zone"
+    file.write_text("$TTL 60\nwww A 192.0.2.1\nmail.example.test. A 192.0.2.2\n")
+    assert said(zone(tmp_path, "check", file)) == f"{file}: ok, 2 records\n"
+    assert refused(zone(tmp_path, "check", file, "--origin", "another.test")).startswith(f"{file}:3: ")
+    file.write_text("$TTL 60\nwww A 192.0.2.1\n\nwww CNAME mail\n")
+    assert refused(zone(tmp_path, "check", file)).startswith(f"{file}:4: ")
+    unnamed = file.rename(tmp_path / "db.example")
+    assert zone(tmp_path, "check", unnamed).returncode == 2
+    assert zone(tmp_path, "check", tmp_path / "none.zone").returncode == 2
+    assert zone(tmp_path, "check", "--origin", DOMAIN).returncode == 2
+
+
+def test_the_export_is_a_zone_file_of_what_is_served(folder: Path, tmp_path: Path) -> None:
+    said(zone(folder, "add", DOMAIN, "*.apps", "300", "TXT", 'semi;colon "quoted" \\ and é'))
+    text = said(zone(folder, "export", DOMAIN))
+    read = dns.zone.from_text(text, DOMAIN, relativize=False)
+    counted = sum(len(rdataset) for _, rdataset in read.iterate_rdatasets())
+    assert counted == len(shown(folder)) == 7
+    assert text.split("\t")[3] == "SOA"
+    file = tmp_path / "copy"
+    file.write_text(text)
+    assert said(zone(tmp_path, "check", file, "--origin", DOMAIN)) == f"{file}: ok, 7 records\n"
+    shutil.copy(file, zone_file(folder))
+    assert said(zone(folder, "remove", DOMAIN, "*.apps", "TXT"))
+    assert said(zone(folder, "export", DOMAIN)).partition("\n")[2] == text.partition("\n")[2]
+
+
+def test_a_broken_file_is_told_by_the_other_commands_too(folder: Path) -> None:
+    lines = zone_file(folder).read_text().count("\n")
+    with zone_file(folder).open("a") as file:
+        file.write("wiki A nothing\n")
+    for words in (["list"], ["show", DOMAIN], ["export", DOMAIN], ["add", DOMAIN, "a", "60", "A", "192.0.2.1"]):
+        assert refused(zone(folder, *words)).startswith(f"{zone_file(folder)}:{lines + 1}: ")

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest_asyncio
+
+from zonemint.store import certificates
+from zonemint.store.certificates import Certificate
+from zonemint.store.sqlite import SqliteDatabase
+
+NOW = 1_000_000
+
+
+@dataclass(slots=True)
+class Lab:
+    """A store whose certificates have serials in the order in which they were made."""
+
+    db: SqliteDatabase
+    made: int = 0
+
+    async def issue(self, *names: str, ends: int = NOW + 100, status: str = "valid") -> str:
+        self.made += 1
+        serial = f"{self.made:x}"
+        row = Certificate(serial, None, None, status, names, "00", NOW, ends, NOW + self.made // 2, b"der")
+        await self.db.write(certificates.insert(row))
+        return serial
+
+    async def newest(self, name: str) -> str | None:
+        found = await self.db.read(certificates.newest_of_name(name))
+        return None if found is None else found.serial
+
+    async def expiring(self, before: int) -> list[str]:
+        return [one.serial for one in await self.db.read(certificates.expiring(now=NOW, before=before))]
+
+
+@pytest_asyncio.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
+    db = SqliteDatabase(tmp_path / "store.db")
+    yield Lab(db)
+    await db.close()
+
+
+async def test_the_newest_certificate_that_carries_a_name_exactly(lab: Lab) -> None:
+    await lab.issue("a.test", "b.test")
+    both = await lab.issue("b.test", "*.a.test")
+    await lab.issue("xa.test", "a.test.example", "ab.test")
+    await lab.issue("a.test", status="reserved")
+    assert await lab.newest("b.test") == both
+    assert await lab.newest("*.a.test") == both
+    assert await lab.newest("a.test") == "1"
+    assert await lab.newest("test") is None
+
+
+async def test_the_signs_of_a_pattern_stand_for_themselves(lab: Lab) -> None:
+    await lab.issue("a-b.test")
+    for name in ("a_b.test", "%", "%.test", "a\\b.test", 'a-b.test"', ""):
+        assert await lab.newest(name) is None
+    assert await lab.issue("a_b.test") == await lab.newest("a_b.test")
+
+
+async def test_what_expires_and_was_not_renewed_the_next_first(lab: Lab) -> None:
+    later = await lab.issue("later.test", ends=NOW + 50)
+    sooner = await lab.issue("sooner.test", ends=NOW + 10)
+    await lab.issue("renewed.test", ends=NOW + 10)
+    await lab.issue("renewed.test", ends=NOW + 500)
+    await lab.issue("gone.test", ends=NOW - 1)
+    await lab.issue("revoked.test", ends=NOW + 10)
+    assert await lab.db.write(certificates.revoke("6", now=NOW, reason=0))
+    assert await lab.expiring(NOW + 50) == [sooner, later]
+    assert await lab.expiring(NOW + 49) == [sooner]
+    assert await lab.expiring(NOW + 500) == [sooner, later, "4"]
+
+
+async def test_one_that_is_revoked_renews_nothing(lab: Lab) -> None:
+    old = await lab.issue("a.test", ends=NOW + 10)
+    new = await lab.issue("a.test", ends=NOW + 500)
+    assert await lab.expiring(NOW + 50) == []
+    assert await lab.db.write(certificates.revoke(new, now=NOW, reason=0))
+    assert await lab.expiring(NOW + 50) == [old]
+
+
+async def test_the_count_of_revocations_grows_with_each(lab: Lab) -> None:
+    for number in range(3):
+        serial = await lab.issue("a.test", ends=NOW - 1)
+        assert await lab.db.read(certificates.count_revoked()) == number
+        assert await lab.db.write(certificates.revoke(serial, now=NOW, reason=0))
+        assert not await lab.db.write(certificates.revoke(serial, now=NOW, reason=1))
+    assert await lab.db.read(certificates.count_revoked()) == 3
