@@ -71,7 +71,7 @@ CREATE TABLE certificates (
   revoked_at BIGINT,
   revocation_reason INTEGER
 ) WITHOUT ROWID;
-CREATE INDEX certificates_revoked ON certificates (serial) WHERE status = 'revoked';
+CREATE INDEX certificates_revoked ON certificates (status) WHERE status = 'revoked';
 
 -- Keys that no certificate may carry again, by the SHA-256 of their SubjectPublicKeyInfo.
 CREATE TABLE blocked_keys (
