@@ -6,10 +6,12 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from acme import messages
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -152,6 +154,19 @@ def test_revoked_twice_is_as_the_first_time(server: Running, client: Client) -> 
     assert again.stdout.endswith(f" was revoked already on {before['revoked']}\n")
     assert facts(server, serial) == before
     assert before["reason"] == "unspecified"
+
+
+def test_a_compromised_key_gets_no_certificate_again(server: Running, client: Client) -> None:
+    first, second = client.order(NAME), client.order(NAME)
+    for prepared in (first, second):
+        client.set_values(prepared)
+        client.respond(prepared)
+    leaf = x509.load_pem_x509_certificate(client.finish(first).encode())
+    assert certs(server, "revoke", f"{leaf.serial_number:x}", "--reason", "keyCompromise").returncode == 0
+    again = replace(second, order=second.order.update(csr_pem=first.order.csr_pem))
+    with pytest.raises(messages.Error) as refusal:
+        client.finish(again)
+    assert refusal.value.code == "badCSR"
 
 
 def test_a_reason_that_is_none_is_wrong_usage(server: Running, leaf: x509.Certificate) -> None:
