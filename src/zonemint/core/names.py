@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from zonemint.core.errors import BadName
+from zonemint.core.text import shown
 
 __all__ = ["absolute", "hostname", "is_within", "normalize", "parent"]
 
@@ -20,13 +21,13 @@ def normalize(text: str) -> str:
     """
     if not text.isascii():
         # Before the letter case is changed, for that would turn a Kelvin sign into a k.
-        raise BadName(f"'{_shown(text)}' is not a domain name in ASCII: write the A-labels, as in xn--bcher-kva")
+        raise BadName(f"'{shown(text)}' is not a domain name in ASCII: write the A-labels, as in xn--bcher-kva")
     name = text.lower().removesuffix(".")
     if not name or len(name) > 253:
-        raise BadName(f"'{_shown(text)}' is not a domain name: 1 to 253 characters are allowed")
+        raise BadName(f"'{shown(text)}' is not a domain name: 1 to 253 characters are allowed")
     for label in name.split("."):
         if not _LABEL.fullmatch(label):
-            raise BadName(f"'{_shown(text)}' is not a domain name: '{_shown(label)}' is not a label")
+            raise BadName(f"'{shown(text)}' is not a domain name: '{shown(label)}' is not a label")
     return name
 
 
@@ -35,9 +36,9 @@ def hostname(text: str) -> str:
     name = normalize(text)
     for label in name.split("."):
         if not _HOST_LABEL.fullmatch(label):
-            raise BadName(f"'{_shown(text)}' is not a host name: '{_shown(label)}' has more than a-z, 0-9, '-'")
+            raise BadName(f"'{shown(text)}' is not a host name: '{shown(label)}' has more than a-z, 0-9, '-'")
     if name.rsplit(".", 1)[-1].isdigit():
-        raise BadName(f"'{_shown(text)}' is not a host name: its last label is a number")
+        raise BadName(f"'{shown(text)}' is not a host name: its last label is a number")
     return name
 
 
@@ -62,9 +63,3 @@ def absolute(text: str, zone: str) -> str:
         return normalize(text)
     name = normalize(text)
     return name if is_within(name, zone) else normalize(f"{name}.{zone}")
-
-
-def _shown(text: str) -> str:
-    """Make foreign text safe and short enough for a message."""
-    clean = text.encode("unicode_escape").decode("ascii")
-    return clean if len(clean) <= 80 else clean[:77] + "..."

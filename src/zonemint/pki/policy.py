@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from zonemint.core.errors import BadName
 from zonemint.core.names import hostname, is_within
+from zonemint.core.text import shown
 from zonemint.pki.constraints import PRIVATE_NETWORKS
 
 __all__ = ["Policy"]
@@ -33,18 +34,18 @@ class Policy:
                 return self._name_refusal(value)
             case "ip":
                 return self._address_refusal(value)
-        return f"identifiers of the type {_shown(identifier_type)} are not issued for: use 'dns' or 'ip'"
+        return f"identifiers of the type '{shown(identifier_type)}' are not issued for: use 'dns' or 'ip'"
 
     def _name_refusal(self, value: str) -> str | None:
         base = value.removeprefix("*.")
         if "*" in base:
-            return f"{_shown(value)} is refused: a wildcard is the whole first label, as in '*.example.test'"
+            return f"'{shown(value)}' is refused: a wildcard is the whole first label, as in '*.example.test'"
         try:
             name = hostname(base)
         except BadName as error:
             return str(error)
         if name != base:
-            return f"{_shown(value)} is refused: write the name in lower case, without a dot at its end"
+            return f"'{shown(value)}' is refused: write the name in lower case, without a dot at its end"
         if name == "localhost" and base == value:
             return None
         if "." not in name:
@@ -57,15 +58,9 @@ class Policy:
         try:
             address = ip_address(value)
         except ValueError:
-            return f"{_shown(value)} is not an IP address"
+            return f"'{shown(value)}' is not an IP address"
         if str(address) != value or "%" in value:
-            return f"{_shown(value)} is refused: write the address in its canonical form, without a scope (RFC 5952)"
+            return f"'{shown(value)}' is refused: write the address in its canonical form, without a scope (RFC 5952)"
         if not any(address in network for network in self.networks):
             return f"{value} lies outside the networks of this CA: {', '.join(map(str, self.networks))}"
         return None
-
-
-def _shown(text: str) -> str:
-    """Make foreign text safe and short enough for a message."""
-    quoted = ascii(text)
-    return quoted if len(quoted) <= 80 else quoted[:76] + "...'"

@@ -8,6 +8,7 @@ from time import perf_counter
 
 from zonemint.core.clock import Clock
 from zonemint.core.errors import AcmeErrorType, DnsFailure
+from zonemint.core.text import shown
 from zonemint.core.trace import Event
 from zonemint.validation.outcome import Outcome
 from zonemint.validation.resolver import Answer, Resolver
@@ -67,9 +68,8 @@ def _follow(name: str, answer: Answer) -> tuple[str, list[str]]:
 
 
 def _event(asked_at: float, name: str, answer: Answer) -> Event:
-    seen = (
-        "; ".join(f"{record.name} {record.type} {record.value}" for record in answer.records[:_SHOWN]) or "no records"
-    )
+    records = [f"{record.name} {record.type} {shown(record.value)}" for record in answer.records[:_SHOWN]]
+    seen = "; ".join(records) or "no records"
     return Event(
         asked_at,
         "dns-query",
@@ -98,6 +98,6 @@ def _failed(path: list[str], answer: Answer, values: list[str], expected: str, e
             "set the value before the challenge is answered",
         )
     else:
-        shown = ", ".join(f"'{value[:64]}'" for value in values[:_SHOWN])
+        shown = ", ".join(f"'{shown(value)}'" for value in values[:_SHOWN])
         kind, seen, advice = AcmeErrorType.UNAUTHORIZED, shown, "set this value; it is made anew for each order"
     return Outcome(kind, f"{asked}: saw {seen}, expected '{expected}'; {advice}", True, tuple(events), tuple(path))
