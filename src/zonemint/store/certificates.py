@@ -67,7 +67,8 @@ def by_serial(serial: str) -> Steps[Certificate | None]:
 def listing(*, limit: int) -> Steps[list[Certificate]]:
     """Return signed certificates, newest first."""
     rows = yield Sql(
-        f"SELECT {_COLUMNS} FROM certificates WHERE status <> 'reserved' ORDER BY created_at DESC, serial DESC LIMIT $1",
+        f"SELECT {_COLUMNS} FROM certificates WHERE status <> 'reserved' "
+        "ORDER BY created_at DESC, serial DESC LIMIT $1",
         (limit,),
     )
     return [_certificate(row) for row in rows]

@@ -98,6 +98,6 @@ def _failed(path: list[str], answer: Answer, values: list[str], expected: str, e
             "set the value before the challenge is answered",
         )
     else:
-        shown = ", ".join(f"'{shown(value)}'" for value in values[:_SHOWN])
-        kind, seen, advice = AcmeErrorType.UNAUTHORIZED, shown, "set this value; it is made anew for each order"
+        kind, seen = AcmeErrorType.UNAUTHORIZED, ", ".join(f"'{shown(value, 64)}'" for value in values[:_SHOWN])
+        advice = "set this value; it is made anew for each order"
     return Outcome(kind, f"{asked}: saw {seen}, expected '{expected}'; {advice}", True, tuple(events), tuple(path))
