@@ -104,7 +104,7 @@ NOT_FOUND: dict[str, tuple[list[str], AcmeErrorType, str]] = {
     "a value that is too long to show": (
         [f"{OWNER} TXT {'y' * 200}"],
         AcmeErrorType.UNAUTHORIZED,
-        "'" + "y" * 64 + "'",
+        "'" + "y" * 61 + "...'",
     ),
     "an alias to nothing": ([f"{OWNER} CNAME gone.lab.test."], AcmeErrorType.DNS, "CNAME to gone.lab.test"),
     "a loop": ([f"{OWNER} CNAME b.test.", f"b.test CNAME {OWNER}."], AcmeErrorType.DNS, "CNAME"),
