@@ -49,11 +49,6 @@ class DataDir:
         """The embedded store."""
         return self.path / "zonemint.db"
 
-    @property
-    def socket(self) -> Path:
-        """The control socket of a running server."""
-        return self.path / "zonemint.sock"
-
 
 def data_dir(option: Path | None) -> Path:
     """Choose the data folder: the option, else $ZONEMINT_DATA, else the place that fits the user.

@@ -26,8 +26,8 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="The address in the records of ns1, ca and auth; empty: found by itself.")
     ] = ""
     dns_port: Annotated[int, Meta(description="DNS, UDP and TCP.")] = 53
-    https_port: Annotated[int, Meta(description="ACME, the acme-dns API and the dashboard.")] = 443
-    http_port: Annotated[int, Meta(description="What must not need TLS: roots, CRL, OCSP, metrics.")] = 80
+    https_port: Annotated[int, Meta(description="ACME and the acme-dns API.")] = 443
+    http_port: Annotated[int, Meta(description="What must not need TLS: roots, CRL, readiness, metrics.")] = 80
 
     def __post_init__(self) -> None:
         check("listen.address", self.address, ipaddress.ip_address)
@@ -52,7 +52,7 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     order_lifetime: Annotated[Seconds, Meta(description="From a new order to its expiry.")] = Seconds(86400)
     authorization_lifetime: Annotated[
-        Seconds, Meta(description="How long a validated name needs no new challenge.")
+        Seconds, Meta(description="How long a validated authorization holds; each order makes its own.")
     ] = Seconds(86400)
     certificate_lifetime: Annotated[
         Seconds, Meta(description="Certificates of orders that ask for no dates and no profile.")
