@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zonemint.app.edits import owner, read_record
+from zonemint.app.edits import owner, read_record, type_of
 from zonemint.config import Config
 from zonemint.core.errors import BadName, ConfigError
 from zonemint.dns import rdata
@@ -107,3 +107,15 @@ def test_owners(written: str, meant: str) -> None:
 def test_owners_that_are_refused(written: str, why: str) -> None:
     with pytest.raises((BadName, ConfigError), match=why):
         owner(CONFIG, ZONE, written)
+
+
+def test_types() -> None:
+    assert (type_of("cname"), type_of("TYPE1"), type_of("type65280")) == ("CNAME", "A", "TYPE65280")
+    with pytest.raises(ConfigError, match="'NONE-SUCH' is not a record type"):
+        type_of("NONE-SUCH")
+
+
+@pytest.mark.parametrize(("type_", "data"), [("A", "nothing"), ("ANY", "1"), ("MX", "mail"), ("CNAME", "a b")])
+def test_what_are_no_data_of_the_type_is_told_with_the_record(type_: str, data: str) -> None:
+    with pytest.raises(ConfigError, match=f"in 'wiki.lab.test. 300 IN {type_} {data}"):
+        read_record(ZONE, f"wiki.{ZONE}", 300, type_, [data])

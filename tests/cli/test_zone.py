@@ -78,21 +78,17 @@ def test_the_list_counts_what_comes_from_where(folder: Path) -> None:
 
 def test_every_record_is_shown_with_where_it_comes_from(folder: Path) -> None:
     said(zone(folder, "add", DOMAIN, "wiki", "300", "A", "192.0.2.2"))
+    assert run("register", "www", "--data", folder).returncode == 0
     line = zone_file(folder).read_text().count("\n")
     rows = shown(folder)
     assert ("www.lab.test", 60, "A", "192.0.2.1", f"{zone_file(folder)}:{line}") in rows
     assert ("wiki.lab.test", 300, "A", "192.0.2.2", "dynamic by zonemint zone") in rows
     assert (DOMAIN, 300, "NS", f"ns1.{DOMAIN}.", "implied") in rows
+    assert [row[4] for row in rows if row[0] == f"_acme-challenge.www.{DOMAIN}"] == ["dynamic by zonemint register"]
     assert [row[2] for row in rows[:2]] == ["SOA", "NS"]
     text = said(zone(folder, "show", f"{DOMAIN.upper()}.")).splitlines()
     assert text[0].split() == ["NAME", "TTL", "TYPE", "DATA", "FROM"]
     assert len(text) == 1 + len(rows)
-
-
-def test_it_says_who_made_a_dynamic_record(folder: Path) -> None:
-    assert run("register", "www", "--data", folder).returncode == 0
-    (row,) = [row for row in shown(folder) if row[2] == "CNAME"]
-    assert (row[0], row[4]) == (f"_acme-challenge.www.{DOMAIN}", "dynamic by zonemint register")
 
 
 def test_what_is_shown_is_what_is_served(server: Running) -> None:
@@ -163,27 +159,19 @@ def test_what_is_not_dynamic_is_not_removed(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        ((DOMAIN, "www", "60", "A", "192.0.2.1"), f"www.{DOMAIN} A is in the zone file already"),
-        ((DOMAIN, "www", "60", "CNAME", "wiki"), f"www.{DOMAIN} has a CNAME record and other data: A"),
-        ((DOMAIN, f"wiki.{OTHER}.", "60", "A", "192.0.2.1"), f"wiki.{OTHER} lies in the zone {OTHER}, not in {DOMAIN}"),
-        ((DOMAIN, "wiki", "60", "A", "nothing"), f"in 'wiki.{DOMAIN}. 60 IN A nothing'"),
-        ((DOMAIN, "wiki", "60", "NONE-SUCH", "1"), "'NONE-SUCH' is not a record type"),
-        ((DOMAIN, "wiki", "60", "ANY", "1"), "ANY"),
-        ((DOMAIN, "@", "60", "SOA", "ns1 me 1 2 3 4 5"), f"{DOMAIN} has more than one SOA record"),
-        (("elsewhere.test", "wiki", "60", "A", "192.0.2.1"), f"'elsewhere.test' here; there is {DOMAIN}, {OTHER}"),
-    ],
-)
-def test_what_cannot_be_served_is_not_added(folder: Path, words: tuple[str, ...], why: str) -> None:
-    assert why in refused(zone(folder, "add", *words))
+def test_what_cannot_be_served_is_not_added(folder: Path) -> None:
+    line = zone_file(folder).read_text().count("\n")
+    twice = refused(zone(folder, "add", DOMAIN, "www", "60", "A", "192.0.2.1"))
+    assert twice == f"{zone_file(folder)}:{line}: www.{DOMAIN} A is in the zone file already"
+    beside = refused(zone(folder, "add", DOMAIN, "www", "60", "CNAME", "wiki"))
+    assert beside.endswith(f"www.{DOMAIN} has a CNAME record and other data: A")
+    unknown = refused(zone(folder, "add", "elsewhere.test", "wiki", "60", "A", "192.0.2.1"))
+    assert unknown == f"there is no zone 'elsewhere.test' here; there is {DOMAIN}, {OTHER}"
     assert not [row for row in shown(folder) if row[4].startswith("dynamic")]
 
 
 def test_a_ttl_that_is_none_is_wrong_usage(folder: Path) -> None:
-    for ttl in ("soon", "2147483648"):
-        assert zone(folder, "add", DOMAIN, "wiki", ttl, "A", "192.0.2.1").returncode == 2
+    assert zone(folder, "add", DOMAIN, "wiki", "2147483648", "A", "192.0.2.1").returncode == 2
 
 
 def test_check_names_the_file_and_line_of_every_zone_that_is_wrong(folder: Path) -> None:
@@ -241,5 +229,5 @@ def test_a_broken_file_is_told_by_the_other_commands_too(folder: Path) -> None:
     lines = zone_file(folder).read_text().count("\n")
     with zone_file(folder).open("a") as file:
         file.write("wiki A nothing\n")
-    for words in (["list"], ["show", DOMAIN], ["export", DOMAIN], ["add", DOMAIN, "a", "60", "A", "192.0.2.1"]):
+    for words in (["show", DOMAIN], ["add", DOMAIN, "a", "60", "A", "192.0.2.1"]):
         assert refused(zone(folder, *words)).startswith(f"{zone_file(folder)}:{lines + 1}: ")
