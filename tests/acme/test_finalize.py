@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import os
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +20,9 @@ from tests.acme.client import Client, csr_of, registered
 from tests.acme.signing import b64url
 from tests.acme.test_requests import assert_refused
 from tests.web.lab import Lab, running
+from zonemint.pki.authority import Authority
 from zonemint.pki.keys import Signer
+from zonemint.store import sqlite
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -166,3 +172,92 @@ async def test_an_issuance_that_was_cut_off_leaves_the_order_ready_and_its_seria
         # The key may have signed with the first serial just before the end; nothing else may carry it.
         assert f"{leaf.serial_number:x}" != reserved
         assert lab.rows("SELECT serial FROM orders") == [(f"{leaf.serial_number:x}",)]
+
+
+# Many requests for one order at once.
+
+
+def slow_sync(log: int) -> None:
+    """A disk that takes its time, so that requests meet in the middle of each other."""
+    time.sleep(0.02)
+    os.fdatasync(log)
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_whoever_comes_late_leaves_the_serial_of_a_valid_order_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path / "data") as lab:
+        client = await registered(lab)
+        _, order = await client.ready_order(NAME)
+        drafts = [await client.draft(order["finalize"], {"csr": b64url(csr_of(NAME))}) for _ in range(6)]
+        monkeypatch.setattr(sqlite, "_sync", slow_sync)
+
+        async def late(number: int) -> dict[str, str]:
+            await asyncio.sleep(number * 0.006)
+            found: dict[str, str] = (await client.send(order["finalize"], drafts[number].body())).json()
+            return found
+
+        async with asyncio.TaskGroup() as tasks:
+            # Each makes a commit whose sync the others wait for.
+            for number in range(20):
+                tasks.create_task(delayed(number * 0.003, lab.send("POST", "/register")))
+            done = [tasks.create_task(late(number)) for number in range(6)]
+        assert {one.result()["status"] for one in done} == {"valid"}
+        assert len({one.result()["certificate"] for one in done}) == 1
+        assert (await client.post(done[-1].result()["certificate"])).status == 200
+        assert lab.rows("SELECT serial FROM orders") == lab.rows(
+            "SELECT serial FROM certificates WHERE order_id IS NOT NULL"
+        )
+
+
+async def delayed(seconds: float, work: Awaitable[object]) -> None:
+    await asyncio.sleep(seconds)
+    await work
+
+
+@dataclass(frozen=True)
+class RecordingSigner:
+    """The CA's key, which remembers the serials that it signed with."""
+
+    good: Signer
+    serials: list[int] = field(default_factory=list)
+
+    @property
+    def public_key(self) -> CertificatePublicKeyTypes:
+        return self.good.public_key
+
+    def sign_certificate(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+        certificate = self.good.sign_certificate(builder)
+        self.serials.append(certificate.serial_number)
+        return certificate
+
+    def sign_crl(self, builder: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
+        return self.good.sign_crl(builder)
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_serial_signs_once_though_the_store_refuses_what_was_signed(tmp_path: Path) -> None:
+    signers: list[RecordingSigner] = []
+
+    def record(ca: Authority) -> Authority:
+        signers.append(RecordingSigner(ca.signer))
+        return replace(ca, signer=signers[0])
+
+    async with running(tmp_path / "data", refit=record) as lab:
+        client = await registered(lab)
+        url, order = await client.ready_order(NAME)
+        drafts = [await client.draft(order["finalize"], {"csr": b64url(csr_of(NAME))}) for _ in range(6)]
+        with closing(sqlite3.connect(lab.data.database, isolation_level=None)) as other:
+            refusal = "CREATE TRIGGER full BEFORE INSERT ON certificates BEGIN SELECT RAISE(ABORT, 'full'); END"
+            other.execute(refusal)
+            replies = await asyncio.gather(*(client.send(order["finalize"], draft.body()) for draft in drafts))
+            assert {reply.status for reply in replies} == {500}
+            other.execute("DROP TRIGGER full")
+        assert (await client.post(url)).json()["status"] == "ready"
+        done = (await client.post(order["finalize"], {"csr": b64url(csr_of(NAME))})).json()
+        assert done["status"] == "valid"
+        assert (await client.post(done["certificate"])).status == 200
+    (signer,) = signers
+    assert len(signer.serials) >= 7
+    assert len(set(signer.serials)) == len(signer.serials)

@@ -46,10 +46,14 @@ async def finalize(acme: Acme, provisioner: Provisioner, signed: ByAccount, orde
     der = jws_.from_b64url(jws_.decode_payload(signed.payload, _Finalize).csr, "the CSR")
     csr = _check(order, der, spki_sha256(signed.key))
     asked = Event(acme.clock(), "finalize", source, "ca", f"sent a CSR ({len(der)} octets)")
-    order = await _with_fresh_serial(acme, order)
-    finished = await acme.db.write(_issue(acme, provisioner, order, csr, asked))
-    acme.used_serials.discard(order.serial)
-    return finished or await orders_.find(acme, provisioner, signed.account, order_id)
+    while order.status == states.Order.READY:
+        order = await _with_fresh_serial(acme, order)
+        finished = await acme.db.write(_issue(acme, provisioner, order, csr, asked))
+        if finished is not None:
+            acme.used_serials.discard(order.serial)
+            return finished
+        order = await orders_.find(acme, provisioner, signed.account, order_id)
+    return order
 
 
 async def download(acme: Acme, provisioner: Provisioner, signed: ByAccount, serial: str, source: str) -> bytes:
@@ -65,18 +69,22 @@ async def download(acme: Acme, provisioner: Provisioner, signed: ByAccount, seri
 
 
 async def _with_fresh_serial(acme: Acme, order: Order) -> Order:
-    """Reserve another serial, on disk, when a process that is gone or a commit that failed may have used this one."""
-    if order.reserved_by == acme.process and order.serial not in acme.used_serials:
+    """Reserve another serial, on disk, when a process that is gone or a commit that failed may have used this one.
+
+    Who loses a race for it returns the order as it was: its serial is refused when it is to be used.
+    """
+    if _is_fresh(acme, order):
         return order
     fresh = msgspec.structs.replace(order, serial=f"{new_serial():x}", reserved_by=acme.process)
-    steps = orders.reserve(order.id, serial=fresh.serial, reserved_by=acme.process, instead_of=order.serial)
-    return fresh if await acme.db.write(steps) else await acme.db.read(_again(order.id))
+    steps = orders.reserve(
+        order.id, while_=states.Order.READY, serial=fresh.serial, reserved_by=acme.process, instead_of=order.serial
+    )
+    return fresh if await acme.db.write(steps) else order
 
 
-def _again(order_id: str) -> Steps[Order]:
-    order = yield from orders.by_id(order_id)
-    assert order is not None
-    return order
+def _is_fresh(acme: Acme, order: Order) -> bool:
+    """Tell whether nothing was ever signed with the order's serial: we alone may, and have not."""
+    return order.reserved_by == acme.process and order.serial not in acme.used_serials
 
 
 def _check(order: Order, der: bytes, account_key: str) -> csr_.Csr:
@@ -106,6 +114,9 @@ def _issue(acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, as
             )
     states.check(states.Order.READY, states.Order.PROCESSING)
     serial = order.serial
+    # Another request for this order may have signed since, and its commit failed.
+    if not _is_fresh(acme, order):
+        return None
     if not (yield from orders.claim(order.id, frm=states.Order.READY, to=states.Order.VALID, serial=serial, now=now)):
         return None
     began = acme.clock()

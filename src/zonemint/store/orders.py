@@ -115,11 +115,11 @@ def move(order_id: str, *, frm: str, to: str, error: str | None = None) -> Steps
     return bool(rows)
 
 
-def reserve(order_id: str, *, serial: str, reserved_by: str, instead_of: str) -> Steps[bool]:
-    """Give the order another serial, for a process of its own, unless it has got another one meanwhile."""
+def reserve(order_id: str, *, while_: str, serial: str, reserved_by: str, instead_of: str) -> Steps[bool]:
+    """Give the order another serial, for a process of its own, unless status or serial have changed meanwhile."""
     rows = yield Sql(
-        "UPDATE orders SET serial = $2, reserved_by = $3 WHERE id = $1 AND serial = $4 RETURNING id",
-        (order_id, serial, reserved_by, instead_of),
+        "UPDATE orders SET serial = $3, reserved_by = $4 WHERE id = $1 AND status = $2 AND serial = $5 RETURNING id",
+        (order_id, while_, serial, reserved_by, instead_of),
     )
     return bool(rows)
 
