@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from tests.cli.program import run
 from tests.programs import require_program
 from tests.server import DOMAIN, HOST, Running, running
 from zonemint.app.own_certificate import OwnCertificate
@@ -148,3 +149,11 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> bytes:
     der = one.getpeercert(binary_form=True)
     assert der is not None
     return der
+
+
+def test_a_revoked_one_is_replaced_at_the_next_start(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as server:
+        revoked = presented(server, "localhost").serial_number
+        assert run("certs", "revoke", f"{revoked:x}", "--data", server.folder).returncode == 0
+    with running(tmp_path / "data") as server:
+        assert presented(server, "localhost").serial_number != revoked

@@ -17,7 +17,7 @@ from zonemint.store import authorizations, certificates, orders, traces
 from zonemint.store.certificates import Certificate
 from zonemint.store.database import Steps
 
-__all__ = ["revoke"]
+__all__ = ["record", "revoke"]
 
 _KEY_COMPROMISE = 1
 _ORDERS = 500  # orders whose authorizations count for a revocation
@@ -49,20 +49,20 @@ async def revoke(acme: Acme, signed: ByAccount | ByKey, source: str) -> None:
             status=403,
         )
     reason = _KEY_COMPROMISE if by_key else wanted.reason
-    now = acme.now()
-    story = Event(acme.clock(), "revoked", source, "ca", f"revoked the certificate {certificate.serial}")
-
-    def steps() -> Steps[bool]:
-        revoked = yield from certificates.revoke(certificate.serial, now=now, reason=reason)
-        if revoked and reason == _KEY_COMPROMISE:
-            yield from certificates.block_key(certificate.key_hash, now=now, reason="key compromise")
-        if revoked and certificate.order_id is not None:
-            yield from traces.append(certificate.order_id, (story,))
-        return revoked
-
-    if not await acme.db.write(steps()):
+    if not await acme.db.write(record(certificate, reason, by=source, now=acme.clock())):
         raise AcmeError(AcmeErrorType.ALREADY_REVOKED, "the certificate is revoked already")
     acme.revoked()
+
+
+def record(certificate: Certificate, reason: int, *, by: str, now: float) -> Steps[bool]:
+    """Revoke in the store and tell the order's story; a compromised key is blocked. False when it was revoked before."""
+    revoked = yield from certificates.revoke(certificate.serial, now=int(now), reason=reason)
+    if revoked and reason == _KEY_COMPROMISE:
+        yield from certificates.block_key(certificate.key_hash, now=int(now), reason="key compromise")
+    if revoked and certificate.order_id is not None:
+        story = Event(now, "revoked", by, "ca", f"revoked the certificate {certificate.serial}")
+        yield from traces.append(certificate.order_id, (story,))
+    return revoked
 
 
 async def _find(acme: Acme, der: bytes) -> Certificate:

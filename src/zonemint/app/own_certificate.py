@@ -49,19 +49,22 @@ class OwnCertificate:
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
 
     async def renew_if_due(self) -> None:
-        """Issue a new certificate when the present one is missing, wrong, or past two thirds of its life."""
-        if not self._serves():
+        """Issue a new certificate when the present one is missing, wrong, revoked, or past two thirds of its life."""
+        if not await self._serves():
             await self._renew()
         self.context.load_cert_chain(self._data.server_certificate, self._data.server_key)
 
-    def _serves(self) -> bool:
-        """Tell whether the present certificate fits its key, our CA and our hosts, and is young enough."""
+    async def _serves(self) -> bool:
+        """Tell whether the present certificate fits its key, our CA and our hosts, is not revoked and young enough."""
         try:
             certificate = x509.load_pem_x509_certificates(self._data.server_certificate.read_bytes())[0]
             key = load_key(self._data.server_key)
             certificate.verify_directly_issued_by(self._template.authority.intermediate)
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except (OSError, ValueError, TypeError, IndexError, KeyFileError, InvalidSignature, x509.ExtensionNotFound):
+            return False
+        known = await self._db.read(certificates.by_serial(f"{certificate.serial_number:x}"))
+        if known is not None and known.status == "revoked":
             return False
         start, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
         return (

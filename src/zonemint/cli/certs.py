@@ -12,12 +12,10 @@ from zonemint.cli.options import DataOption, JsonOption
 if TYPE_CHECKING:
     from zonemint.cli.session import Session
     from zonemint.store.certificates import Certificate
-    from zonemint.store.database import Steps
 
 __all__ = ["app"]
 
 _HEX = re.compile(r"(?:0x)?([0-9a-f:]+)")
-_KEY_COMPROMISE = 1
 
 app = typer.Typer(help="Certificates: what was issued, what expires, and revocation.", no_args_is_help=True)
 
@@ -118,26 +116,15 @@ async def _revoke(session: Session, text: str, reason: int) -> str:
     """Revoke, and tell what was done."""
     import time
 
+    from zonemint.acme.revocation import record
     from zonemint.core.clock import rfc3339
-    from zonemint.core.trace import Event
-    from zonemint.store import certificates, traces
 
     certificate = await _by_serial(session, text)
     if certificate is None:
         raise _none(text)
     now = time.time()
-    story = Event(now, "revoked", "zonemint certs", "ca", f"revoked the certificate {certificate.serial}")
-
-    def steps() -> Steps[bool]:
-        revoked = yield from certificates.revoke(certificate.serial, now=int(now), reason=reason)
-        if revoked and reason == _KEY_COMPROMISE:
-            yield from certificates.block_key(certificate.key_hash, now=int(now), reason="key compromise")
-        if revoked and certificate.order_id is not None:
-            yield from traces.append(certificate.order_id, (story,))
-        return revoked
-
     named = f"{certificate.serial} for {', '.join(certificate.names)}"
-    if await session.db.write(steps()):
+    if await session.db.write(record(certificate, reason, by="zonemint certs", now=now)):
         return f"revoked {named}"
     when = "" if certificate.revoked_at is None else f" on {rfc3339(certificate.revoked_at)}"
     return f"{named} was revoked already{when}"

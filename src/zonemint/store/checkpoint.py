@@ -6,14 +6,10 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-import structlog
-
 __all__ = ["Checkpointer"]
 
 _DUE = 4096  # changed rows, of a page or two each, after which the log is written back: some 20 MB
 _LEFT = 512  # pages that the loop may write back itself, in a millisecond or two
-
-_log = structlog.get_logger()
 
 
 class Checkpointer:
@@ -45,7 +41,10 @@ class Checkpointer:
             if await asyncio.to_thread(_write_back, self._path) <= _LEFT:
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:
-            _log.error("the store's log cannot be written back yet", error=str(error))
+            # Imported here: every command opens a store, and hardly one ever checkpoints.
+            import structlog
+
+            structlog.get_logger().error("the store's log cannot be written back yet", error=str(error))
         finally:
             self._task = None
 
