@@ -55,7 +55,7 @@ async def revoke(acme: Acme, signed: ByAccount | ByKey, source: str) -> None:
 
 
 def record(certificate: Certificate, reason: int, *, by: str, now: float) -> Steps[bool]:
-    """Revoke in the store and tell the order's story; a compromised key is blocked. False when it was revoked before."""
+    """Revoke, tell it in the order's story, and block a compromised key; False when it was revoked before."""
     revoked = yield from certificates.revoke(certificate.serial, now=int(now), reason=reason)
     if revoked and reason == _KEY_COMPROMISE:
         yield from certificates.block_key(certificate.key_hash, now=int(now), reason="key compromise")
