@@ -87,7 +87,7 @@ def test_every_record_is_shown_with_where_it_comes_from(folder: Path) -> None:
     assert [row[4] for row in rows if row[0] == f"_acme-challenge.www.{DOMAIN}"] == ["dynamic by zonemint register"]
     assert [row[2] for row in rows[:2]] == ["SOA", "NS"]
     text = said(zone(folder, "show", f"{DOMAIN.upper()}.")).splitlines()
-    assert text[0].split() == ["NAME", "TTL", "TYPE", "DATA", "FROM"]
+    assert text[0].split() == ["NAME", "TTL", "TYPE", "FROM", "DATA"]
     assert len(text) == 1 + len(rows)
 
 

@@ -32,9 +32,11 @@ $TTL {ttl}
 def init(
     domain: Annotated[
         list[str] | None,
-        typer.Option("--domain", metavar="D", help="The private domain to serve and sign for; repeat it for more."),
+        typer.Option(
+            "--domain", metavar="DOMAIN", help="The private domain to serve and sign for; repeat it for more."
+        ),
     ] = None,
-    name: Annotated[str, typer.Option("--name", metavar="N", help="The authority's name in its certificates.")] = "",
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The authority's name in its certificates.")] = "",
     data: DataOption = None,
 ) -> None:
     """Make a data folder: settings, keys, zones.
@@ -60,8 +62,8 @@ def initialise(data: DataDir, chosen: Config | None, *, now: float) -> tuple[Con
     """Make what the data folder lacks, and return the settings that hold and the authority.
 
     `chosen` are the settings of a new folder; an old one must serve the same domains. Stopped half-way, it
-    goes on where it stopped. Raises ConfigError (KeyFileError of `pki`), and OSError when the folder cannot
-    be written.
+    goes on where it stopped. Raises ConfigError (KeyFileError of `pki`) and StoreError, and OSError when the
+    folder cannot be written.
     """
     from zonemint.config import load, render
     from zonemint.pki import authority
@@ -72,8 +74,9 @@ def initialise(data: DataDir, chosen: Config | None, *, now: float) -> tuple[Con
     config = load(data.config)
     if chosen is not None:
         _agree(config, chosen, data.config)
-    if any(data.pki.glob("*")):
+    if {file.name for file in data.pki.glob("*")} - {data.server_certificate.name, data.server_key.name}:
         return config, authority.load(data.pki, now=now)
+    _check_is_first(data)
     # The authority comes last, so that its folder tells whether the rest was made once.
     data.zones.mkdir(exist_ok=True)
     for domain in config.domains:
@@ -91,6 +94,29 @@ def _agree(config: Config, chosen: Config, file: Path) -> None:
             f"this folder is for {', '.join(config.domains)}, not for {', '.join(chosen.domains)}; "
             "choose another folder with --data",
             file=file,
+        )
+
+
+def _check_is_first(data: DataDir) -> None:
+    """Raise ConfigError when the store has certificates: the authority that signed them would lose its clients."""
+    import asyncio
+
+    from zonemint.core.errors import ConfigError
+    from zonemint.store import certificates
+    from zonemint.store.sqlite import SqliteDatabase
+
+    async def has_signed() -> bool:
+        db = SqliteDatabase(data.database)
+        try:
+            return bool(await db.read(certificates.listing(limit=1)))
+        finally:
+            await db.close()
+
+    if data.database.exists() and asyncio.run(has_signed()):
+        raise ConfigError(
+            "the keys are gone, and the store has certificates that they signed: restore the folder from a backup; "
+            "for a new authority, choose another folder with --data",
+            file=data.pki,
         )
 
 

@@ -11,6 +11,10 @@ __all__ = ["DataOption", "JsonOption"]
 
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="The data folder; else $ZONEMINT_DATA, else the user's usual one."),
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="The data folder; else $ZONEMINT_DATA, else root's /var/lib/zonemint, else ~/.local/share/zonemint.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -71,7 +71,8 @@ def _row(order: Order) -> dict[str, object]:
         "names": _names(order),
         "profile": order.profile,
         "account": order.account_id,
-        "serial": order.serial,
+        # A serial is set aside when the order is made; before the order is valid no certificate has it.
+        "serial": order.serial if order.status == "valid" else None,
     }
 
 

@@ -19,7 +19,9 @@ _BY = "zonemint register"
 
 
 def register(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The host, relative to the domain or absolute.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The host: relative to the domain, below it, or with a final dot.")
+    ],
     client: Annotated[
         str, typer.Option("--for", metavar="CLIENT", help="What to print: certbot (a command line) or json.")
     ] = "certbot",
@@ -47,15 +49,18 @@ def register(
 async def _register(session: Session, text: str, storage: Path | None) -> tuple[Registered, list[str]]:
     """Do it, and return what there is to tell, with what to say beside it."""
     from zonemint.app.dynamic import zone_of
+    from zonemint.app.zones import auth_of
     from zonemint.clients.accounts import Registered, load, locked, save
     from zonemint.core.errors import ConfigError
-    from zonemint.core.names import absolute, hostname
+    from zonemint.core.names import absolute, hostname, is_within
     from zonemint.dns import zonefile
     from zonemint.dns.zone import Record
 
     config, data = session.config, session.data
     wildcard = "*." if text.startswith("*.") else ""
     domain = hostname(absolute(text.removeprefix("*."), config.domain))
+    if is_within(domain, auth := auth_of(config)):
+        raise ConfigError(f"{domain} lies in {auth}, which answers for the acme-dns API and cannot have certificates")
     file = (storage or data.path / "acmedns.json").absolute()
     with locked(file):
         known = load(file, domain)
@@ -73,7 +78,7 @@ async def _register(session: Session, text: str, storage: Path | None) -> tuple[
     elif made:
         talk.append(f"made _acme-challenge.{domain} CNAME {account.fulldomain}")
     directory = f"{config.external_url}/acme/acme/directory"
-    return Registered(wildcard + domain, account, directory, file, data.pki / "root.crt"), talk
+    return Registered(wildcard + domain, account, directory, file, (data.pki / "root.crt").absolute()), talk
 
 
 async def _is_known(session: Session, account: Account) -> bool:

@@ -9,6 +9,8 @@ import typer
 from zonemint.cli.options import DataOption
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zonemint.app.server import Server
     from zonemint.config import Config, DataDir
     from zonemint.pki.authority import Authority
@@ -19,14 +21,18 @@ __all__ = ["up"]
 def up(
     domain: Annotated[
         list[str] | None,
-        typer.Option("--domain", metavar="D", help="For an empty folder: the private domain to serve and sign for."),
+        typer.Option(
+            "--domain", metavar="DOMAIN", help="For an empty folder: the private domain to serve and sign for."
+        ),
     ] = None,
     listen: Annotated[str | None, typer.Option("--listen", metavar="ADDR", help="The address to listen on.")] = None,
-    dns_port: Annotated[int | None, typer.Option("--dns-port", metavar="N", help="DNS, UDP and TCP.")] = None,
-    https_port: Annotated[int | None, typer.Option("--https-port", metavar="N", help="ACME and the TXT API.")] = None,
-    http_port: Annotated[int | None, typer.Option("--http-port", metavar="N", help="Roots, CRL, metrics.")] = None,
+    dns_port: Annotated[int | None, typer.Option("--dns-port", metavar="PORT", help="DNS, UDP and TCP.")] = None,
+    https_port: Annotated[
+        int | None, typer.Option("--https-port", metavar="PORT", help="ACME and the TXT API.")
+    ] = None,
+    http_port: Annotated[int | None, typer.Option("--http-port", metavar="PORT", help="Roots, CRL, metrics.")] = None,
     external_url: Annotated[
-        str | None, typer.Option("--external-url", metavar="U", help="Where clients reach the HTTPS listener.")
+        str | None, typer.Option("--external-url", metavar="URL", help="Where clients reach the HTTPS listener.")
     ] = None,
     data: DataOption = None,
 ) -> None:
@@ -55,11 +61,12 @@ def up(
 
     folder = DataDir(data_dir(data))
     chosen = with_options(Config(domain[0], extra_domains=tuple(domain[1:]))) if domain else None
-    config, authority = initialise(folder, chosen, now=time.time())
-    _serve(folder, with_options(config), authority, began)
+    saved, authority = initialise(folder, chosen, now=time.time())
+    config = with_options(saved)
+    _serve(folder, config, authority, _notes(folder, saved, config), began)
 
 
-def _serve(folder: DataDir, config: Config, authority: Authority, began: float) -> None:
+def _serve(folder: DataDir, config: Config, authority: Authority, notes: Sequence[str], began: float) -> None:
     import asyncio
     import resource
     import signal
@@ -79,7 +86,7 @@ def _serve(folder: DataDir, config: Config, authority: Authority, began: float) 
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with Server(folder, config, authority) as server:
-            print(_screen(folder, config, authority, server))
+            print(_screen(folder, config, authority, server, notes))
             print(f"ready in {time.perf_counter() - began:.2f} s: {server.directory_url}", flush=True)
             await stop.wait()
 
@@ -89,12 +96,32 @@ def _serve(folder: DataDir, config: Config, authority: Authority, began: float) 
     uvloop.run(run())
 
 
-def _screen(folder: DataDir, config: Config, authority: Authority, server: Server) -> str:
-    """Say what runs where, and what to do next."""
+def _notes(folder: DataDir, saved: Config, config: Config) -> list[str]:
+    """Return what works and yet may not be what was meant, a sentence each; the store is not open yet."""
+    import ipaddress
+
+    from zonemint.config import advertised, settings
+
+    notes = []
+    before = dict(settings(saved))
+    if changed := [f"{key} = {value}" for key, value in settings(config) if before[key] != value]:
+        notes.append(f"for this run only: {', '.join(changed)}; other commands go by {folder.config}")
+    if folder.server_certificate.exists() and not folder.database.exists():
+        notes.append(f"{folder.database} is gone, and accounts, CNAMEs, orders and revocations with it; it begins anew")
+    everywhere = ipaddress.ip_address(config.listen.address).is_unspecified
+    if everywhere and ipaddress.ip_address(address := advertised(config.listen)).is_loopback:
+        notes.append(f"ca.{config.domain} is {address}, of no use to other machines: set listen.advertise")
+    return notes
+
+
+def _screen(folder: DataDir, config: Config, authority: Authority, server: Server, notes: Sequence[str]) -> str:
+    """Say what runs where, what may surprise, and what to do next."""
     from zonemint.config import advertised
 
     address = advertised(config.listen)
-    plain = f"http://{address if ':' not in address else f'[{address}]'}:{server.http_port}"
+    port = "" if server.http_port == 80 else f":{server.http_port}"
+    plain = f"http://{address if ':' not in address else f'[{address}]'}{port}"
+    remarks = "".join(f"  note: {note}\n" for note in notes)
     name = f"server-1.{config.domain}"
     return f"""\
 zonemint serves {", ".join(config.domains)} from {folder.path}
@@ -103,7 +130,7 @@ zonemint serves {", ".join(config.domains)} from {folder.path}
   DNS               {address} port {server.dns_port} (UDP and TCP)
   TXT API           {config.external_url}/register and /update (acme-dns)
   root SHA-256      {authority.fingerprint}
-
+{remarks}
 Next:
   1. Let clients ask this DNS server for {config.domain} (try: dig @{address} -p {server.dns_port} ca.{config.domain}).
   2. Trust the root on each machine; compare the hash with the one above:

@@ -20,7 +20,7 @@ _LONGEST_TTL = 2**31 - 1  # seconds, RFC 2181 section 8
 
 app = typer.Typer(help="Zones: what each serves and why, and records beside its file.", no_args_is_help=True)
 
-ZoneArgument = Annotated[str, typer.Argument(metavar="Z", help="The zone's name, one of the domains.")]
+ZoneArgument = Annotated[str, typer.Argument(metavar="ZONE", help="The zone's name, one of the domains.")]
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The record's name, relative to the zone or absolute; @ is the zone.")
 ]
@@ -49,7 +49,7 @@ def show(zone: ZoneArgument, data: DataOption = None, as_json: JsonOption = Fals
 
     found, _ = run(data, lambda session: _contents(session, _origin(session, zone)))
     rows = [{**msgspec.structs.asdict(one), "from": _whence(one)} for one in found]
-    show_table(rows, ["name", "ttl", "type", "data", "from"], as_json=as_json)
+    show_table(rows, ["name", "ttl", "type", "from", "data"], as_json=as_json)
 
 
 @app.command("check")
@@ -59,7 +59,8 @@ def check(
         typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="One file, wherever it is."),
     ] = None,
     origin: Annotated[
-        str | None, typer.Option("--origin", metavar="Z", help="The zone that FILE is for; else its name less .zone.")
+        str | None,
+        typer.Option("--origin", metavar="ZONE", help="The zone that FILE is for; else its name less .zone."),
     ] = None,
     data: DataOption = None,
 ) -> None:
@@ -190,7 +191,9 @@ def _check_folder(data: Path | None) -> list[str]:
             except ConfigError as error:
                 refusals.append(str(error))
             else:
-                print(f"{session.data.zone_file(zone)}: ok, {len(found)} records")
+                file = session.data.zone_file(zone)
+                state = "ok" if file.exists() else "no such file, and the zone goes without it"
+                print(f"{file}: {state}, {len(found)} records")
         served = {session.data.zone_file(zone) for zone in session.config.domains}
         for stray in sorted(set(session.data.zones.glob("*.zone")) - served):
             say(f"{stray} is not served: '{stray.stem}' is none of the domains in {session.data.config}")

@@ -10,7 +10,9 @@ __all__ = ["demo"]
 
 
 def demo(
-    domain: Annotated[str, typer.Option("--domain", metavar="D", help="The private domain to play with.")] = "zufar.io",
+    domain: Annotated[
+        str, typer.Option("--domain", metavar="DOMAIN", help="The private domain to play with.")
+    ] = "zufar.io",
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder, and say where it is.")] = False,
 ) -> None:
     """Show the whole flow with a real certbot.
