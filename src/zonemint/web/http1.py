@@ -13,7 +13,7 @@ import structlog
 
 from zonemint.web.dispatch import Dispatcher
 from zonemint.web.endpoint import Call, Endpoint
-from zonemint.web.reply import Reply, head, written
+from zonemint.web.reply import Reply, written
 
 __all__ = ["Connection", "Connections"]
 
@@ -23,7 +23,7 @@ _REQUEST_TIME = 20.0  # seconds from a connection or a request's first octet unt
 _IDLE_TIME = 75.0  # seconds that a connection may stay without a request
 _SWEEP = 2.5  # seconds between looks for connections whose time is over
 _CONNECTIONS = 4096  # more are told 503
-_PIPELINE = 16  # requests that one connection may send ahead (RFC 9112 section 9.3.2)
+_PIPELINE = 16  # requests that one connection may send ahead; what follows is not heard (RFC 9112 section 9.3.2)
 
 _log = structlog.get_logger()
 
@@ -58,9 +58,20 @@ class Connections:
 
 
 class _Request:
-    """A request as it comes in; without an endpoint its target is no path."""
+    """A request as it comes in; without an endpoint it is refused with `status`."""
 
-    __slots__ = ("body", "endpoint", "headers", "is_too_large", "keep_alive", "method", "params", "path", "query")
+    __slots__ = (
+        "body",
+        "endpoint",
+        "headers",
+        "is_too_large",
+        "keep_alive",
+        "method",
+        "params",
+        "path",
+        "query",
+        "status",
+    )
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
@@ -69,6 +80,7 @@ class _Request:
         self.path = ""
         self.query = ""
         self.endpoint: Endpoint | None = None
+        self.status = 400
         self.params: Mapping[str, str] = {}
         self.keep_alive = True
         self.is_too_large = False
@@ -77,7 +89,8 @@ class _Request:
 class Connection(asyncio.Protocol):
     """One connection: requests are answered one after the other, in their order.
 
-    deadline: the loop's time at which it is cut, unless something happens before.
+    deadline: the loop's time at which it is cut, unless something happens before. Once it is closing nothing more is
+    heard, and the last answer closes it.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -86,9 +99,11 @@ class Connection(asyncio.Protocol):
         self._request: _Request | None = None
         self._url = b""
         self._head = 0
+        self._unparsed = 0
         self._waiting: deque[_Request] = deque()
         self._answering = False
         self._closing = False
+        self._is_full = False
         self._source = ""
         self._transport: asyncio.Transport
         self.deadline = connections.loop.time() + _REQUEST_TIME
@@ -107,32 +122,44 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._connections.open.discard(self)
+        self._waiting.clear()
         self._closing = True
 
     def data_received(self, data: bytes) -> None:
         """Take in what came."""
         if self._closing:
             return
-        # What comes with the last octets of a head may be a body: a whole read is forgiven.
-        if self._head > _HEAD:
-            self._refuse(431)
-            return
-        self._head += len(data)
+        self._unparsed += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             # The request was read to its end; it is answered as what it is, and no other protocol follows.
-            self._closing = True
+            self._hear_no_more()
         except httptools.HttpParserError:
-            self._refuse(400)
+            self._refuse(431 if self._head > _HEAD else 400)
+        else:
+            # The parser holds a header until it is whole, and passes over the extensions of chunks.
+            if self._unparsed > _HEAD:
+                self._refuse(431)
+
+    def eof_received(self) -> bool:
+        """The client says no more: over plain TCP it still gets its answers, while TLS ends both ways at once."""
+        self._closing = True
+        return (self._answering or bool(self._waiting)) and self._transport.get_extra_info("sslcontext") is None
 
     def pause_writing(self) -> None:
-        """Read no more from a client that does not read our answers."""
-        self._transport.pause_reading()
+        """Read no more from a client that does not read our answers, and begin no other answer."""
+        self._is_full = True
+        if not self._closing:
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Go on reading."""
-        self._transport.resume_reading()
+        """Go on."""
+        self._is_full = False
+        if not self._closing:
+            self._transport.resume_reading()
+        if self._waiting and not self._answering:
+            self._begin(self._waiting.popleft())
 
     # What the parser calls
 
@@ -140,17 +167,23 @@ class Connection(asyncio.Protocol):
         """A request begins."""
         self._request = _Request()
         self._url = b""
+        self._head = 0
         if not self._answering:
             self.deadline = self._connections.loop.time() + _REQUEST_TIME
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
+        self._count(len(url))
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; of several with one name the values are a list (RFC 9110 section 5.3)."""
-        assert self._request is not None
-        headers = self._request.headers
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        request = self._request
+        if request is None or request.method:
+            # A trailer: what a proxy checks and adds are headers, and those alone are believed (section 6.5.1).
+            return
+        headers = request.headers
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
@@ -158,27 +191,33 @@ class Connection(asyncio.Protocol):
         """The head is complete: what it asks for is known."""
         request = self._request
         assert request is not None
-        self._head = 0
+        self._unparsed = 0
+        version = self._parser.get_http_version()
         request.method = self._parser.get_method().decode("latin-1")
-        request.keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"
+        request.keep_alive = self._parser.should_keep_alive() and version == "1.1"
+        if refusal := _refusal(version, request.headers):
+            self._refuse(refusal)
+            return
         try:
             target = httptools.parse_url(self._url)
             request.path = unquote((target.path or b"/").decode("ascii"))
             request.query = (target.query or b"").decode("ascii")
         except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
+            self._refuse(400)
             return
         request.endpoint, request.params = self._connections.dispatcher.find(request.path)
         announced = request.headers.get("content-length", "0")
         if not announced.isdigit() or int(announced) > _BODY:
             self._refuse_body(request)
             return
-        if request.headers.get("expect", "").lower() == "100-continue" and not self._answering:
+        expects = version == "1.1" and request.headers.get("expect", "").lower() == "100-continue"
+        if expects and not self._answering and not self._closing:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body; of one that is too large only its size matters."""
         request = self._request
-        self._head = 0
+        self._unparsed = 0
         if request is None:
             return
         request.body += body
@@ -188,11 +227,24 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The request is whole."""
         request, self._request = self._request, None
-        self._head = 0
+        self._unparsed = 0
         if request is not None:
             self._take(request)
 
+    def _count(self, octets: int) -> None:
+        """Bound the head, and the trailers with it; the parser ends at an exception."""
+        self._unparsed = 0
+        self._head += octets
+        if self._head > _HEAD:
+            raise ValueError("the head is too large")
+
     # Answering
+
+    def _refuse(self, status: int) -> None:
+        """Answer what cannot be taken, after what came before it, and hear no more of this connection."""
+        request, self._request = _Request(), None
+        request.status = status
+        self._take(request)
 
     def _refuse_body(self, request: _Request) -> None:
         """Answer a request whose body is too large without the rest of it, and hear no more of this connection."""
@@ -200,17 +252,22 @@ class Connection(asyncio.Protocol):
         request.is_too_large = True
         request.keep_alive = False
         self._take(request)
-        self._closing = True
 
     def _take(self, request: _Request) -> None:
+        """Answer a request in its turn."""
         if self._closing:
             return
-        if self._answering:
+        self._closing = not request.keep_alive or request.endpoint is None or len(self._waiting) + 1 == _PIPELINE
+        if self._answering or self._is_full:
             self._waiting.append(request)
-            if len(self._waiting) >= _PIPELINE:
-                self.abort()
-            return
-        self._begin(request)
+        else:
+            self._begin(request)
+
+    def _hear_no_more(self) -> None:
+        """Close after the last answer that is due, or now when none is."""
+        self._closing = True
+        if not self._answering and not self._waiting:
+            self._transport.close()
 
     def _begin(self, request: _Request) -> None:
         self._answering = True
@@ -229,8 +286,7 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, request: _Request) -> None:
         if request.endpoint is None:
-            reply = Reply(status=400)
-            request.keep_alive = False
+            reply = Reply(status=request.status)
         else:
             call = Call(
                 request.method,
@@ -245,30 +301,33 @@ class Connection(asyncio.Protocol):
             reply = await request.endpoint.respond(call)
         if self._transport.is_closing():
             return
-        close = self._closing or not request.keep_alive
+        close = self._closing and not self._waiting
         self._transport.write(written(reply, close=close, without_body=request.method == "HEAD"))
         self._answering = False
         self.deadline = self._connections.loop.time() + _IDLE_TIME
         if close:
-            self._closing = True
             self._transport.close()
-        elif self._waiting:
+        elif self._waiting and not self._is_full:
             self._begin(self._waiting.popleft())
-
-    def _refuse(self, status: int) -> None:
-        """Say why, and close; what came before is still being answered only if nothing is under way."""
-        self._closing = True
-        if not self._answering:
-            self._transport.write(head(status, [("content-length", "0")], close=True))
-            self._transport.close()
 
     def close_when_answered(self) -> None:
         """Close now, or after the answer that is under way."""
-        self._closing = True
-        if not self._answering:
-            self._transport.close()
+        self._waiting.clear()
+        self._hear_no_more()
 
     def abort(self) -> None:
         """Cut the connection."""
+        self._waiting.clear()
         self._closing = True
         self._transport.abort()
+
+
+def _refusal(version: str, headers: Mapping[str, str]) -> int:
+    """Return the status with which HTTP itself refuses a head (RFC 9112 sections 2.3, 3.2 and 6.1), or 0."""
+    if version not in ("1.0", "1.1"):
+        return 505
+    if version == "1.1" and ("host" not in headers or "," in headers["host"]):
+        return 400
+    if headers.get("transfer-encoding", "chunked").lower() != "chunked":
+        return 501
+    return 0

@@ -7,7 +7,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from time import time
 
-__all__ = ["Reply", "head", "written"]
+__all__ = ["Reply", "written"]
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _NO_BODY = frozenset({204, 304})
@@ -44,12 +44,12 @@ def written(reply: Reply, *, close: bool, without_body: bool) -> bytes:
     Raises ValueError for a header that would end its line.
     """
     if reply.status in _NO_BODY:
-        return head(reply.status, reply.headers, close=close)
+        return _head(reply.status, reply.headers, close=close)
     headers = [*reply.headers, ("content-length", str(len(reply.body)))]
-    return head(reply.status, headers, close=close) + (b"" if without_body else reply.body)
+    return _head(reply.status, headers, close=close) + (b"" if without_body else reply.body)
 
 
-def head(status: int, headers: Iterable[tuple[str, str]], *, close: bool) -> bytes:
+def _head(status: int, headers: Iterable[tuple[str, str]], *, close: bool) -> bytes:
     """Return the status line and the headers, with the date, up to the empty line."""
     lines = [f"{name}: {value}\r\n" for name, value in headers]
     text = "".join(lines)
