@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import ENV, ZONEMINT
-from tests.server import DOMAIN, HOST, Running, running
+from tests.server import DOMAIN, HOST, Ports, Running, running
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -48,6 +48,20 @@ def test_the_screen_says_what_to_do_next(shared: Running) -> None:
     assert f"zonemint register server-1.{DOMAIN} --for certbot --data {shared.folder}\n" in shared.screen
     line = shared.screen.splitlines()[-1]
     assert re.fullmatch(r"ready in \d+\.\d\d s: https://localhost:\d+/acme/acme/directory", line)
+
+
+def test_the_screen_says_what_may_surprise(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as first:
+        pass
+    assert "note:" not in first.screen
+    with running(first.folder, Ports(first.ports.dns, Ports.free().https, first.ports.http)) as again:
+        pass
+    assert f'note: for this run only: external_url = "{again.url}", listen.https_port = ' in again.screen
+    for file in first.folder.glob("zonemint.db*"):
+        file.unlink()
+    with running(first.folder, first.ports) as anew:
+        pass
+    assert f"note: {first.folder}/zonemint.db is gone" in anew.screen
 
 
 def test_the_trust_lines_of_the_screen_work(shared: Running, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import run
+from tests.server import running
 from zonemint.cli.init import initialise
 from zonemint.config import Config, DataDir
 from zonemint.core.errors import ConfigError, KeyFileError
@@ -130,6 +131,26 @@ def test_a_broken_authority_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match=r"intermediate\.key"):
         initialise(data, Config("lab.test"), now=NOW)
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("lost", ["*", "*.key", "[ri]*"])
+def test_keys_that_signed_and_are_lost_are_not_made_anew(tmp_path: Path, lost: str) -> None:
+    data = DataDir(tmp_path / "data")
+    with running(data.path):
+        pass
+    for file in data.pki.glob(lost):
+        file.unlink()
+    before = contents(data.pki)
+    with pytest.raises(ConfigError, match="restore"):
+        initialise(data, None, now=NOW)
+    assert contents(data.pki) == before
+
+
+def test_a_store_without_certificates_does_not_keep_an_authority_from_being_made(tmp_path: Path) -> None:
+    (tmp_path / "zonemint.toml").write_text('domain = "lab.test"\n')
+    assert run("orders", "list", "--data", tmp_path).returncode == 0
+    assert DataDir(tmp_path).database.exists()
+    initialise(DataDir(tmp_path), None, now=NOW)
 
 
 def test_a_broken_config_is_told_before_anything_is_made(tmp_path: Path) -> None:

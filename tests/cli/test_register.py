@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import run
+from tests.cli.program import ENV, ZONEMINT, run
 from tests.server import DOMAIN, Running, until
 
 
@@ -97,6 +97,20 @@ def test_a_name_of_nobody_here_gets_the_line_for_its_zone(folder: Path) -> None:
     talk, line = done.stderr.splitlines()
     assert talk == "host.elsewhere.test is in no zone of ours; add this line to its zone:"
     assert line.split() == ["_acme-challenge.host.elsewhere.test.", "300", "IN", "CNAME", f"{account['fulldomain']}."]
+
+
+@pytest.mark.parametrize("name", ["auth", "x.auth", f"*.auth.{DOMAIN}."])
+def test_a_name_in_the_zone_of_the_values_is_refused(folder: Path, name: str) -> None:
+    done = register(folder, name)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"lies in auth.{DOMAIN}" in done.stderr
+    assert not (folder / "acmedns.json").exists()
+
+
+def test_the_line_for_certbot_works_from_any_folder(folder: Path) -> None:
+    words = [ZONEMINT, "register", "web", "--data", folder.name]
+    done = subprocess.run(words, capture_output=True, text=True, env=ENV, timeout=30, check=True, cwd=folder.parent)
+    assert f"REQUESTS_CA_BUNDLE={folder}/pki/root.crt" in shlex.split(done.stdout)
 
 
 @pytest.mark.parametrize("line", ["A 192.0.2.1", "CNAME web", 'TXT "old"'])

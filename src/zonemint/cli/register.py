@@ -60,7 +60,7 @@ async def _register(session: Session, text: str, storage: Path | None) -> tuple[
     wildcard = "*." if text.startswith("*.") else ""
     domain = hostname(absolute(text.removeprefix("*."), config.domain))
     if is_within(domain, auth := auth_of(config)):
-        raise ConfigError(f"{domain} lies in {auth}, which answers for the acme-dns API and cannot have certificates")
+        raise ConfigError(f"{domain} lies in {auth}, the zone of the TXT values: no CNAME can be made there")
     file = (storage or data.path / "acmedns.json").absolute()
     with locked(file):
         known = load(file, domain)
