@@ -134,6 +134,85 @@ async def test_what_nobody_waits_for_is_written_at_the_end_at_the_latest(path: P
     assert on_disk(path) == [1, 3, 4]
 
 
+async def test_closing_in_the_middle_of_a_sync_loses_nothing(path: Path) -> None:
+    db = SqliteDatabase(path)
+    writing = asyncio.create_task(db.write(put(0)))
+    await asyncio.sleep(0)
+    for number in range(1, 200):
+        db.write_soon(put(number))
+    await db.close()
+    assert await writing == 0
+    assert on_disk(path) == list(range(200))
+
+
+async def test_after_a_failed_sync_nothing_is_told_until_the_file_is_opened_anew(path: Path) -> None:
+    db = SqliteDatabase(path)
+    await db.write(put(1))
+    # No pipe can be synced, so the real call fails as it does for a broken disk.
+    reader, writer = os.pipe()
+    os.dup2(writer, db._log)
+    replies = await asyncio.gather(
+        db.write(put(2)), db.write(put(3)), *(db.read(numbers()) for _ in range(3)), return_exceptions=True
+    )
+    assert [type(reply) for reply in replies[:2]] == [StoreUnavailable] * 2
+    for run in (db.write(put(4)), db.read(numbers())):
+        with pytest.raises(StoreUnavailable, match="on disk"):
+            await run
+    db.write_soon(put(5))
+    await db.close()
+    os.close(reader)
+    os.close(writer)
+    again = SqliteDatabase(path)
+    assert 1 in await again.read(numbers())
+    assert await again.write(put(6)) == 6
+    await again.close()
+
+
+FULL = """
+import asyncio, pathlib, resource, signal, sys
+from zonemint.core.errors import StoreUnavailable
+from zonemint.store.database import Sql
+from zonemint.store.sqlite import SqliteDatabase
+
+def put(number, octets):
+    yield Sql("INSERT INTO blocked_keys VALUES ($1, $2, $3)", (str(number), number, "x" * octets))
+
+def numbers():
+    rows = yield Sql("SELECT blocked_at FROM blocked_keys ORDER BY blocked_at")
+    return [row[0] for row in rows]
+
+async def main():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    db = SqliteDatabase(pathlib.Path(sys.argv[1]))
+    await db.write(put(0, 1))
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
+    kept = [0]
+    for start in range(1, 41, 8):
+        group = range(start, start + 8)
+        sizes = [4_000_000 if number % 8 == 3 else 5_000 for number in group]
+        tried = (db.write(put(number, size)) for number, size in zip(group, sizes))
+        replies = await asyncio.gather(*tried, return_exceptions=True)
+        assert all(reply is None or isinstance(reply, StoreUnavailable) for reply in replies), replies
+        kept += [number for number, reply in zip(group, replies) if reply is None]
+        assert await db.read(numbers()) == kept
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    await db.write(put(100, 1))
+    assert await db.read(numbers()) == [*kept, 100]
+    assert len(kept) < 41
+    await db.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_full_disk_refuses_writes_and_no_more_than_that(path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
 async def test_a_write_lock_of_another_process_only_delays(db: SqliteDatabase, path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -51,7 +51,8 @@ class Checkpointer:
 
 def _write_back(path: Path) -> int:
     """Write back what is in the log; return how many pages have come since."""
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    # A file that is gone must not be made anew.
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
     try:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         _, in_log, written_back = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

@@ -3,7 +3,9 @@
 A statement costs microseconds, and so does a commit that only writes; the sync that makes it last costs a
 millisecond. So the loop runs and commits transactions, and a thread syncs the log after each commit. Transactions
 that are queued meanwhile run as one group, each in a savepoint of its own, and the next sync is for all of them.
-Whoever waits for a transaction, or reads what one has written, goes on when it is on disk.
+Whoever waits for a transaction, or reads what one has written, goes on when it is on disk. When a sync has failed,
+nobody knows what of the log is on disk, and a later sync may succeed without it: the store then answers no more until
+it is opened anew, which keeps what is whole.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +55,8 @@ class SqliteDatabase:
         self._connection = _connect(path)
         try:
             migrations.migrate(self._connection)
+            # The connection keeps this file for as long as it is open; to look at the schema has made it.
+            self._log = _open_log(path)
         except BaseException:
             self._connection.close()
             raise
@@ -65,9 +70,9 @@ class SqliteDatabase:
         self._soon: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._log: int | None = None
+        self._failure = ""
         self._checkpointer = Checkpointer(path, self._connection)
-        self._syncs: queue.SimpleQueue[tuple[int, list[_Outcome]] | None] = queue.SimpleQueue()
+        self._syncs: queue.SimpleQueue[list[_Outcome] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._sync_thread, name="sqlite-sync", daemon=True)
         self._thread.start()
 
@@ -80,6 +85,8 @@ class SqliteDatabase:
 
     async def read(self, steps: Steps[T]) -> T:
         """See Database.read."""
+        if self._failure:
+            raise StoreUnavailable(self._failure)
         found = self.read_now(steps)
         if self._syncing:
             # What was found may be what is being synced: nobody is told before it lasts.
@@ -108,15 +115,14 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """See Database.close."""
-        if self._later:
+        while self._busy or self._later:
             self._wake()
-        await self._idle.wait()
+            await self._idle.wait()
         self._syncs.put(None)
         await asyncio.to_thread(self._thread.join)
         await self._checkpointer.close()
         self._connection.close()
-        if self._log is not None:
-            os.close(self._log)
+        os.close(self._log)
 
     def _wake(self) -> None:
         if not self._busy:
@@ -132,6 +138,9 @@ class SqliteDatabase:
             self._soon = None
         if not self._queue and not self._later:
             self._rest()
+            return
+        if self._failure:
+            self._give_up(StoreUnavailable(self._failure))
             return
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -149,13 +158,15 @@ class SqliteDatabase:
         if (failure := self._commit()) is not None:
             self._settled(outcomes, failure)
         else:
-            assert self._log is not None
             self._syncing = True
-            self._syncs.put((self._log, outcomes))
+            self._syncs.put(outcomes)
 
     def _run_one(self, steps: Steps[Any], *, alone: bool) -> tuple[Any, BaseException | None]:
         """Run one transaction, in a savepoint unless it is alone; return its result or its error, undone."""
         execute = self._connection.execute
+        if not self._connection.in_transaction:
+            # A disk error in one before this one ended all of it; here a savepoint would be a transaction of its own.
+            return None, StoreUnavailable(f"{self._path}: the transaction was ended by a disk error")
         try:
             if alone:
                 return _drive(self._connection, steps), None
@@ -181,25 +192,25 @@ class SqliteDatabase:
             if not self._connection.in_transaction:
                 return StoreUnavailable(f"{self._path}: the transaction was ended by a disk error")
             self._connection.execute("COMMIT")
-            if self._log is None:
-                self._log = os.open(f"{self._path}-wal", os.O_RDONLY)
         except sqlite3.Error as error:
             if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
             return _translated(error, self._path)
-        except OSError as error:
-            return StoreUnavailable(f"{self._path}-wal: the log cannot be opened: {error.strerror}")
         return None
 
     def _sync_thread(self) -> None:
-        while (job := self._syncs.get()) is not None:
-            log, outcomes = job
-            failure = None
+        while (outcomes := self._syncs.get()) is not None:
+            failure = ""
             try:
-                _sync(log)
+                _sync(self._log)
             except OSError as error:
-                failure = StoreUnavailable(f"{self._path}: what was written is not on disk: {error.strerror}")
-            self._loop.call_soon_threadsafe(self._settled, outcomes, failure)
+                failure = f"{self._path}: what was written may not be on disk ({error.strerror}): start again"
+            self._loop.call_soon_threadsafe(self._synced, outcomes, failure)
+
+    def _synced(self, outcomes: list[_Outcome], failure: str) -> None:
+        self._failure = failure
+        self._settled(outcomes, StoreUnavailable(failure) if failure else None)
 
     def _settled(self, outcomes: list[_Outcome], failure: StoreError | None) -> None:
         """Tell everybody who waits for a group, and run the next one."""
@@ -218,7 +229,7 @@ class SqliteDatabase:
                     reader.set_result(None)
                 else:
                     reader.set_exception(failure)
-        if self._log is not None:
+        if not self._failure:
             self._checkpointer.look()
         if self._queue:
             self._run_group()
@@ -239,10 +250,14 @@ class SqliteDatabase:
             self._loop.call_later(_LOCK_RETRY, self._run_group)
             return
         self._lock_deadline = 0.0
+        self._give_up(_translated(error, self._path))
+
+    def _give_up(self, failure: StoreError) -> None:
+        """Fail everything that is queued."""
         waiting: list[_Outcome] = [(future, None, None) for _, future in self._queue]
         self._queue.clear()
         self._later.clear()
-        self._settled(waiting, _translated(error, self._path))
+        self._settled(waiting, failure)
 
 
 def _drive(connection: sqlite3.Connection, steps: Steps[T]) -> T:
@@ -268,9 +283,19 @@ def _text(sql: Sql) -> str:
 def _create_private(path: Path) -> None:
     """Make the file readable by its owner only; SQLite gives its -wal and -shm the same mode."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        # Not opened, for to close it would end the locks that another connection of this process has on it.
+        return
     except OSError as error:
         raise StoreError(f"{path}: cannot open the store: {error.strerror}") from error
+
+
+def _open_log(path: Path) -> int:
+    try:
+        return os.open(f"{path}-wal", os.O_RDONLY)
+    except OSError as error:
+        raise StoreError(f"{path}-wal: cannot open the store's log: {error.strerror}") from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
