@@ -86,6 +86,15 @@ def test_certbot_gets_a_line_to_paste(folder: Path) -> None:
     assert done.stderr.startswith(f"made _acme-challenge.web.{DOMAIN} CNAME ")
 
 
+def test_who_loses_the_name_is_told(folder: Path, tmp_path: Path) -> None:
+    old = account_of(register(folder, "web", "--for", "json"), f"web.{DOMAIN}")
+    done = register(folder, "web", "--for", "json", "--storage", tmp_path / "elsewhere.json")
+    new = account_of(done, f"web.{DOMAIN}")
+    made, lost = done.stderr.splitlines()
+    assert made == f"made _acme-challenge.web.{DOMAIN} CNAME {new['fulldomain']}"
+    assert lost.startswith(f"it led to {old['fulldomain']}: ")
+
+
 def test_twice_the_same_says_the_same(folder: Path) -> None:
     first, second = register(folder, "web"), register(folder, "web")
     assert (second.returncode, second.stdout, second.stderr) == (0, first.stdout, "")

@@ -38,7 +38,10 @@ def explain(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell an order's story: who asked whom, what came back, how long it took."""
+    """Tell an order's story, and why it failed.
+
+    It says who asked whom, what came back, and how long it took.
+    """
     from zonemint.cli.output import show_facts
     from zonemint.cli.session import Session, run
     from zonemint.core.errors import ConfigError

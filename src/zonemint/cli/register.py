@@ -30,9 +30,10 @@ def register(
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """Make a name ready for certificates: account, CNAME, and what its client must know.
+    """Make a name ready for certificates.
 
-    The same again changes nothing and prints the same.
+    It gets an account and a CNAME, and what its client must know is printed. The same again changes
+    nothing and prints the same.
     """
     from zonemint.cli.output import say
     from zonemint.cli.session import run
@@ -75,8 +76,9 @@ async def _register(session: Session, text: str, storage: Path | None) -> tuple[
     if zone_of(config, domain) is None:
         record = Record(f"_acme-challenge.{domain}", 300, "CNAME", f"{account.fulldomain}.")
         talk.append(f"{domain} is in no zone of ours; add this line to its zone:\n{zonefile.write([record]).strip()}")
-    elif made:
+    elif made is not None:
         talk.append(f"made _acme-challenge.{domain} CNAME {account.fulldomain}")
+        talk += [f"it led to {target}: who has that account can answer for {domain} no more" for target in made]
     directory = f"{config.external_url}/acme/acme/directory"
     return Registered(wildcard + domain, account, directory, file, (data.pki / "root.crt").absolute()), talk
 
@@ -88,8 +90,8 @@ async def _is_known(session: Session, account: Account) -> bool:
     return stored is not None and stored.fulldomain == account.fulldomain
 
 
-async def _ensure(session: Session, domain: str, account: Account | None) -> tuple[Account, bool]:
-    """Make the account and the CNAME that lack, in one transaction; tell whether the CNAME is new."""
+async def _ensure(session: Session, domain: str, account: Account | None) -> tuple[Account, list[str] | None]:
+    """Make the account and the CNAME that lack, in one transaction; tell where a new CNAME led before."""
     import time
 
     from zonemint.acmedns import accounts
@@ -121,10 +123,10 @@ async def _ensure(session: Session, domain: str, account: Account | None) -> tup
     if zone is None:
         if also is not None:
             await session.db.write(also())
-        return account, False
+        return account, None
     alias = f"_acme-challenge.{domain}"
     wanted = DynamicRecord(zone, alias, "CNAME", f"{account.fulldomain}.", int(config.dns.ttl), now_ms, _BY)
     old = await session.db.read(records.at(zone, alias, "CNAME"))
     stale = [one for one in old if one.data != wanted.data]
     made = await change(session.db, config, session.data, zone, add=[wanted], remove=stale, also=also)
-    return account, made
+    return account, [one.data.removesuffix(".") for one in stale] if made else None

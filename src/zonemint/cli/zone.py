@@ -41,7 +41,7 @@ def list_zones(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 @app.command("show")
 def show(zone: ZoneArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Show every record of a zone as it is served, and where it comes from."""
+    """Show every record of a zone and where it comes from."""
     import msgspec
 
     from zonemint.cli.output import show_table
@@ -64,9 +64,10 @@ def check(
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """Say whether zones can be served, and if not, the file and the line.
+    """Say whether zones can be served.
 
-    Without FILE, it is every zone of the data folder with its dynamic records. FILE is checked by itself.
+    If not, it tells the file and the line. Without FILE, it is every zone of the data folder with its
+    dynamic records. FILE is checked by itself.
     """
     from zonemint.cli.output import say
 
@@ -88,7 +89,10 @@ def add(
     words: Annotated[list[str], typer.Argument(metavar="DATA", help="As in a zone file; a TXT needs no quotes.")],
     data: DataOption = None,
 ) -> None:
-    """Add a record beside the zone file; a running server answers with it at once."""
+    """Add a record beside the zone file.
+
+    A running server answers with it at once.
+    """
     from zonemint.cli.session import run
 
     print(run(data, lambda session: _add(session, zone, name, ttl, type_, words)))
@@ -102,7 +106,10 @@ def remove(
     words: Annotated[list[str] | None, typer.Argument(metavar="[DATA]", help="Only the record with this data.")] = None,
     data: DataOption = None,
 ) -> None:
-    """Remove dynamic records: those of a name and type, or the one with this data."""
+    """Remove records that are not in the zone file.
+
+    They are those of a name and type, or the one with this data.
+    """
     from zonemint.cli.session import run
 
     for line in run(data, lambda session: _remove(session, zone, name, type_, words or [])):
@@ -111,7 +118,10 @@ def remove(
 
 @app.command("export")
 def export(zone: ZoneArgument, data: DataOption = None) -> None:
-    """Print a zone as a zone file, in canonical order: what the file says, what is implied, what is dynamic."""
+    """Print a zone as a zone file.
+
+    It has what the file says, what is implied and what is dynamic, in canonical order.
+    """
     from zonemint.cli.session import run
     from zonemint.dns import zonefile
     from zonemint.dns.zone import Record
