@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import time
 from typing import Any
 
 import msgspec
@@ -14,7 +16,7 @@ from tests.acme.signing import Draft, Signer, es256
 from tests.acme.test_requests import assert_refused
 from tests.web.lab import Lab
 from tests.web.wire import Reply
-from zonemint.store import orders
+from zonemint.store import orders, sqlite
 from zonemint.store.database import Steps
 from zonemint.store.sqlite import SqliteDatabase
 
@@ -197,3 +199,39 @@ async def test_a_key_in_use_is_a_conflict_that_names_its_account(lab: Lab) -> No
         refused = await change_key(one, signer)
         assert_refused(refused, 409, "malformed")
         assert refused.header("Location") == holder.kid
+
+
+# Requests that were verified before another one changed their account.
+
+
+def slow_sync(log: int) -> None:
+    """A disk that takes its time, so that requests meet in the middle of each other."""
+    time.sleep(0.02)
+    os.fdatasync(log)
+
+
+async def test_an_account_that_was_given_up_stays_so_whatever_comes_at_the_same_time(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await registered(lab)
+    assert client.kid is not None
+    wishes: list[dict[str, object]] = [{"status": "deactivated"}]
+    wishes += [{"contact": [f"mailto:{name}@lab.test"]} for name in "abcd"]
+    bodies = [(await client.draft(client.kid, wish)).body() for wish in wishes]
+    monkeypatch.setattr(sqlite, "_sync", slow_sync)
+    # While this is written, all of those are verified.
+    busy = asyncio.create_task(lab.send("POST", "/register"))
+    replies = await asyncio.gather(*(client.send(client.kid, body) for body in bodies), busy)
+    assert replies[0].status == 200
+    assert {reply.status for reply in replies[1:-1]} <= {200, 401}
+    assert lab.rows("SELECT status FROM accounts WHERE id = ?", client.kid.rpartition("/")[2]) == [("deactivated",)]
+    assert_refused(await client.post(client.kid), 401, "unauthorized")
+
+
+async def test_of_two_new_keys_at_once_one_is_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await registered(lab)
+    monkeypatch.setattr(sqlite, "_sync", slow_sync)
+    busy = asyncio.create_task(lab.send("POST", "/register"))
+    replies = await asyncio.gather(*(change_key(client, es256()) for _ in range(5)), busy)
+    # The old key of the others is no longer the account's.
+    assert [reply.status for reply in replies[:-1]].count(200) == 1

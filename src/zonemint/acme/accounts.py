@@ -87,7 +87,8 @@ async def update(acme: Acme, account: Account, payload: bytes) -> Account:
             raise AcmeError(AcmeErrorType.MALFORMED, "the only status that a client can ask for is 'deactivated'")
         states.check(states.Account(account.status), states.Account.DEACTIVATED)
         status = states.Account.DEACTIVATED
-    await acme.db.write(accounts.update(account.id, status=status, contacts=contacts))
+    if not await acme.db.write(accounts.update(account.id, was=account.status, status=status, contacts=contacts)):
+        raise _changed_meanwhile()
     return msgspec.structs.replace(account, status=status, contacts=contacts)
 
 
@@ -110,8 +111,11 @@ async def change_key(acme: Acme, provisioner: Provisioner, signed: ByAccount, ur
 
     def rekey() -> Steps[Account | None]:
         holder = yield from accounts.by_thumbprint(provisioner.name, new.thumbprint)
-        if holder is None:
-            yield from accounts.rekey(signed.account.id, thumbprint=new.thumbprint, jwk=new.text)
+        was = signed.account.thumbprint
+        if holder is None and not (
+            yield from accounts.rekey(signed.account.id, was=was, thumbprint=new.thumbprint, jwk=new.text)
+        ):
+            raise _changed_meanwhile()
         return holder
 
     holder = await acme.db.write(rekey())
@@ -142,6 +146,13 @@ def render(provisioner: Provisioner, account: Account) -> dict[str, Any]:
     if account.terms_agreed_at is not None:
         rendered["termsOfServiceAgreed"] = True
     return rendered
+
+
+def _changed_meanwhile() -> AcmeError:
+    """What another request did to the account since this one was verified holds, and this one does not undo it."""
+    return AcmeError(
+        AcmeErrorType.UNAUTHORIZED, "the account was given up or got another key while this request came", status=401
+    )
 
 
 def _contacts(contacts: list[str]) -> tuple[str, ...]:

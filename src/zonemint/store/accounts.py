@@ -71,17 +71,25 @@ def insert(account: Account) -> Steps[Account]:
     return known
 
 
-def update(account_id: str, *, status: str, contacts: tuple[str, ...]) -> Steps[None]:
-    """Store what a client may change of its account (section 7.3.2)."""
-    yield Sql(
-        "UPDATE accounts SET status = $2, contacts = $3 WHERE id = $1",
-        (account_id, status, msgspec.json.encode(contacts).decode()),
+def update(account_id: str, *, was: str, status: str, contacts: tuple[str, ...]) -> Steps[bool]:
+    """Store what a client may change of its account if the status is still `was`; tell whether it was."""
+    rows = yield Sql(
+        "UPDATE accounts SET status = $3, contacts = $4 WHERE id = $1 AND status = $2 RETURNING id",
+        (account_id, was, status, msgspec.json.encode(contacts).decode()),
     )
+    return bool(rows)
 
 
-def rekey(account_id: str, *, thumbprint: str, jwk: str) -> Steps[None]:
-    """Give the account another key (section 7.3.5); the caller has looked that it is free in this transaction."""
-    yield Sql("UPDATE accounts SET thumbprint = $2, jwk = $3 WHERE id = $1", (account_id, thumbprint, jwk))
+def rekey(account_id: str, *, was: str, thumbprint: str, jwk: str) -> Steps[bool]:
+    """Give the account another key if `was` is still the thumbprint of its key; tell whether it was (section 7.3.5).
+
+    The caller has looked that the key is free in this transaction.
+    """
+    rows = yield Sql(
+        "UPDATE accounts SET thumbprint = $3, jwk = $4 WHERE id = $1 AND thumbprint = $2 RETURNING id",
+        (account_id, was, thumbprint, jwk),
+    )
+    return bool(rows)
 
 
 def _account(row: Row) -> Account:
