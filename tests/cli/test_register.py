@@ -157,7 +157,7 @@ def test_what_is_no_name_is_refused(folder: Path, name: str) -> None:
 def test_a_client_that_nobody_knows_is_wrong_usage(folder: Path) -> None:
     done = register(folder, "web", "--for", "telnet")
     assert done.returncode == 2
-    assert "certbot, json" in done.stderr
+    assert "certbot, lego, acme.sh" in " ".join(done.stderr.split())
 
 
 def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:

@@ -97,3 +97,19 @@ def test_uacme(shared: Running, tmp_path: Path) -> None:
     run_program([*base, "update", "other@example.org"])
     run_program([*base, "revoke", str(chain)])
     run_program([*base, "deactivate"])
+
+
+@pytest.mark.parametrize("name", ["told", "*.told-wildcard"])
+def test_dehydrated_as_register_tells_it(shared: Running, tmp_path: Path, name: str) -> None:
+    """What is printed is pasted into a shell, and once more, as for a renewal that is not due."""
+    require_program("dehydrated")
+    require_program("curl")
+    done = shared.register(name, "--for", "dehydrated")
+    assert done.returncode == 0
+    shell = ["sh", "-euc", f"cd {shlex.quote(str(tmp_path))}\n{done.stdout}"]
+    run_program(shell)
+    domain = f"{name}.{DOMAIN}".removeprefix("*.")
+    chain = tmp_path / f"dehydrated-{domain}/certs/{domain}/fullchain.pem"
+    verify(shared, chain)
+    assert names_of(chain) == [f"{name}.{DOMAIN}"]
+    assert "Skipping renew" in run_program(shell)

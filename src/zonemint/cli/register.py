@@ -23,7 +23,7 @@ def register(
         str, typer.Argument(metavar="NAME", help="The host: relative to the domain, below it, or with a final dot.")
     ],
     client: Annotated[
-        str, typer.Option("--for", metavar="CLIENT", help="What to print: certbot (a command line) or json.")
+        str, typer.Option("--for", metavar="CLIENT", help="What to print: for certbot, lego, acme.sh, ... or json.")
     ] = "certbot",
     storage: Annotated[
         Path | None, typer.Option("--storage", metavar="FILE", help="The file of accounts; else DIR/acmedns.json.")
@@ -51,7 +51,7 @@ async def _register(session: Session, text: str, storage: Path | None) -> tuple[
     """Do it, and return what there is to tell, with what to say beside it."""
     from zonemint.app.dynamic import zone_of
     from zonemint.app.zones import auth_of
-    from zonemint.clients.accounts import Registered, load, locked, save
+    from zonemint.clients.accounts import Registered, load, locked, read_roots, save
     from zonemint.core.errors import ConfigError
     from zonemint.core.names import absolute, hostname, is_within
     from zonemint.dns import zonefile
@@ -62,6 +62,7 @@ async def _register(session: Session, text: str, storage: Path | None) -> tuple[
     domain = hostname(absolute(text.removeprefix("*."), config.domain))
     if is_within(domain, auth := auth_of(config)):
         raise ConfigError(f"{domain} lies in {auth}, the zone of the TXT values: no CNAME can be made there")
+    roots = read_roots((data.pki / "root.crt").absolute())
     file = (storage or data.path / "acmedns.json").absolute()
     with locked(file):
         known = load(file, domain)
@@ -80,7 +81,7 @@ async def _register(session: Session, text: str, storage: Path | None) -> tuple[
         talk.append(f"made _acme-challenge.{domain} CNAME {account.fulldomain}")
         talk += [f"it led to {target}: who has that account can answer for {domain} no more" for target in made]
     directory = f"{config.external_url}/acme/acme/directory"
-    return Registered(wildcard + domain, account, directory, file, (data.pki / "root.crt").absolute()), talk
+    return Registered(wildcard + domain, account, directory, file, roots), talk
 
 
 async def _is_known(session: Session, account: Account) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 from zonemint.clients import certbot_hook
 from zonemint.core.errors import ConfigError
 
-__all__ = ["Account", "Registered", "load", "locked", "save", "tell"]
+__all__ = ["Account", "Registered", "Roots", "load", "locked", "read_roots", "save", "tell"]
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -28,23 +28,45 @@ class Account(msgspec.Struct, frozen=True):
     server_url: str
 
 
+class Roots(msgspec.Struct, frozen=True):
+    """The roots to trust: the file they are in, and its text (PEM) for clients on other machines."""
+
+    file: Path
+    pem: str
+
+
 class Registered(msgspec.Struct, frozen=True):
     """All that a client may have to be told about a name that was registered for it.
 
-    name: as it was asked for, so perhaps with `*.`; storage: the file that `save` wrote; roots: a file with
-    the roots to trust, None where the machine trusts them already.
+    name: as it was asked for, so perhaps with `*.`; storage: the file that `save` wrote; roots: None where the
+    machine trusts them already.
     """
 
     name: str
     account: Account
     directory_url: str
     storage: Path
-    roots: Path | None = None
+    roots: Roots | None = None
 
     @property
     def domain(self) -> str:
         """The key of the account in the file, which a name and its wildcard share."""
         return self.name.removeprefix("*.")
+
+    @property
+    def contact(self) -> str:
+        """An address for the ACME account, for clients that demand one (RFC 2142 section 7 names the mailbox)."""
+        return f"hostmaster@{self.domain}"
+
+
+def read_roots(file: Path) -> Roots:
+    """Read the roots to trust; raises ConfigError."""
+    try:
+        return Roots(file, file.read_text("ascii"))
+    except OSError as error:
+        raise ConfigError(f"the roots to trust cannot be read: {error.strerror}", file=file) from None
+    except UnicodeDecodeError:
+        raise ConfigError("the roots to trust are not PEM", file=file) from None
 
 
 def tell(registered: Registered) -> str:

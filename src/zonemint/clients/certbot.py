@@ -17,7 +17,7 @@ def tell(registered: Registered) -> str:
     """
     env = [] if str(registered.storage) == STORAGE else [f"ACMEDNS_STORAGE={registered.storage}"]
     if registered.roots is not None:
-        env.append(f"REQUESTS_CA_BUNDLE={registered.roots}")
+        env.append(f"REQUESTS_CA_BUNDLE={registered.roots.file}")
     words = ["certbot", "certonly", "--manual", "--manual-auth-hook", "zonemint-certbot-hook"]
     words += ["--preferred-challenges", "dns", "--debug-challenges"]
     words += ["-d", registered.name, "--server", registered.directory_url]

@@ -1,0 +1,28 @@
+"""lego, through its provider acme-dns."""
+
+from __future__ import annotations
+
+import shlex
+
+from zonemint.clients.accounts import Registered
+
+__all__ = ["environment", "tell"]
+
+
+def environment(registered: Registered) -> list[str]:
+    """Return what lego's library reads from the environment, each as NAME=VALUE.
+
+    LEGO_CA_CERTIFICATES covers the ACME server only; the requests to the acme-dns API go by SSL_CERT_FILE.
+    """
+    env = [f"ACME_DNS_API_BASE={registered.account.server_url}", f"ACME_DNS_STORAGE_PATH={registered.storage}"]
+    if registered.roots is not None:
+        env += [f"{name}={registered.roots.file}" for name in ("LEGO_CA_CERTIFICATES", "SSL_CERT_FILE")]
+    return env
+
+
+def tell(registered: Registered) -> str:
+    """Return lines to be pasted into a shell: the environment, and the command that gets the certificate."""
+    words = ["lego", "--server", registered.directory_url, "--accept-tos", "--email", registered.contact]
+    words += ["--dns", "acme-dns", "--domains", registered.name, "run"]
+    exports = (shlex.join(["export", setting]) for setting in environment(registered))
+    return "\n".join([*exports, shlex.join(words)])

@@ -1,0 +1,243 @@
+"""What each client is told, read as the client would read it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.programs import require_program
+from zonemint.clients.accounts import Account, Registered, Roots
+from zonemint.clients.certbot_hook import STORAGE
+from zonemint.clients.kinds import KINDS
+
+USER, KEY = "b209bffa-6866-4138-9cbd-b410af9ff367", "-_mj31uNBfx5LZ0CFhXgS9NDk4hjNMJvdbIeNU9o"
+SUB = "efcbf95a-5719-4beb-ab1f-9890714300a1"
+API = "https://ca.lab.test"
+ACCOUNT = Account(USER, KEY, f"{SUB}.auth.lab.test", SUB, (), API)
+DIRECTORY = f"{API}/acme/acme/directory"
+PEM = "-----BEGIN CERTIFICATE-----\nMIIBoTCC\nAUigAwIB\n-----END CERTIFICATE-----\n"
+ODD = Roots(Path("/my lab's/root.crt"), PEM)
+ODD_STORAGE = "/my lab's/acmedns.json"
+SHELL = ["certbot", "lego", "acme.sh", "dehydrated"]
+
+
+def told(kind: str, name: str = "web.lab.test", *, storage: str = ODD_STORAGE, roots: Roots | None = ODD) -> str:
+    return KINDS[kind](Registered(name, ACCOUNT, DIRECTORY, Path(storage), roots))
+
+
+def run_stub(text: str, folder: Path, program: str) -> tuple[list[list[str]], dict[str, str]]:
+    """Run lines in a shell with a program of a name that notes its words; return those and its last environment."""
+    stub = folder / "bin" / program
+    stub.parent.mkdir()
+    stub.write_text(
+        f'#!/bin/sh\nprintf "%s\\0" "$@" >> {folder}/words\necho >> {folder}/words\nenv -0 > {folder}/env\n'
+    )
+    stub.chmod(0o700)
+    env = {"PATH": f"{stub.parent}:/usr/bin:/bin"}
+    done = subprocess.run([require_program("sh"), "-euc", text], env=env, cwd=folder, capture_output=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, b"")
+    calls = [line.split("\0")[:-1] for line in (folder / "words").read_text().splitlines()]
+    return calls, dict(one.split("=", 1) for one in (folder / "env").read_text().split("\0") if one)
+
+
+def option(words: list[str], name: str) -> str:
+    return words[words.index(name) + 1]
+
+
+def at(yaml: str, *path: str) -> str:
+    """Return the scalar or block behind nested keys of block-style YAML (YAML 1.2 section 8.2)."""
+    text = yaml
+    for key in path:
+        pattern = rf"^( *)(?:- )?{re.escape(key)}:(?: (.*)|((?:\n(?:\1 .*)?$)+))$"
+        found = re.search(pattern, text, re.MULTILINE)
+        assert found is not None, f"{key} of {path} in\n{text}"
+        text = found[2] if found[2] is not None else found[3]
+        if text == "|":
+            block = re.match(rf"(?:\n(?:{found[1]} .*)?)+", found.string[found.end() :])
+            assert block is not None
+            text = block[0]
+    return text
+
+
+def dedent(block: str) -> str:
+    lines = block.removeprefix("\n").splitlines()
+    indent = len(lines[0]) - len(lines[0].lstrip())
+    return "".join(f"{line[indent:]}\n" for line in lines)
+
+
+@pytest.mark.parametrize("kind", SHELL)
+@pytest.mark.parametrize("roots", [ODD, None])
+def test_what_is_for_a_shell_is_read_by_one(kind: str, roots: Roots | None) -> None:
+    text = told(kind, "*.lab.test", roots=roots)
+    done = subprocess.run([require_program("sh"), "-n"], input=text, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_without_roots_nothing_is_said_of_trust(kind: str) -> None:
+    text = told(kind, roots=None)
+    for word in ("root", "CA_BUNDLE", "caBundle", "SSL_CERT_FILE", "CA_CERTIFICATES"):
+        assert word not in text
+
+
+@pytest.mark.parametrize("kind", ["certbot", "lego", "traefik"])
+def test_the_password_stays_in_the_file_of_accounts_where_that_is_read(kind: str) -> None:
+    assert KEY not in told(kind)
+    assert USER not in told(kind)
+
+
+def test_certbot_gets_the_command_line_of_its_manual() -> None:
+    assert told("certbot", storage=STORAGE, roots=None) == (
+        "certbot certonly --manual --manual-auth-hook zonemint-certbot-hook --preferred-challenges dns "
+        f"--debug-challenges -d web.lab.test --server {DIRECTORY}"
+    )
+
+
+def test_certbot_is_told_what_is_unusual(tmp_path: Path) -> None:
+    [words], env = run_stub(told("certbot", "*.lab.test"), tmp_path, "certbot")
+    assert env["ACMEDNS_STORAGE"] == ODD_STORAGE
+    assert env["REQUESTS_CA_BUNDLE"] == str(ODD.file)
+    assert option(words, "-d") == "*.lab.test"
+
+
+def test_lego_trusts_both_servers(tmp_path: Path) -> None:
+    [words], env = run_stub(told("lego", "*.lab.test"), tmp_path, "lego")
+    assert words[-1] == "run"
+    assert option(words, "--server") == DIRECTORY
+    assert option(words, "--dns") == "acme-dns"
+    assert option(words, "--domains") == "*.lab.test"
+    assert option(words, "--email") == "hostmaster@lab.test"
+    assert env["ACME_DNS_API_BASE"] == API
+    assert env["ACME_DNS_STORAGE_PATH"] == ODD_STORAGE
+    assert env["LEGO_CA_CERTIFICATES"] == env["SSL_CERT_FILE"] == str(ODD.file)
+
+
+def test_lego_reads_the_command(tmp_path: Path) -> None:
+    """Its own parser takes every option; what is not there, the directory, is where it ends."""
+    lego = require_program("lego")
+    words = shlex.split(told("lego").splitlines()[-1])[1:]
+    words[words.index(DIRECTORY)] = "http://127.0.0.1:1/directory"
+    done = subprocess.run([lego, "--path", str(tmp_path), *words], capture_output=True, text=True, timeout=30, env={})
+    assert done.returncode == 1
+    assert "127.0.0.1:1" in done.stderr
+
+
+def test_acme_sh_is_told_the_account_and_asks_no_public_resolver(tmp_path: Path) -> None:
+    [words], env = run_stub(told("acme.sh", "*.lab.test"), tmp_path, "acme.sh")
+    assert words[0] == "--issue"
+    assert option(words, "--server") == DIRECTORY
+    assert option(words, "--dns") == "dns_acmedns"
+    assert option(words, "--dnssleep") == "1"
+    assert option(words, "-d") == "*.lab.test"
+    told_of = {name: env[f"ACMEDNS_{name}"] for name in ("BASE_URL", "USERNAME", "PASSWORD", "SUBDOMAIN")}
+    assert told_of == {"BASE_URL": API, "USERNAME": USER, "PASSWORD": KEY, "SUBDOMAIN": SUB}
+    assert env["CA_BUNDLE"] == str(ODD.file)
+
+
+def test_dehydrated_gets_a_folder_for_its_owner_alone(tmp_path: Path) -> None:
+    calls, _ = run_stub(told("dehydrated", "*.lab.test"), tmp_path, "dehydrated")
+    folder = tmp_path / "dehydrated-lab.test"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [option(words, "--config") for words in calls] == ["dehydrated-lab.test/config"] * 2
+    assert option(calls[1], "--domain") == "*.lab.test"
+    script = (
+        f'BASEDIR=/base; . "{folder}/config"; printf "%s\\n" "$CA" "$CHALLENGETYPE" "$HOOK"; printenv CURL_CA_BUNDLE'
+    )
+    done = subprocess.run([require_program("sh"), "-euc", script], capture_output=True, text=True, timeout=30)
+    assert done.stdout.splitlines() == [DIRECTORY, "dns-01", "/base/hook", str(ODD.file)]
+
+
+def test_dehydrated_asks_curl_for_one_update_and_hides_the_key_from_its_words(tmp_path: Path) -> None:
+    run_stub(told("dehydrated"), tmp_path, "dehydrated")
+    hook, txt = tmp_path / "dehydrated-web.lab.test/hook", "x" * 43
+    (tmp_path / "bin/curl").write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" > {tmp_path}/curl\ncat > {tmp_path}/stdin\n')
+    (tmp_path / "bin/curl").chmod(0o700)
+    env = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    for words in (["startup_hook"], ["deploy_cert", "web.lab.test", "a", "b"]):
+        subprocess.run([hook, *words], env=env, check=True, timeout=30)
+    assert not (tmp_path / "curl").exists()
+    subprocess.run([hook, "deploy_challenge", "web.lab.test", "file", txt], env=env, check=True, timeout=30)
+    words = (tmp_path / "curl").read_text().split("\0")[:-1]
+    assert json.loads(option(words, "--data")) == {"subdomain": SUB, "txt": txt}
+    assert words[-1] == f"{API}/update"
+    assert KEY not in " ".join(words)
+    assert (tmp_path / "stdin").read_text() == f'header = "X-Api-User: {USER}"\nheader = "X-Api-Key: {KEY}"\n'
+
+
+def test_caddy_gets_a_site_block() -> None:
+    blocks: list[str] = []
+    seen = {}
+    for line in told("caddy", "*.lab.test", roots=Roots(Path('/a "b" c/root.crt'), PEM)).splitlines():
+        words = [one[1:-1].replace('\\"', '"') if one[0] == '"' else one for one in _TOKEN.findall(line)]
+        if line.startswith("#"):
+            continue
+        if words[-1] == "{":
+            blocks.append(" ".join(words[:-1]))
+        elif words == ["}"]:
+            blocks.pop()
+        else:
+            seen["/".join([*blocks, words[0]])] = words[1]
+    assert blocks == []
+    assert seen == {
+        "*.lab.test/tls/ca": DIRECTORY,
+        "*.lab.test/tls/ca_root": '/a "b" c/root.crt',
+        "*.lab.test/tls/dns acmedns/username": USER,
+        "*.lab.test/tls/dns acmedns/password": KEY,
+        "*.lab.test/tls/dns acmedns/subdomain": SUB,
+        "*.lab.test/tls/dns acmedns/server_url": API,
+        "*.lab.test/respond": "Hello",
+    }
+
+
+_TOKEN = re.compile(r'"(?:\\"|[^"])*"|\S+')
+
+
+def test_caddy_and_traefik_are_told_the_environment() -> None:
+    assert f"\n#   SSL_CERT_FILE={ODD.file}\n" in told("caddy")
+    comments = re.findall(r"^#   ([A-Z_]+)=(.*)$", told("traefik"), re.MULTILINE)
+    assert dict(comments) == {
+        "ACME_DNS_API_BASE": API,
+        "ACME_DNS_STORAGE_PATH": ODD_STORAGE,
+        "LEGO_CA_CERTIFICATES": str(ODD.file),
+        "SSL_CERT_FILE": str(ODD.file),
+    }
+
+
+def test_traefik_gets_a_resolver() -> None:
+    text = told("traefik", "*.lab.test")
+    acme = at(text, "certificatesResolvers", "zonemint", "acme")
+    assert json.loads(at(acme, "caServer")) == DIRECTORY
+    assert json.loads(at(acme, "email")) == "hostmaster@lab.test"
+    assert at(acme, "dnsChallenge", "provider") == "acme-dns"
+    assert '- main: "*.lab.test"' in text
+
+
+def test_cert_manager_gets_a_secret_that_its_issuer_points_to() -> None:
+    secret, issuer, _ = told("cert-manager", "*.lab.test").split("\n---\n")
+    assert at(secret, "kind") == "Secret"
+    accounts = json.loads(dedent(at(secret, "stringData", "accounts.json")))
+    assert accounts == json.loads(told("json", "*.lab.test"))
+    assert list(accounts) == ["lab.test"]
+    assert at(issuer, "kind") == "ClusterIssuer"
+    solver = at(issuer, "spec", "acme", "solvers", "dns01", "acmeDNS")
+    assert json.loads(at(solver, "host")) == API
+    assert at(solver, "accountSecretRef", "name") == at(secret, "metadata", "name")
+    assert at(solver, "accountSecretRef", "key") == "accounts.json"
+
+
+def test_cert_manager_gets_the_roots_twice() -> None:
+    _, issuer, roots = told("cert-manager").split("\n---\n")
+    acme = at(issuer, "spec", "acme")
+    assert json.loads(at(acme, "server")) == DIRECTORY
+    assert base64.b64decode(at(acme, "caBundle"), validate=True).decode() == PEM
+    assert at(acme, "privateKeySecretRef", "name") != at(
+        acme, "solvers", "dns01", "acmeDNS", "accountSecretRef", "name"
+    )
+    assert at(roots, "kind") == "ConfigMap"
+    assert dedent(at(roots, "data", "root.crt")) == PEM
