@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; of several with one name the values are a list (RFC 9110 section 5.3)."""
-        self._count(len(name) + len(value) + len(b": \r\n"))
+        self._count(len(name) + len(value) + 4)  # ": " and CRLF
         request = self._request
         if request is None or request.method:
             # A trailer: what a proxy checks and adds are headers, and those alone are believed (section 6.5.1).
