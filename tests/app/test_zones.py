@@ -79,6 +79,20 @@ def test_a_broken_file_keeps_the_old_zone_until_it_is_mended(server: Running, fi
     assert serial(server) > before
 
 
+def test_a_file_that_vanishes_keeps_the_old_zone_until_it_is_back(server: Running, file: Path) -> None:
+    append(file, "stays IN A 192.0.2.1\n")
+    until(lambda: server.answers(f"stays.{DOMAIN}", "A") == ["192.0.2.1"], "the record")
+    text, before = file.read_text(), serial(server)
+    file.unlink()
+    until(lambda: reload_failed(server) is not None, "the metric")
+    assert f"{file}: the zone file is gone" in server.said()
+    assert server.answers(f"stays.{DOMAIN}", "A") == ["192.0.2.1"]
+    assert serial(server) == before
+    file.write_text(text)
+    until(lambda: reload_failed(server) is None, "the file is back")
+    assert server.answers(f"stays.{DOMAIN}", "A") == ["192.0.2.1"]
+
+
 def test_a_registered_name_is_in_the_very_next_answer(server: Running) -> None:
     """Also when the answer that there is no such name was given before."""
     for number in range(3):

@@ -110,11 +110,17 @@ def test_the_text_ends_with_the_pem(server: Running, leaf: x509.Certificate) -> 
     assert x509.load_pem_x509_certificate(pem.encode()) == leaf
 
 
-@pytest.mark.parametrize(("command", "which"), [("show", "abcdef"), ("show", "a%"), ("show", ""), ("revoke", "é")])
+@pytest.mark.parametrize(("command", "which"), [("show", "abcdef"), ("show", "a%"), ("show", "")])
 def test_one_that_is_none_is_one_line(server: Running, command: str, which: str) -> None:
     done = certs(server, command, which)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"zonemint: there is no certificate '{which}'; `zonemint certs list` shows them\n"
+
+
+def test_revocation_takes_a_serial(server: Running, leaf: x509.Certificate) -> None:
+    done = certs(server, "revoke", NAME)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"there is no certificate with the serial '{NAME}'" in done.stderr
 
 
 def test_what_expires_soon(server: Running, leaf: x509.Certificate) -> None:

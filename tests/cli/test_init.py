@@ -72,7 +72,7 @@ def test_another_domain_is_refused(tmp_path: Path, domains: list[str]) -> None:
         (["--domain", "a b"], "domain: 'a b' is not a domain name"),
         (["--domain", "lab.test", "--domain", "lab.test"], "extra_domains: a domain is named twice"),
         (["--domain", "lab.test", "--name", "x" * 49], "name: it must have at most 48 characters"),
-        ([], "there is no such file; `zonemint init --domain DOMAIN` makes it"),
+        ([], "there is no such file; `zonemint init --domain DOMAIN --data "),
     ],
 )
 def test_what_cannot_be_leaves_no_folder(tmp_path: Path, words: list[str], says: str) -> None:

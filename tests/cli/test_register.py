@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.program import ENV, ZONEMINT, run
 from tests.server import DOMAIN, Running, until
+from zonemint.clients.kinds import KINDS
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +159,31 @@ def test_a_client_that_nobody_knows_is_wrong_usage(folder: Path) -> None:
     done = register(folder, "web", "--for", "telnet")
     assert done.returncode == 2
     assert "certbot, lego, acme.sh" in " ".join(done.stderr.split())
+
+
+def test_every_client_is_in_the_help() -> None:
+    words = run("register", "--help").stdout.replace(",", " ").replace(";", " ").replace(".\n", " ").split()
+    assert set(KINDS) <= set(words)
+
+
+@pytest.mark.parametrize("client", sorted(KINDS))
+def test_every_client_is_told_without_talk_on_stdout(folder: Path, client: str) -> None:
+    done = register(folder, "web", "--for", client)
+    assert done.returncode == 0, done.stderr
+    assert f"web.{DOMAIN}" in done.stdout
+    assert "made" not in done.stdout
+    assert done.stderr.startswith(f"made _acme-challenge.web.{DOMAIN} CNAME ")
+
+
+def test_a_root_that_is_gone_is_told_before_an_account_is_made(folder: Path) -> None:
+    (folder / "pki/root.crt").unlink()
+    done = register(folder, "web")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr
+        == f"zonemint: {folder}/pki/root.crt: the roots to trust cannot be read: No such file or directory\n"
+    )
+    assert not (folder / "acmedns.json").exists()
 
 
 def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:

@@ -112,6 +112,8 @@ class Challenges:
             _log.exception("validation failed unexpectedly", authorization=authorization.id)
             detail = f"the server made a mistake in the validation ({type(error).__name__}); its log has the details"
             outcome = Outcome(AcmeErrorType.SERVER_INTERNAL, detail, False, ())
+        if outcome.error is not None:
+            _log.warning("a challenge failed", name=authorization.identifier_value, why=outcome.detail)
         while True:
             try:
                 return await acme.db.write(self._decide(pending, outcome, asked))

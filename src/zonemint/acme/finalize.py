@@ -51,6 +51,9 @@ async def finalize(acme: Acme, provisioner: Provisioner, signed: ByAccount, orde
         finished = await acme.db.write(_issue(acme, provisioner, order, csr, asked))
         if finished is not None:
             acme.used_serials.discard(order.serial)
+            if finished.status == states.Order.VALID:
+                names = [one.value for one in order.identifiers]
+                _log.info("issued a certificate", order=order.id, serial=order.serial, names=names)
             return finished
         order = await orders_.find(acme, provisioner, signed.account, order_id)
     return order

@@ -108,7 +108,7 @@ class ZoneKeeper:
             if _stamp(source.file) == source.stamp:
                 continue
             try:
-                await self._load(self._read(origin))
+                await self._load(self._read_again(source))
             except (ConfigError, StoreError) as error:
                 source.stamp = _stamp(source.file)
                 self.failures[origin] = str(error)
@@ -146,6 +146,12 @@ class ZoneKeeper:
         fixed = fixed_records(self._config, file, origin, self._address)
         content = "\n".join(f"{one.name} {one.ttl} {one.type} {one.data}" for one in fixed)
         return _Source(origin, file, stamp, fixed, sha256(content.encode()).hexdigest())
+
+    def _read_again(self, source: _Source) -> _Source:
+        """Read a zone whose file changed; one that vanished is no empty one, since whoever replaces it may be late."""
+        if source.stamp is not None and not source.file.exists():
+            raise ConfigError("the zone file is gone; put it back, or start anew to serve without it", file=source.file)
+        return self._read(source.origin)
 
     async def _load(self, source: _Source) -> None:
         """Serve a zone as it was just read, under a serial that is on disk first and is never an old one's."""

@@ -118,10 +118,12 @@ async def _revoke(session: Session, text: str, reason: int) -> str:
 
     from zonemint.acme.revocation import record
     from zonemint.core.clock import rfc3339
+    from zonemint.core.errors import ConfigError
 
     certificate = await _by_serial(session, text)
     if certificate is None:
-        raise _none(text)
+        # Of several certificates for a name, only its owner knows which one must go.
+        raise ConfigError(f"there is no certificate with the serial '{text}'; `zonemint certs list` shows them")
     now = time.time()
     named = f"{certificate.serial} for {', '.join(certificate.names)}"
     if await session.db.write(record(certificate, reason, by="zonemint certs", now=now)):

@@ -32,7 +32,8 @@ def load(file: Path) -> Config:
         tree = tomllib.loads(text)
         return _convert(tree)
     except FileNotFoundError:
-        raise ConfigError("there is no such file; `zonemint init --domain DOMAIN` makes it", file=file) from None
+        advice = f"`zonemint init --domain DOMAIN --data {file.parent}` makes it"
+        raise ConfigError(f"there is no such file; {advice}", file=file) from None
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=file) from None
     except UnicodeDecodeError as error:

@@ -86,7 +86,10 @@ def _failed(path: list[str], answer: Answer, values: list[str], expected: str, e
     alias = "".join(f", a CNAME to {name}" for name in path[1:])
     asked = f"TXT {path[0]}{alias}, asked of {answer.server}"
     if answer.rcode == "NXDOMAIN":
-        kind, seen, advice = AcmeErrorType.DNS, "NXDOMAIN (no such name)", f"make {path[-1]} exist"
+        kind, seen = AcmeErrorType.DNS, "NXDOMAIN (no such name)"
+        advice = f"make {path[-1]} exist"
+        if len(path) == 1:
+            advice += f" (on the server: zonemint register {path[0].removeprefix(PREFIX)})"
     elif answer.rcode != "NOERROR":
         kind, seen, advice = AcmeErrorType.DNS, answer.rcode, f"let {answer.server} answer for this name"
     elif len(path) - 1 > _CHAIN:
