@@ -23,7 +23,12 @@ def register(
         str, typer.Argument(metavar="NAME", help="The host: relative to the domain, below it, or with a final dot.")
     ],
     client: Annotated[
-        str, typer.Option("--for", metavar="CLIENT", help="What to print: for certbot, lego, acme.sh, ... or json.")
+        str,
+        typer.Option(
+            "--for",
+            metavar="CLIENT",
+            help="Whom to tell: certbot, lego, acme.sh, dehydrated, caddy, traefik, cert-manager; or json.",
+        ),
     ] = "certbot",
     storage: Annotated[
         Path | None, typer.Option("--storage", metavar="FILE", help="The file of accounts; else DIR/acmedns.json.")
