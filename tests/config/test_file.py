@@ -169,7 +169,7 @@ def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no such file; `zonemint init --domain DOMAIN --data .*` makes it"):
+    with pytest.raises(ConfigError, match=r"there is no such file; `zonemint init --domain DOMAIN --data .*` makes it"):
         load(tmp_path / "zonemint.toml")
 
 
