@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.program import ENV, run
 from tests.programs import require_program
-from tests.server import DOMAIN, HOST, Ports, words_of
+from tests.server import DOMAIN, HOST, Ports, running, words_of
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,13 @@ def test_a_port_that_is_taken(folder: Path, which: str) -> None:
     assert f"port {port}" in line
     assert protocol in line
     assert f"--{service}-port" in line
+
+
+def test_a_folder_that_another_server_serves(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with running(folder) as server:
+        assert refused(folder) == f"{folder}: another zonemint serves this folder already"
+        assert server.answers(f"ca.{DOMAIN}", "A") == [HOST]
 
 
 @pytest.mark.parametrize("name", ["root.key", "intermediate.key"])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -92,6 +95,7 @@ class Server:
         _check_domains(config, self._authority)
         address = advertised(config.listen)
         hosts = addresses(config.listen.address)
+        self._stack.callback(os.close, _lock(self._data.pki))
         db = SqliteDatabase(self._data.database)
         self._stack.push_async_callback(db.close)
 
@@ -227,6 +231,20 @@ class Server:
             await asyncio.gather(task, return_exceptions=True)
 
         self._stack.push_async_callback(stop)
+
+
+def _lock(folder: Path) -> int:
+    """Hold the folder of the keys as the one server on it; return the descriptor that holds it.
+
+    Commands take no part in this: they and the server share the store.
+    """
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise ConfigError("another zonemint serves this folder already", file=folder.parent) from None
+    return held
 
 
 def _check_domains(config: Config, authority: Authority) -> None:
