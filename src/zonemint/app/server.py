@@ -152,7 +152,7 @@ class Server:
         sources = Sources([ip_network(one) for one in config.acmedns.trusted_proxies])
         pki = PkiResources(self._authority, crl.der, sources)
         metrics = Metrics(dns.queries, lambda: zones.failures)
-        health = HealthResources(self._missing, metrics.exposition, sources)
+        health = HealthResources(lambda: self._missing(db), metrics.exposition, sources)
 
         await https.serve(
             https_routes(AcmeResources(acme, challenges, sources), AcmeDnsResources(acmedns, sources), pki), own.context
@@ -163,7 +163,7 @@ class Server:
 
         if resumed := await challenges.resume():
             _log.info("took up work of the last run", validations=resumed)
-        self._every(_FILE_WATCH, zones.reload_changed_files)
+        self._every(_FILE_WATCH, lambda: _look_at_files(db, zones))
         self._every(_CERTIFICATE_WATCH, own.renew_if_due)
         self._run(crl.keep())
         self.ready = True
@@ -209,8 +209,8 @@ class Server:
                 return ()
         return PRIVATE_NETWORKS
 
-    def _missing(self) -> list[str]:
-        return [] if self.ready else ["start-up"]
+    def _missing(self, db: SqliteDatabase) -> list[str]:
+        return [why for why in ("" if self.ready else "start-up", db.failure) if why]
 
     def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         async def forever() -> None:
@@ -231,6 +231,14 @@ class Server:
             await asyncio.gather(task, return_exceptions=True)
 
         self._stack.push_async_callback(stop)
+
+
+async def _look_at_files(db: SqliteDatabase, zones: ZoneKeeper) -> None:
+    if not db.failure:
+        db.look()
+        if db.failure:
+            _log.error("the store refuses everything from now on", why=db.failure)
+    await zones.reload_changed_files()
 
 
 def _lock(folder: Path) -> int:

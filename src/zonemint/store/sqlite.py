@@ -47,6 +47,8 @@ class SqliteDatabase:
     """One SQLite file in WAL mode: a connection on the event loop, and a thread that syncs its log.
 
     All calls come from the event loop's thread, that of the loop running when it was opened.
+
+    failure: why the store refuses until it is opened anew, or an empty text.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,6 +62,7 @@ class SqliteDatabase:
         except BaseException:
             self._connection.close()
             raise
+        self._identity = _identity(path)
         self._loop = asyncio.get_running_loop()
         self._queue: deque[tuple[Steps[Any], asyncio.Future[Any] | None]] = deque()
         self._later: deque[Steps[object]] = deque()
@@ -70,7 +73,7 @@ class SqliteDatabase:
         self._soon: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._failure = ""
+        self.failure = ""
         self._checkpointer = Checkpointer(path, self._connection)
         self._syncs: queue.SimpleQueue[list[_Outcome] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._sync_thread, name="sqlite-sync", daemon=True)
@@ -85,8 +88,8 @@ class SqliteDatabase:
 
     async def read(self, steps: Steps[T]) -> T:
         """See Database.read."""
-        if self._failure:
-            raise StoreUnavailable(self._failure)
+        if self.failure:
+            raise StoreUnavailable(self.failure)
         found = self.read_now(steps)
         if self._syncing:
             # What was found may be what is being synced: nobody is told before it lasts.
@@ -112,6 +115,13 @@ class SqliteDatabase:
         """Return a number that changes when another process has committed to the file."""
         version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
         return version
+
+    def look(self) -> None:
+        """Refuse from now on if the file is no longer there: what was written to it then would be lost."""
+        if not self.failure and _identity(self._path) != self._identity:
+            self.failure = (
+                f"{self._path}: the file was removed or replaced while it was in use: restore it and start again"
+            )
 
     async def close(self) -> None:
         """See Database.close."""
@@ -139,8 +149,8 @@ class SqliteDatabase:
         if not self._queue and not self._later:
             self._rest()
             return
-        if self._failure:
-            self._give_up(StoreUnavailable(self._failure))
+        if self.failure:
+            self._give_up(StoreUnavailable(self.failure))
             return
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -209,7 +219,7 @@ class SqliteDatabase:
             self._loop.call_soon_threadsafe(self._synced, outcomes, failure)
 
     def _synced(self, outcomes: list[_Outcome], failure: str) -> None:
-        self._failure = failure
+        self.failure = self.failure or failure
         self._settled(outcomes, StoreUnavailable(failure) if failure else None)
 
     def _settled(self, outcomes: list[_Outcome], failure: StoreError | None) -> None:
@@ -229,7 +239,7 @@ class SqliteDatabase:
                     reader.set_result(None)
                 else:
                     reader.set_exception(failure)
-        if not self._failure:
+        if not self.failure:
             self._checkpointer.look()
         if self._queue:
             self._run_group()
@@ -289,6 +299,14 @@ def _create_private(path: Path) -> None:
         return
     except OSError as error:
         raise StoreError(f"{path}: cannot open the store: {error.strerror}") from error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _open_log(path: Path) -> int:
