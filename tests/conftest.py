@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import server
+from tests.cli.program import run
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +15,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Running]
     """One server for all tests that leave it as they found it, each with names of its own."""
     with server.running(tmp_path_factory.mktemp("shared") / "data") as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder as `init` leaves it, to be copied."""
+    data = tmp_path_factory.mktemp("initialised") / "data"
+    assert run("init", "--domain", server.DOMAIN, "--data", data).returncode == 0
+    return data
+
+
+@pytest.fixture
+def folder(initialised: Path, tmp_path: Path) -> Path:
+    """A data folder of the test's own, with no server on it."""
+    return shutil.copytree(initialised, tmp_path / "data")

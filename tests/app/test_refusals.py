@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -12,21 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import ENV, run
+from tests.cli.program import ENV
 from tests.programs import require_program
 from tests.server import DOMAIN, HOST, Ports, running, words_of
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data = tmp_path_factory.mktemp("made") / "data"
-    assert run("init", "--domain", DOMAIN, "--data", data).returncode == 0
-    return data
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made, tmp_path / "data")
 
 
 def refused(folder: Path, *words: str, ports: Ports | None = None, before: Sequence[str] = ()) -> str:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import stat
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -13,18 +12,6 @@ import pytest
 from tests.cli.program import ENV, ZONEMINT, run
 from tests.server import DOMAIN, Running, until
 from zonemint.clients.kinds import KINDS
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data = tmp_path_factory.mktemp("made") / "data"
-    assert run("init", "--domain", DOMAIN, "--data", data).returncode == 0
-    return data
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made, tmp_path / "data")
 
 
 def register(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
