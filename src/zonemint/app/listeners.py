@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import socket
 import ssl
 from collections.abc import Sequence
 
 from zonemint.core.errors import ConfigError
+from zonemint.core.ports import bound, refusal
 from zonemint.web.dispatch import Dispatcher
 from zonemint.web.http1 import Connection, Connections
 
@@ -80,32 +79,11 @@ class Listener:
         sockets: list[socket.socket] = []
         try:
             for address in addresses:
-                family = socket.AF_INET6 if ":" in address else socket.AF_INET
-                sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-                sockets.append(sock)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                sock.bind((address, port))
+                sockets.append(bound(address, port, socket.SOCK_STREAM, backlog=_BACKLOG))
                 port = sockets[0].getsockname()[1]
-                sock.listen(_BACKLOG)
-                sock.setblocking(False)
         except OSError as error:
             for sock in sockets:
                 sock.close()
-            raise ConfigError(self._refusal(error, address, port)) from None
+            why = refusal(error, address, port, service=self._name, option=self._option)
+            raise ConfigError(why) from None
         return sockets
-
-    def _refusal(self, error: OSError, address: str, port: int) -> str:
-        where = f"TCP port {port} of {address}"
-        if error.errno in (errno.EACCES, errno.EPERM):
-            return (
-                f"{self._name} may not listen on {where} without the right to use low ports; "
-                f"{self._option} takes another one"
-            )
-        if error.errno == errno.EADDRINUSE:
-            return (
-                f"{self._name} cannot listen on {where}: another program does; "
-                f"stop it, or take another port with {self._option}"
-            )
-        return f"{self._name} cannot listen on {where}: {os.strerror(error.errno or 0)}"

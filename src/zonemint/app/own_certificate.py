@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from ipaddress import ip_address
-from pathlib import Path
 
 import structlog
 from cryptography import x509
@@ -14,6 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from zonemint.config import DataDir
 from zonemint.core.clock import Clock
 from zonemint.core.errors import KeyFileError
+from zonemint.core.files import put
 from zonemint.pki import issue
 from zonemint.pki.issue import Template
 from zonemint.pki.keys import generate, load_key, spki_sha256, write_key
@@ -108,14 +107,5 @@ class OwnCertificate:
         # Key and certificate cannot change in one step: a mismatch after a crash in between is seen and mended.
         self._data.server_key.unlink(missing_ok=True)
         write_key(self._data.server_key, key)
-        _replace(self._data.server_certificate, chain)
+        put(self._data.server_certificate, chain)
         _log.info("issued the server's own certificate", serial=serial, hosts=list(self._hosts))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    half = path.with_name(f".{path.name}.new")
-    with half.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)

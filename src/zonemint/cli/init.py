@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,11 +65,12 @@ def initialise(data: DataDir, chosen: Config | None, *, now: float) -> tuple[Con
     folder cannot be written.
     """
     from zonemint.config import load, render
+    from zonemint.core.files import put
     from zonemint.pki import authority
 
     if chosen is not None and not data.config.exists():
         data.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(data.config, render(chosen))
+        put(data.config, render(chosen).encode())
     config = load(data.config)
     if chosen is not None:
         _agree(config, chosen, data.config)
@@ -81,7 +81,7 @@ def initialise(data: DataDir, chosen: Config | None, *, now: float) -> tuple[Con
     data.zones.mkdir(exist_ok=True)
     for domain in config.domains:
         if not (file := data.zone_file(domain)).exists():
-            _write(file, _ZONE.format(domain=domain, ttl=int(config.dns.ttl)))
+            put(file, _ZONE.format(domain=domain, ttl=int(config.dns.ttl)).encode())
     return config, authority.create(data.pki, name=config.name, domains=config.domains, now=now)
 
 
@@ -118,13 +118,3 @@ def _check_is_first(data: DataDir) -> None:
             "for a new authority, choose another folder with --data",
             file=data.pki,
         )
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a new file so that it is there whole or not at all."""
-    half = file.with_name(f".{file.name}.new")
-    with half.open("w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    half.replace(file)

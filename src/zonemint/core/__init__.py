@@ -1,1 +1,1 @@
-"""What every other package may use: errors, domain names, the clock, ids and the trace; imports nothing of ours."""
+"""What every other package may use: errors, names, foreign text, the clock, ids, the trace, ports and whole files."""

@@ -90,7 +90,7 @@ class NotHeld(ZonemintError):
 
 
 class AcmeErrorType(StrEnum):
-    """The error types of RFC 8555 section 6.7 that this server sends, without their URN prefix."""
+    """The error types of RFC 8555 section 6.7 that an ACME server has use for, without their URN prefix."""
 
     ACCOUNT_DOES_NOT_EXIST = "accountDoesNotExist"
     ALREADY_REVOKED = "alreadyRevoked"

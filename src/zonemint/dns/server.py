@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 from collections.abc import Callable, Sequence
 
 from zonemint.core.errors import ConfigError
+from zonemint.core.ports import bound, refusal
 from zonemint.dns import codes
 from zonemint.dns.catalog import Catalog
 from zonemint.dns.responder import Responder
@@ -17,6 +17,7 @@ from zonemint.dns.udp import UdpListener
 
 __all__ = ["DnsServer"]
 
+_BACKLOG = 128
 _ATTEMPTS = 16
 """How often a free port for UDP is tried, until TCP has it free too."""
 
@@ -86,43 +87,14 @@ def _bind(addresses: Sequence[str], port: int) -> tuple[list[socket.socket], lis
         try:
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
                 for address in addresses:
-                    sockets.append(_bound(address, chosen, kind))
+                    sockets.append(bound(address, chosen, kind, backlog=_BACKLOG))
                     chosen = sockets[0].getsockname()[1]
         except OSError as error:
             for sock in sockets:
                 sock.close()
             if port == 0 and error.errno == errno.EADDRINUSE and attempt < _ATTEMPTS - 1:
                 continue
-            raise ConfigError(_refusal(error, address, port, kind)) from None
+            why = refusal(error, address, port, service="DNS", option="--dns-port", kind=kind)
+            raise ConfigError(why) from None
         return sockets[: len(addresses)], sockets[len(addresses) :]
     raise AssertionError
-
-
-def _bound(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sock = socket.socket(family, kind)
-    try:
-        sock.setblocking(False)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if kind == socket.SOCK_STREAM:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((address, port))
-        if kind == socket.SOCK_STREAM:
-            sock.listen(128)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _refusal(error: OSError, address: str, port: int, kind: socket.SocketKind) -> str:
-    proto = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
-    where = f"{proto} port {port} of {address}"
-    if error.errno in {errno.EACCES, errno.EPERM}:
-        return f"DNS may not listen on {where} without the right to use low ports; --dns-port takes another one"
-    if error.errno == errno.EADDRINUSE:
-        return f"DNS cannot listen on {where}: another program does; stop it, or take another port with --dns-port"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"DNS cannot listen on {where}: this machine does not have that address; --listen takes another one"
-    return f"DNS cannot listen on {where}: {os.strerror(error.errno or 0)}"
