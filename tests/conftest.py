@@ -8,6 +8,7 @@ import pytest
 
 from tests import server
 from tests.cli.program import run
+from tests.postgres import Postgres, started
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,10 @@ def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(initialised: Path, tmp_path: Path) -> Path:
     """A data folder of the test's own, with no server on it."""
     return shutil.copytree(initialised, tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for all tests; each takes a database of its own."""
+    with started() as one:
+        yield one

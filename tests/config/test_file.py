@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zonemint.config import Acme, AcmeDns, Config, Dns, Listen, Seconds, Validation, load, render, settings
+from zonemint.config import Acme, AcmeDns, Config, Dns, Listen, Seconds, Store, Validation, load, render, settings
 from zonemint.core.errors import ConfigError
 
 seconds = st.integers(1, 10**8).map(Seconds)
@@ -33,6 +33,9 @@ configs = st.builds(
         st.integers(1, 3).map(Seconds),
         st.integers(1, 3).map(Seconds),
     ),
+    store=st.builds(
+        Store, database=st.sampled_from(["", "postgresql://z@db/zonemint", "postgres://a:b@c:1,d:2/e?f=g"])
+    ),
     acmedns=st.builds(
         AcmeDns,
         st.sampled_from(["private", "open", "closed"]),
@@ -55,6 +58,7 @@ def test_only_what_was_chosen_is_set_in_a_first_file() -> None:
     assert tomllib.loads(render(config)) == {
         "domain": "lab.test",
         "listen": {"dns_port": 5353, "https_port": 8443},
+        "store": {},
         "dns": {},
         "acme": {},
         "validation": {},

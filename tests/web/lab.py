@@ -26,8 +26,8 @@ from zonemint.config.tree import Validation
 from zonemint.config.values import Seconds
 from zonemint.pki import authority
 from zonemint.pki.authority import Authority
+from zonemint.store.opening import open_store
 from zonemint.store.records import DynamicRecord
-from zonemint.store.sqlite import SqliteDatabase
 
 __all__ = ["Clock", "DOMAIN", "HOST", "Lab", "running", "settings"]
 
@@ -80,7 +80,7 @@ class Lab:
 
     async def add_record(self, name: str, type_: str, data: str) -> None:
         """Add a dynamic record as the command line does, from beside the server, and wait until it is served."""
-        db = SqliteDatabase(self.data.database)
+        db = await open_store(self.config.store.database, self.data.database)
         record = DynamicRecord(self.config.domain, name, type_, data, 60, int(self.clock() * 1000), "test")
         assert await dynamic.change(db, self.config, self.data, self.config.domain, add=[record])
         await db.close()

@@ -16,9 +16,9 @@ from zonemint.core.trace import Event
 from zonemint.store import authorizations, orders, traces
 from zonemint.store.accounts import Account
 from zonemint.store.authorizations import Authorization, Challenge
-from zonemint.store.database import Steps
+from zonemint.store.database import Lock, Steps
 
-__all__ = ["as_of", "find", "find_again", "render", "render_challenge", "settle", "update"]
+__all__ = ["as_of", "find", "find_again", "lock", "render", "render_challenge", "settle", "update"]
 
 
 class _Update(msgspec.Struct, frozen=True):
@@ -63,7 +63,12 @@ async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Au
         "type": "urn:ietf:params:acme:error:unauthorized",
         "detail": f"the authorization for {authorization.identifier_value} was deactivated by the account",
     }
-    await acme.db.write(settle(acme, deactivated, was=was, events=(story,), problem=problem))
+
+    def deactivate() -> Steps[bool]:
+        yield lock(authorization.order_id)
+        return (yield from settle(acme, deactivated, was=was, events=(story,), problem=problem))
+
+    await acme.db.write(deactivate())
     return await find_again(acme, authorization.id)
 
 
@@ -72,6 +77,11 @@ async def find_again(acme: Acme, authorization_id: str) -> Authorization:
     authorization = await acme.db.read(authorizations.by_id(authorization_id))
     assert authorization is not None
     return as_of(authorization, acme.now())
+
+
+def lock(order_id: str) -> Lock:
+    """Return the lock under which an order's authorizations are decided, each seeing what became of the others."""
+    return Lock(f"order {order_id}")
 
 
 def settle(
@@ -85,7 +95,8 @@ def settle(
     """Store an authorization's new status, and what follows from it for its order, in one transaction.
 
     The order is ready as soon as the last of its authorizations is valid, and invalid as soon as one is not to be
-    had (section 7.1.6); `problem` is then its error. False when the authorization was no longer as it was.
+    had (section 7.1.6); `problem` is then its error. False when the authorization was no longer as it was. The caller
+    holds the order's `lock`.
     """
     states.check(was, states.Authorization(authorization.status))
     if not (yield from authorizations.save(authorization, was=was)):

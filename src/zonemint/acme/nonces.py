@@ -9,16 +9,29 @@ from __future__ import annotations
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
+from typing import Protocol
 
 from zonemint.core.clock import Clock
 
-__all__ = ["Nonces"]
+__all__ = ["LocalNonces", "Nonces"]
 
 _GENERATION = 300.0  # seconds in which the nonces of one bitmap are issued
 _KEPT = 13  # bitmaps: a nonce lives 60 to 65 minutes
 _MAC = 16  # octets
 _SIZE = 8 + _MAC
 _LENGTH = _SIZE * 4 // 3
+
+
+class Nonces(Protocol):
+    """Gives nonces out and takes each of them back once."""
+
+    def issue(self) -> str:
+        """Return a fresh nonce."""
+        ...
+
+    async def redeem(self, nonce: str) -> bool:
+        """Use a nonce up; False when it is not ours, was used, or has expired. Raises StoreError."""
+        ...
 
 
 class _Generation:
@@ -33,8 +46,8 @@ class _Generation:
         self.used = bytearray()
 
 
-class Nonces:
-    """The nonces of one process; made and redeemed on the event loop's thread only."""
+class LocalNonces:
+    """The nonces of a server that has its store for itself; made and redeemed on the event loop's thread only."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -52,7 +65,7 @@ class Nonces:
         head = counter.to_bytes(8, "big")
         return urlsafe_b64encode(head + blake2b(head, digest_size=_MAC, key=self._key).digest()).decode("ascii")
 
-    def redeem(self, nonce: str) -> bool:
+    async def redeem(self, nonce: str) -> bool:
         """Use a nonce up; False when it is not ours, was used, or has expired."""
         if len(nonce) != _LENGTH:
             return False

@@ -55,12 +55,12 @@ async def authenticate(acme: Acme, request: Request) -> ByAccount | ByKey:
         jwk = keys.canonical(jws.protected.jwk)
         key = keys.load(jwk.text)
         jws_.verify(jws, key)
-        spend_nonce(acme, jws)
+        await spend_nonce(acme, jws)
         return ByKey(jwk, key, jws.payload)
     account = await _find(acme, request.provisioner, jws.protected.kid or "")
     key = keys.load(account.jwk)
     jws_.verify(jws, key)
-    spend_nonce(acme, jws)
+    await spend_nonce(acme, jws)
     if account.status != states.Account.VALID:
         raise AcmeError(AcmeErrorType.UNAUTHORIZED, f"the account is {account.status}", status=401)
     return ByAccount(account, key, jws.payload)
@@ -82,13 +82,13 @@ async def authenticate_key(acme: Acme, request: Request) -> ByKey:
     return signed
 
 
-def spend_nonce(acme: Acme, jws: jws_.Jws) -> None:
+async def spend_nonce(acme: Acme, jws: jws_.Jws) -> None:
     """Use the request's nonce up (section 6.5.2); raises AcmeError badNonce, or malformed for a foreign alphabet."""
     nonce = jws.protected.nonce
     if nonce is None:
         raise AcmeError(AcmeErrorType.BAD_NONCE, "the protected header has no nonce; use the one of this reply")
     jws_.from_b64url(nonce, "the nonce")
-    if not acme.nonces.redeem(nonce):
+    if not await acme.nonces.redeem(nonce):
         raise AcmeError(
             AcmeErrorType.BAD_NONCE, "the nonce was used, has expired or is not ours; use the one of this reply"
         )

@@ -11,7 +11,7 @@ from zonemint.core.errors import ConfigError
 from zonemint.core.names import is_within
 from zonemint.dns.zone import Record
 from zonemint.store import records
-from zonemint.store.database import Database, Steps
+from zonemint.store.database import Database, Lock, Steps
 from zonemint.store.records import DynamicRecord
 
 __all__ = ["change", "zone_of"]
@@ -40,6 +40,7 @@ async def change(
     fixed = fixed_records(config, file, zone, advertised(config.listen))
 
     def steps() -> Steps[bool]:
+        yield Lock(f"zone {zone}")
         changed = 0
         for record in remove:
             changed += yield from records.remove(zone, record.name, record.type, record.data)

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from zonemint.acme.challenges import Challenges
 from zonemint.acme.context import Acme, Provisioner
-from zonemint.acme.nonces import Nonces
+from zonemint.acme.nonces import LocalNonces, Nonces
+from zonemint.acme.shared_nonces import SharedNonces
 from zonemint.acme.urls import Urls
+from zonemint.acme.validator import Validator
 from zonemint.acmedns.context import AcmeDns
 from zonemint.acmedns.witness import testify
 from zonemint.app.listeners import Listener, addresses
@@ -38,6 +39,7 @@ from zonemint.pki.authority import Authority
 from zonemint.pki.constraints import PRIVATE_NETWORKS
 from zonemint.pki.policy import Policy
 from zonemint.pki.profiles import BUILT_IN, DEFAULT, Profile
+from zonemint.store.opening import Store, open_store
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.validation.attempts import Attempts
 from zonemint.validation.resolver import Answer, Resolver, Rr
@@ -96,7 +98,7 @@ class Server:
         address = advertised(config.listen)
         hosts = addresses(config.listen.address)
         self._stack.callback(os.close, _lock(self._data.pki))
-        db = SqliteDatabase(self._data.database)
+        db = await open_store(config.store.database, self._data.database)
         self._stack.push_async_callback(db.close)
 
         catalog = Catalog()
@@ -132,7 +134,7 @@ class Server:
         acme = Acme(
             db=db,
             clock=clock,
-            nonces=Nonces(clock),
+            nonces=await self._nonces(db),
             provisioners={provisioner.name: provisioner},
             authority=self._authority,
             resolver=self._resolver(hosts),
@@ -144,8 +146,8 @@ class Server:
             order_lifetime=float(config.acme.order_lifetime),
             authorization_lifetime=float(config.acme.authorization_lifetime),
         )
-        challenges = Challenges(acme)
-        self._stack.push_async_callback(challenges.close)
+        validator = Validator(acme)
+        self._stack.push_async_callback(validator.close)
         acmedns = AcmeDns(
             db, clock, auth_of(config), self._registrars(), config.acmedns.values, float(config.acmedns.value_lifetime)
         )
@@ -155,18 +157,25 @@ class Server:
         health = HealthResources(lambda: self._missing(db), metrics.exposition, sources)
 
         await https.serve(
-            https_routes(AcmeResources(acme, challenges, sources), AcmeDnsResources(acmedns, sources), pki), own.context
+            https_routes(AcmeResources(acme, validator, sources), AcmeDnsResources(acmedns, sources), pki), own.context
         )
         self._stack.push_async_callback(https.close)
         await http.serve(http_routes(pki, health))
         self._stack.push_async_callback(http.close)
 
-        if resumed := await challenges.resume():
+        if resumed := await validator.take_up(abandoned=isinstance(db, SqliteDatabase)):
             _log.info("took up work of the last run", validations=resumed)
         self._every(_FILE_WATCH, lambda: _look_at_files(db, zones))
         self._every(_CERTIFICATE_WATCH, own.renew_if_due)
         self._run(crl.keep())
         self.ready = True
+
+    async def _nonces(self, db: Store) -> Nonces:
+        if isinstance(db, SqliteDatabase):
+            return LocalNonces(self._clock)
+        nonces = SharedNonces(db, db.run, self._clock)
+        await nonces.load()
+        return nonces
 
     def _profiles(self) -> dict[str, Profile]:
         default = Profile(DEFAULT.name, int(self._config.acme.certificate_lifetime))
@@ -209,7 +218,7 @@ class Server:
                 return ()
         return PRIVATE_NETWORKS
 
-    def _missing(self, db: SqliteDatabase) -> list[str]:
+    def _missing(self, db: Store) -> list[str]:
         return [why for why in ("" if self.ready else "start-up", db.failure) if why]
 
     def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
@@ -233,8 +242,8 @@ class Server:
         self._stack.push_async_callback(stop)
 
 
-async def _look_at_files(db: SqliteDatabase, zones: ZoneKeeper) -> None:
-    if not db.failure:
+async def _look_at_files(db: Store, zones: ZoneKeeper) -> None:
+    if isinstance(db, SqliteDatabase) and not db.failure:
         db.look()
         if db.failure:
             _log.error("the store refuses everything from now on", why=db.failure)

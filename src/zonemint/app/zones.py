@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
+from typing import NamedTuple
 
 import structlog
 
@@ -17,6 +18,8 @@ from zonemint.dns import implied, zonefile
 from zonemint.dns.catalog import Catalog
 from zonemint.dns.zone import Record, TxtZone, Zone, is_later
 from zonemint.store import records, txt
+from zonemint.store.database import Lock, Steps
+from zonemint.store.opening import Store
 from zonemint.store.records import DynamicRecord
 from zonemint.store.sqlite import SqliteDatabase
 
@@ -26,6 +29,15 @@ _LOOK = 0.005  # seconds
 _RETRY = 1.0  # seconds, after a failure
 
 _log = structlog.get_logger()
+
+
+class _Moved(NamedTuple):
+    """What the store now says of a zone whose serial there is not the one that we serve."""
+
+    source: _Source
+    serial: int
+    digest: str
+    dynamic: list[DynamicRecord]
 
 
 @dataclass(slots=True)
@@ -81,9 +93,7 @@ def build(
 class ZoneKeeper:
     """Keeps the catalog true: to the zone files, to the store's records, and to what other processes do to it."""
 
-    def __init__(
-        self, catalog: Catalog, db: SqliteDatabase, config: Config, data: DataDir, address: str, clock: Clock
-    ) -> None:
+    def __init__(self, catalog: Catalog, db: Store, config: Config, data: DataDir, address: str, clock: Clock) -> None:
         self._catalog = catalog
         self._db = db
         self._config = config
@@ -98,7 +108,8 @@ class ZoneKeeper:
 
     async def load(self) -> None:
         """Read every zone for the first time; raises ConfigError for the first that is wrong."""
-        self._version = self._db.version()
+        if isinstance(self._db, SqliteDatabase):
+            self._version = self._db.version()
         for origin in self._config.domains:
             await self._load(self._read(origin))
 
@@ -117,23 +128,25 @@ class ZoneKeeper:
                 self.failures.pop(origin, None)
                 _log.info("zone reloaded", zone=origin, serial=self._sources[origin].serial)
 
+    async def take_over(self) -> None:
+        """Take over what other nodes wrote to the store; raises StoreError."""
+        self._take(await self._db.read(self._moved()))
+
     def refresh(self) -> None:
         """Take over what another process wrote to the store; called before answers, it looks every few milliseconds.
 
-        A command of ours takes longer to end than that, so whoever waits for it sees its effect.
+        A command of ours takes longer to end than that, so whoever waits for it sees its effect. A database on the
+        network says itself when it has changed; see `take_over`.
         """
         now = monotonic()
-        if now < self._next_look:
+        if now < self._next_look or not isinstance(self._db, SqliteDatabase):
             return
         self._next_look = now + _LOOK
         try:
             version = self._db.version()
             if version == self._version:
                 return
-            for source in self._sources.values():
-                saved = self._db.read_now(records.serial(source.origin))
-                if saved is not None and saved[0] != source.serial:
-                    self._serve(source, saved[0])
+            self._take(self._db.read_now(self._moved()))
         except (ConfigError, StoreError) as error:
             self._next_look = now + _RETRY
             _log.error("the store's records cannot be taken over, the old ones stay", error=str(error))
@@ -155,28 +168,60 @@ class ZoneKeeper:
 
     async def _load(self, source: _Source) -> None:
         """Serve a zone as it was just read, under a serial that is on disk first and is never an old one's."""
-        saved = await self._db.read(records.serial(source.origin))
-        if saved is not None and saved[1] == source.digest:
-            serial = saved[0]
-        else:
-            self._build(source, 1)
-            own = next((int(one.data.split()[2]) for one in source.records if one.type == "SOA"), 0)
-            serial = int(self._clock()) if saved is None else saved[0] + 1 & 0xFFFFFFFF
-            serial = own if own > 1 and (saved is None or is_later(own, serial)) else serial
-            await self._db.write(records.save_serial(source.origin, serial, source.digest))
-        self._serve(source, serial)
+        saved = await self._db.read(self._saved(source))
+        serial, dynamic = saved if saved is not None else await self._db.write(self._next_serial(source))
+        self._serve(source, serial, dynamic)
         self._sources[source.origin] = source
 
-    def _serve(self, source: _Source, serial: int) -> None:
-        zone = self._build(source, serial)
+    def _saved(self, source: _Source) -> Steps[tuple[int, list[DynamicRecord]] | None]:
+        """Return the serial that stands for this very content, and the records beside it; None where there is none.
+
+        Of two nodes whose file changes, the second one finds the serial of the first. It is no serial for a node that
+        has served its old content under it, when the first one's change reached it before its own file.
+        """
+        saved = yield from records.serial(source.origin)
+        before = self._sources.get(source.origin)
+        if saved is None or saved[1] != source.digest:
+            return None
+        if before is not None and before.serial == saved[0] and before.digest != source.digest:
+            return None
+        return saved[0], (yield from records.of_zone(source.origin))
+
+    def _next_serial(self, source: _Source) -> Steps[tuple[int, list[DynamicRecord]]]:
+        """Give the content a serial, unless it cannot be served; raises ConfigError."""
+        yield Lock(f"zone {source.origin}")
+        dynamic = yield from records.of_zone(source.origin)
+        build(source.origin, source.records, dynamic, serial=1, file=source.file)
+        saved = yield from records.serial(source.origin)
+        own = next((int(one.data.split()[2]) for one in source.records if one.type == "SOA"), 0)
+        serial = int(self._clock()) if saved is None else saved[0] + 1 & 0xFFFFFFFF
+        serial = own if own > 1 and (saved is None or is_later(own, serial)) else serial
+        yield from records.save_serial(source.origin, serial, source.digest)
+        return serial, dynamic
+
+    def _moved(self) -> Steps[list[_Moved]]:
+        """Find the zones that another process gave another serial."""
+        moved = []
+        for source in self._sources.values():
+            saved = yield from records.serial(source.origin)
+            if saved is not None and saved[0] != source.serial:
+                moved.append(_Moved(source, *saved, (yield from records.of_zone(source.origin))))
+        return moved
+
+    def _take(self, moved: Sequence[_Moved]) -> None:
+        for source, serial, digest, dynamic in moved:
+            if digest != source.digest:
+                _log.warning(
+                    "another node has another zone file; ours stays", zone=source.origin, file=str(source.file)
+                )
+            self._serve(source, serial, dynamic)
+
+    def _serve(self, source: _Source, serial: int, dynamic: Sequence[DynamicRecord]) -> None:
+        zone = build(source.origin, source.records, dynamic, serial=serial, file=source.file)
         source.serial = serial
         self._catalog.put(zone)
         if source.origin == self._config.domain:
             self._serve_auth(source, serial)
-
-    def _build(self, source: _Source, serial: int) -> Zone:
-        dynamic = self._db.read_now(records.of_zone(source.origin))
-        return build(source.origin, source.records, dynamic, serial=serial, file=source.file)
 
     def _serve_auth(self, source: _Source, serial: int) -> None:
         """Serve the auth zone, unless the zone file gives `auth` to another server."""
@@ -195,6 +240,7 @@ class ZoneKeeper:
     def _values(self, label: str) -> list[str] | None:
         """Return the TXT values of an account's name, straight from the store."""
         oldest = int((self._clock() - self._config.acmedns.value_lifetime) * 1000)
+        assert isinstance(self._db, SqliteDatabase)
         return self._db.read_now(txt.zone_values(self._auth, label, newer_than=oldest))
 
 

@@ -25,9 +25,9 @@ def check(data: DataOption = None) -> None:
 def show(data: DataOption = None, json: JsonOption = False) -> None:
     """Print all settings, defaults included."""
     from zonemint.cli.output import show_facts
-    from zonemint.config import DataDir, data_dir, load, settings
+    from zonemint.config import DataDir, data_dir, load, masked, settings
 
-    config = load(DataDir(data_dir(data)).config)
+    config = masked(load(DataDir(data_dir(data)).config))
     if json:
         import msgspec
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DataOption", "JsonOption"]
+__all__ = ["DataOption", "DatabaseOption", "JsonOption"]
 
 DataOption = Annotated[
     Path | None,
@@ -15,6 +15,14 @@ DataOption = Annotated[
         "--data",
         metavar="DIR",
         help="The data folder; else $ZONEMINT_DATA, else root's /var/lib/zonemint, else ~/.local/share/zonemint.",
+    ),
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="A PostgreSQL database, as postgresql://USER@HOST/NAME; else $ZONEMINT_DATABASE, else the setting.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from zonemint.config import Config, DataDir
-    from zonemint.store.sqlite import SqliteDatabase
+    from zonemint.store.opening import Store
 
 __all__ = ["Session", "run"]
 
@@ -23,28 +23,31 @@ class Session:
 
     data: DataDir
     config: Config
-    db: SqliteDatabase
+    db: Store
 
 
-def run(option: Path | None, work: Callable[[Session], Coroutine[None, None, T]]) -> T:
-    """Open the data folder that `--data` says, do the work and close it; raises ConfigError, StoreError."""
+def run(option: Path | None, work: Callable[[Session], Coroutine[None, None, T]], *, database: str | None = None) -> T:
+    """Open the folder of `--data` and its store, or that of `--database`, do the work and close it.
+
+    Raises ConfigError, StoreError.
+    """
     import asyncio
 
     async def whole() -> T:
-        async with _opened(option) as session:
+        async with _opened(option, database) as session:
             return await work(session)
 
     return asyncio.run(whole())
 
 
 @asynccontextmanager
-async def _opened(option: Path | None) -> AsyncIterator[Session]:
-    from zonemint.config import DataDir, data_dir, load
-    from zonemint.store.sqlite import SqliteDatabase
+async def _opened(option: Path | None, database: str | None) -> AsyncIterator[Session]:
+    from zonemint.config import DataDir, data_dir, database_url, load
+    from zonemint.store.opening import open_store
 
     data = DataDir(data_dir(option))
     config = load(data.config)
-    db = SqliteDatabase(data.database)
+    db = await open_store(database_url(database, config.store.database), data.database)
     try:
         yield Session(data, config, db)
     finally:

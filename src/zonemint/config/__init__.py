@@ -1,8 +1,8 @@
 """The settings: one typed tree, the TOML file that holds it, and the folder in which everything is kept."""
 
 from zonemint.config.file import load, render, settings
-from zonemint.config.folder import DataDir, data_dir
-from zonemint.config.tree import Acme, AcmeDns, Config, Dns, Listen, Validation, advertised, override
+from zonemint.config.folder import DataDir, data_dir, database_url
+from zonemint.config.tree import Acme, AcmeDns, Config, Dns, Listen, Store, Validation, advertised, masked, override
 from zonemint.config.values import Seconds, SettingError
 
 __all__ = [
@@ -14,10 +14,13 @@ __all__ = [
     "Listen",
     "Seconds",
     "SettingError",
+    "Store",
     "Validation",
     "advertised",
     "data_dir",
+    "database_url",
     "load",
+    "masked",
     "override",
     "render",
     "settings",

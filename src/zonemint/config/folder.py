@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DataDir", "data_dir"]
+from zonemint.config.values import check, database
+
+__all__ = ["DataDir", "data_dir", "database_url"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +66,15 @@ def data_dir(option: Path | None) -> Path:
         return Path("/var/lib/zonemint")
     xdg = Path(os.environ.get("XDG_DATA_HOME", ""))
     return (xdg if xdg.is_absolute() else Path.home() / ".local/share") / "zonemint"
+
+
+def database_url(option: str | None, setting: str) -> str:
+    """Choose the database: the option, else $ZONEMINT_DATABASE, else the setting; empty is the file in the folder.
+
+    Raises SettingError.
+    """
+    if option is not None:
+        return check("--database", option, database) if option else ""
+    if chosen := os.environ.get("ZONEMINT_DATABASE"):
+        return check("$ZONEMINT_DATABASE", chosen, database)
+    return setting

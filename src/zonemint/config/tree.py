@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from zonemint.config.values import Seconds, SettingError, check, endpoint, origin
+from zonemint.config.values import Seconds, SettingError, check, database, endpoint, origin
 from zonemint.core.names import hostname
+from zonemint.core.text import without_password
 
-__all__ = ["Acme", "AcmeDns", "Config", "Dns", "Listen", "Validation", "advertised", "override"]
+__all__ = ["Acme", "AcmeDns", "Config", "Dns", "Listen", "Store", "Validation", "advertised", "masked", "override"]
 
 _LONGEST_VALIDATION = 30.0
 _LONGEST_NAME = 64 - len(" Intermediate CA")  # RFC 5280 appendix A: ub-common-name
@@ -103,6 +104,19 @@ class AcmeDns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             check("acmedns.trusted_proxies", network, ipaddress.ip_network)
 
 
+class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where everything is kept that a client was told of."""
+
+    database: Annotated[
+        str,
+        Meta(description="A PostgreSQL database, as postgresql://USER@HOST/NAME; empty: zonemint.db in this folder."),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        if self.database:
+            check("store.database", self.database, database)
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every setting; a value that is made from others (`name`, `external_url`) is filled in.
 
@@ -116,6 +130,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="Where clients reach the HTTPS listener; every URL in answers starts with it.")
     ] = ""
     listen: Listen = Listen()
+    store: Store = Store()
     dns: Dns = Dns()
     acme: Acme = Acme()
     validation: Validation = Validation()
@@ -149,8 +164,9 @@ def override(
     https_port: int | None = None,
     http_port: int | None = None,
     external_url: str | None = None,
+    database: str | None = None,
 ) -> Config:
-    """Return the settings with what a command line says about listening in its place; raises SettingError.
+    """Return the settings with what a command line says in its place; raises SettingError.
 
     An external URL that was made from the domain and the port is made anew.
     """
@@ -158,7 +174,14 @@ def override(
     listen = msgspec.structs.replace(config.listen, **{key: value for key, value in said.items() if value is not None})
     made = Config(config.domain, listen=config.listen).external_url
     url = external_url or ("" if config.external_url == made else config.external_url)
-    return msgspec.structs.replace(config, listen=listen, external_url=url)
+    store = config.store if database is None else Store(database)
+    return msgspec.structs.replace(config, listen=listen, store=store, external_url=url)
+
+
+def masked(config: Config) -> Config:
+    """Return the settings as they may be shown: without the password of the database."""
+    store = msgspec.structs.replace(config.store, database=without_password(config.store.database))
+    return msgspec.structs.replace(config, store=store)
 
 
 def advertised(listen: Listen) -> str:

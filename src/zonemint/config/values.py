@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from zonemint.core.errors import BadName, ConfigError
 from zonemint.core.names import hostname
 
-__all__ = ["Seconds", "SettingError", "check", "endpoint", "origin"]
+__all__ = ["Seconds", "SettingError", "check", "database", "endpoint", "origin"]
 
 _Value = TypeVar("_Value")
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -59,6 +59,14 @@ def endpoint(text: str) -> tuple[str, int]:
     if address.startswith("["):
         return str(ipaddress.IPv6Address(address[1:].removesuffix("]"))), int(port)
     return str(ipaddress.IPv4Address(address)), int(port)
+
+
+def database(text: str) -> str:
+    """Check the URL of a PostgreSQL database, in which libpq allows several hosts; raises ValueError."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+        raise ValueError("it is not the URL of a database, such as postgresql://zonemint@db.lab.test/zonemint")
+    return text
 
 
 def origin(text: str) -> str:

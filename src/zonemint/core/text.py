@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["shown"]
+import re
+
+__all__ = ["shown", "without_password"]
+
+_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)|(?<=password=)[^&]+")
 
 
 def shown(text: str, longest: int = 80) -> str:
     """Make foreign text safe and short enough for a message, a log line or a terminal."""
     clean = text.encode("unicode_escape").decode("ascii")
     return clean if len(clean) <= longest else clean[: longest - 3] + "..."
+
+
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown and logged."""
+    return _PASSWORD.sub("***", url)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
-__all__ = ["Database", "Row", "Rows", "Sql", "Steps", "require"]
+__all__ = ["Database", "Lock", "Row", "Rows", "Sql", "Step", "Steps", "require"]
 
 T = TypeVar("T")
 
@@ -24,11 +24,30 @@ class Sql(NamedTuple):
     args: tuple[object, ...] = ()
 
 
-Steps: TypeAlias = Generator[Sql, Rows, T]
+class Lock(NamedTuple):
+    """Waits for all others who hold the same name, and holds it until the transaction ends; its rows are empty.
+
+    What several transactions may do to one thing at once they do under a lock of its name, so that each sees what
+    the last one left. On SQLite, whose writers come one after the other anyhow, it costs nothing.
+    """
+
+    name: str
+
+
+Step: TypeAlias = Sql | Lock
+Steps: TypeAlias = Generator[Step, Rows, T]
 
 
 class Database(Protocol):
-    """A store that runs transactions; both calls raise StoreUnavailable when it cannot answer now."""
+    """A store that runs transactions; `read` and `write` raise StoreUnavailable when it cannot answer now.
+
+    A transaction that failed so may have been done all the same, if the connection broke while it was committed: each
+    has to be one that can be asked for again.
+
+    failure: why it cannot answer now, or an empty text.
+    """
+
+    failure: str
 
     async def read(self, steps: Steps[T]) -> T:
         """Run a transaction that only reads; it sees every commit that was answered before."""

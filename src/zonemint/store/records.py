@@ -57,7 +57,8 @@ def add(record: DynamicRecord) -> Steps[bool]:
 def remove(zone: str, name: str, type_: str, data: str | None = None) -> Steps[int]:
     """Remove a record, or a whole RRset when no data is given; return how many went."""
     rows = yield Sql(
-        "DELETE FROM records WHERE zone = $1 AND name = $2 AND type = $3 AND ($4 IS NULL OR data = $4) RETURNING name",
+        "DELETE FROM records WHERE zone = $1 AND name = $2 AND type = $3 AND "
+        "(CAST($4 AS TEXT) IS NULL OR data = $4) RETURNING name",
         (zone, name, type_, data),
     )
     return len(rows)

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zonemint.core.errors import StoreError, StoreUnavailable
-from zonemint.store import migrations
+from zonemint.store import sqlite_schema
 from zonemint.store.checkpoint import Checkpointer
-from zonemint.store.database import Sql, Steps
+from zonemint.store.database import Lock, Sql, Steps
 
 __all__ = ["SqliteDatabase"]
 
@@ -56,7 +56,7 @@ class SqliteDatabase:
         _create_private(path)
         self._connection = _connect(path)
         try:
-            migrations.migrate(self._connection)
+            sqlite_schema.migrate(self._connection)
             # The connection keeps this file for as long as it is open; to look at the schema has made it.
             self._log = _open_log(path)
         except BaseException:
@@ -274,19 +274,20 @@ def _drive(connection: sqlite3.Connection, steps: Steps[T]) -> T:
     """Run a transaction's statements one after the other and return its result."""
     execute = connection.execute
     try:
-        sql = next(steps)
+        step = next(steps)
         while True:
-            sql = steps.send(execute(_text(sql), sql.args).fetchall())
+            # Who writes is alone already, so a lock is had at once.
+            step = steps.send(() if isinstance(step, Lock) else execute(_text(step), step.args).fetchall())
     except StopIteration as stop:
         result: T = stop.value
         return result
 
 
 def _text(sql: Sql) -> str:
-    """Write `$1` as SQLite's `?1`; the statements are few and constant, so each is rewritten once."""
+    """Write `$1` as SQLite's `?1`, and nothing of row locks; there are few statements, so each is rewritten once."""
     text = _texts.get(sql.text)
     if text is None:
-        text = _texts[sql.text] = sql.text.replace("$", "?")
+        text = _texts[sql.text] = sql.text.replace("$", "?").replace(" FOR UPDATE SKIP LOCKED", "")
     return text
 
 

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from zonemint.acme import accounts, authorizations, finalize, orders, revocation, states
-from zonemint.acme.challenges import Challenges
+from zonemint.acme import accounts, authorizations, challenges, finalize, orders, revocation, states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.acme.requests import ByAccount, Request, authenticate, authenticate_account, authenticate_key
+from zonemint.acme.validator import Validator
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.store.orders import Order
 from zonemint.web import problems
@@ -27,9 +27,9 @@ _RETRY_AFTER = "1"  # seconds until a client should look again at what is under 
 class AcmeResources:
     """The handlers of all provisioners; `sources` tells the clients' addresses."""
 
-    def __init__(self, acme: Acme, challenges: Challenges, sources: Sources) -> None:
+    def __init__(self, acme: Acme, validator: Validator, sources: Sources) -> None:
         self._acme = acme
-        self._challenges = challenges
+        self._validator = validator
         self._sources = sources
 
     def routes(self) -> list[Route]:
@@ -134,8 +134,8 @@ class AcmeResources:
     async def _challenge(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_account(self._acme, request)
         authorization = await authorizations.find(self._acme, signed.account, call.path["id"])
-        authorization, challenge = await self._challenges.respond(
-            signed.account, authorization, call.path["type"], signed.payload, call.source
+        authorization, challenge = await challenges.respond(
+            self._acme, self._validator, signed.account, authorization, call.path["type"], signed.payload, call.source
         )
         reply = _json(authorizations.render_challenge(request.provisioner, authorization, challenge))
         reply.add("Link", f'<{request.provisioner.urls.authorization(authorization.id)}>;rel="up"')

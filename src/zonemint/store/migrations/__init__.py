@@ -1,76 +1,76 @@
-"""The schema as numbered SQL files, applied in order and never changed after a release."""
+"""The schema as numbered SQL files, applied in order and never changed after a release.
+
+`0001_foundation.sql` is for every engine, `0002_nodes.postgresql.sql` for one, and comes after the common file of its
+number. The common text is SQLite's; what another engine calls otherwise, that engine's own module says.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-import time
+from collections.abc import Callable
 from importlib import resources
+from typing import Literal, NamedTuple, TypeAlias
 
-from zonemint.core.errors import SchemaTooNew, StoreUnavailable
+from zonemint.core.errors import SchemaTooNew
 
-__all__ = ["migrate"]
+__all__ = ["Engine", "Migration", "after", "newest"]
 
-_PATIENCE = 10.0  # seconds to wait for another process that migrates
+Engine: TypeAlias = Literal["sqlite", "postgresql"]
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the schema up to date under the write lock; raises SchemaTooNew, StoreUnavailable."""
-    newest = max(version for version, _ in _files())
-    if _version(connection) == newest:
-        return
-    _lock(connection)
-    try:
-        current = _version(connection)
-        if current > newest:
-            raise SchemaTooNew(
-                f"the store has schema {current} and this release knows up to {newest}: "
-                "use a newer zonemint, or restore a backup"
-            )
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER PRIMARY KEY, applied_at BIGINT NOT NULL)"
+class Migration(NamedTuple):
+    """The statements that lead from the schema before to `version`."""
+
+    version: int
+    statements: tuple[str, ...]
+
+
+def newest() -> int:
+    """Return the number of the schema that this release works with."""
+    return max(version for version, _, _ in _files())
+
+
+def after(current: int, engine: Engine) -> list[Migration]:
+    """Return what leads from a schema to the newest, in order; raises SchemaTooNew when it is newer than that."""
+    if current > newest():
+        raise SchemaTooNew(
+            f"the store has schema {current} and this release knows up to {newest()}: "
+            "use a newer zonemint, or restore a backup"
         )
-        for version, text in _files():
-            if version > current:
-                for statement in _statements(text):
-                    connection.execute(statement)
-                connection.execute("INSERT INTO schema_versions VALUES (?, ?)", (version, int(time.time())))
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
+    found: dict[int, tuple[str, ...]] = {}
+    for version, only, text in sorted(_files()):
+        if version > current and only in ("", engine):
+            found[version] = found.get(version, ()) + tuple(_statements(text, _IS_WHOLE[engine]))
+    return [Migration(*one) for one in sorted(found.items())]
 
 
-def _files() -> list[tuple[int, str]]:
-    """Return (number, text) of each migration, in order."""
-    found = [
-        (int(file.name.partition("_")[0]), file.read_text(encoding="ascii"))
-        for file in resources.files(__name__).iterdir()
-        if file.name.endswith(".sql")
-    ]
-    return sorted(found)
+def _files() -> list[tuple[int, str, str]]:
+    """Return (number, engine or an empty text, text) of each file."""
+    found = []
+    for file in resources.files(__name__).iterdir():
+        if file.name.endswith(".sql"):
+            stem, _, engine = file.name.removesuffix(".sql").partition(".")
+            found.append((int(stem.partition("_")[0]), engine, file.read_text(encoding="ascii")))
+    return found
 
 
-def _statements(text: str) -> list[str]:
+def _statements(text: str, is_whole: Callable[[str], bool]) -> list[str]:
+    """Cut a file into statements: at the semicolons that are not inside of a trigger or a function."""
     lines = (line.partition("--")[0].rstrip() for line in text.splitlines())
-    return [statement.strip() for statement in "\n".join(lines).split(";") if statement.strip()]
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_versions'").fetchall()
-    if not known:
-        return 0
-    rows = connection.execute("SELECT coalesce(max(version), 0) FROM schema_versions").fetchall()
-    return int(rows[0][0])
-
-
-def _lock(connection: sqlite3.Connection) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if time.monotonic() > deadline:
-                raise StoreUnavailable(f"the store stays locked by another process: {error}") from error
-            time.sleep(0.01)
+    statements = []
+    part = ""
+    for piece in "\n".join(lines).split(";"):
+        part += piece
+        if is_whole(f"{part};"):
+            if part.strip():
+                statements.append(part.strip())
+            part = ""
         else:
-            return
+            part += ";"
+    return statements
+
+
+_IS_WHOLE: dict[Engine, Callable[[str], bool]] = {
+    "sqlite": sqlite3.complete_statement,
+    "postgresql": lambda text: text.count("$$") % 2 == 0,
+}

@@ -1,0 +1,35 @@
+-- Several nodes on one store: who does what, and what a node has to know that joins.
+
+-- Work that one at a time does, or that has to go on when its worker dies: whoever holds a lease lets it run out, or renews it.
+CREATE TABLE leases (
+  name TEXT PRIMARY KEY,
+  holder TEXT NOT NULL,
+  until_ms BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- The node that works on a validation, and until when others leave it alone.
+ALTER TABLE validations ADD COLUMN holder TEXT NOT NULL DEFAULT '';
+ALTER TABLE validations ADD COLUMN until_ms BIGINT NOT NULL DEFAULT 0;
+
+-- A CSR that a node without the CA's key took in, until a node with the key has signed it.
+CREATE TABLE signings (
+  order_id TEXT PRIMARY KEY REFERENCES orders (id),
+  csr BLOB NOT NULL,
+  key_hash TEXT NOT NULL,
+  requested_from TEXT NOT NULL,
+  requested_at BIGINT NOT NULL,
+  holder TEXT NOT NULL,
+  until_ms BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- The certificates of the one authority that the store belongs to, root first.
+CREATE TABLE authorities (
+  root_sha256 TEXT PRIMARY KEY,
+  root TEXT NOT NULL,
+  intermediate TEXT NOT NULL,
+  domains TEXT NOT NULL,
+  created_at BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- How many certificates were revoked when the list was made: more means that it lacks some.
+ALTER TABLE crls ADD COLUMN revoked BIGINT NOT NULL DEFAULT -1;
