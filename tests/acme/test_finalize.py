@@ -133,7 +133,7 @@ class FailingSigner:
 async def _finalize_with(folder: Path, error: BaseException) -> tuple[Client, str, int]:
     """Finalize an order while the signer raises; returns the client, the order's URL and the reply's status, or 0."""
     armed = asyncio.Event()
-    async with running(folder, refit=lambda ca: replace(ca, signer=FailingSigner(ca.signer, error, armed))) as lab:
+    async with running(folder, refit=lambda ca: replace(ca, key=FailingSigner(ca.signer, error, armed))) as lab:
         client = await registered(lab)
         url, order = await client.ready_order(NAME)
         armed.set()
@@ -242,7 +242,7 @@ async def test_a_serial_signs_once_though_the_store_refuses_what_was_signed(tmp_
 
     def record(ca: Authority) -> Authority:
         signers.append(RecordingSigner(ca.signer))
-        return replace(ca, signer=signers[0])
+        return replace(ca, key=signers[0])
 
     async with running(tmp_path / "data", refit=record) as lab:
         client = await registered(lab)

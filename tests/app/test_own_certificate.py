@@ -13,6 +13,7 @@ from cryptography import x509
 from tests.cli.program import run
 from tests.programs import require_program
 from tests.server import DOMAIN, HOST, Running, running
+from zonemint.app.host_certificates import IssuedHere
 from zonemint.app.own_certificate import OwnCertificate
 from zonemint.config import DataDir
 from zonemint.pki import authority, issue
@@ -110,7 +111,8 @@ async def own(data: DataDir, names: tuple[str, ...], now: float) -> None:
     template = issue.template(made, DEFAULT, crl_url="http://ca.lab.test/crl", issuer_url="http://ca.lab.test/i.crt")
     db = SqliteDatabase(data.database)
     try:
-        await OwnCertificate(db, data, template, names, (HOST, "::1"), lambda: now).renew_if_due()
+        issuer = IssuedHere(db, template, lambda: now)
+        await OwnCertificate(db, data, made, issuer, names, (HOST, "::1"), lambda: now).renew_if_due()
     finally:
         await db.close()
 
@@ -122,7 +124,7 @@ async def test_it_is_swapped_live_when_two_thirds_of_its_life_are_over(tmp_path:
     now = time.time() - 61 * DAY  # what is issued then is still good for the handshakes of today
     db = SqliteDatabase(data.database)
     try:
-        kept = OwnCertificate(db, data, template, ("localhost",), (), lambda: now)
+        kept = OwnCertificate(db, data, made, IssuedHere(db, template, lambda: now), ("localhost",), (), lambda: now)
         await kept.renew_if_due()
         trust = ssl.create_default_context(cafile=str(data.pki / "root.crt"))
         first = handshake(kept.context, trust)

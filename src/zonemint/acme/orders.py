@@ -22,7 +22,7 @@ from zonemint.store.authorizations import Authorization, Challenge
 from zonemint.store.database import Steps
 from zonemint.store.orders import Identifier, Order
 
-__all__ = ["as_of", "find", "new", "render"]
+__all__ = ["as_of", "find", "find_again", "new", "render"]
 
 _IDENTIFIERS = 100  # in one order
 _TOKEN_OCTETS = 32
@@ -95,9 +95,17 @@ async def find(acme: Acme, provisioner: Provisioner, account: Account, order_id:
     return as_of(order, acme.now())
 
 
+async def find_again(acme: Acme, order_id: str) -> Order:
+    """Return an order that exists as it stands now."""
+    order = await acme.db.read(orders.by_id(order_id))
+    assert order is not None
+    return as_of(order, acme.now())
+
+
 def as_of(order: Order, now: int) -> Order:
     """Return the order with the status that its expiry gives it (section 7.1.6)."""
-    if order.status in (states.Order.PENDING, states.Order.READY) and order.expires_at <= now:
+    unfinished = (states.Order.PENDING, states.Order.READY, states.Order.PROCESSING)
+    if order.status in unfinished and order.expires_at <= now:
         problem = {
             "type": "urn:ietf:params:acme:error:malformed",
             "detail": f"the order expired at {rfc3339(order.expires_at)}; make a new one",

@@ -1,29 +1,25 @@
-"""The certificate of our own listener: issued by our own CA, renewed in time, swapped while connections go on."""
+"""The certificate of our own listener: of our own CA, for a key that stays here; swapped while connections go on."""
 
 from __future__ import annotations
 
 import ssl
 from ipaddress import ip_address
 
-import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from zonemint.app.host_certificates import HostIssuer
 from zonemint.config import DataDir
 from zonemint.core.clock import Clock
 from zonemint.core.errors import KeyFileError
 from zonemint.core.files import put
 from zonemint.pki import issue
-from zonemint.pki.issue import Template
+from zonemint.pki.authority import Authority
 from zonemint.pki.keys import generate, load_key, spki_sha256, write_key
-from zonemint.pki.serials import new_serial
 from zonemint.store import certificates
-from zonemint.store.certificates import Certificate
-from zonemint.store.database import Database, Steps
+from zonemint.store.database import Database
 
 __all__ = ["OwnCertificate"]
-
-_log = structlog.get_logger()
 
 
 class OwnCertificate:
@@ -33,14 +29,16 @@ class OwnCertificate:
         self,
         db: Database,
         data: DataDir,
-        template: Template,
+        authority: Authority,
+        issuer: HostIssuer,
         hosts: tuple[str, ...],
         addresses: tuple[str, ...],
         clock: Clock,
     ) -> None:
         self._db = db
         self._data = data
-        self._template = template
+        self._authority = authority
+        self._issuer = issuer
         self._hosts = hosts
         self._addresses = addresses
         self._clock = clock
@@ -58,7 +56,7 @@ class OwnCertificate:
         try:
             certificate = x509.load_pem_x509_certificates(self._data.server_certificate.read_bytes())[0]
             key = load_key(self._data.server_key)
-            certificate.verify_directly_issued_by(self._template.authority.intermediate)
+            certificate.verify_directly_issued_by(self._authority.intermediate)
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except (OSError, ValueError, TypeError, IndexError, KeyFileError, InvalidSignature, x509.ExtensionNotFound):
             return False
@@ -75,37 +73,9 @@ class OwnCertificate:
 
     async def _renew(self) -> None:
         key = generate()
-        now = self._clock()
-        prepared = issue.prepare(
-            self._template,
-            names=self._hosts,
-            ips=self._addresses,
-            public_key=key.public_key(),
-            serial=new_serial(),
-            now=now,
-        )
-        serial = f"{prepared.serial:x}"
-        reserved = Certificate(
-            serial=serial,
-            order_id=None,
-            account_id=None,
-            status="reserved",
-            names=(*self._hosts, *self._addresses),
-            key_hash=spki_sha256(key.public_key()),
-            not_before=prepared.not_before,
-            not_after=prepared.not_after,
-            created_at=int(now),
-        )
-        await self._db.write(certificates.insert(reserved))
-        issued = issue.sign(prepared, self._template.authority)
-
-        def record() -> Steps[None]:
-            yield from certificates.store_signed(serial, issued.der)
-
-        await self._db.write(record())
-        chain = issue.pem(issued.der) + self._template.authority.chain_pem
+        signed = await self._issuer.issue(self._hosts, self._addresses, key)
+        assert signed.der is not None
         # Key and certificate cannot change in one step: a mismatch after a crash in between is seen and mended.
         self._data.server_key.unlink(missing_ok=True)
         write_key(self._data.server_key, key)
-        put(self._data.server_certificate, chain)
-        _log.info("issued the server's own certificate", serial=serial, hosts=list(self._hosts))
+        put(self._data.server_certificate, issue.pem(signed.der) + self._authority.chain_pem)

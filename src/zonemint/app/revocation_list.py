@@ -1,4 +1,8 @@
-"""The certificate revocation list: built on revocation and before it grows old, the same again after a restart."""
+"""The certificate revocation list: built on revocation and before it grows old, the same again after a restart.
+
+Of several nodes one builds it, which is the first that sees the need; the others, and all that do not have the CA's
+key, take it from the store.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,9 @@ import asyncio
 from contextlib import suppress
 
 import structlog
-from cryptography import x509
 
 from zonemint.core.clock import Clock
-from zonemint.core.errors import StoreError
+from zonemint.core.errors import StoreError, StoreUnavailable
 from zonemint.pki import crl
 from zonemint.pki.authority import Authority
 from zonemint.store import certificates, crls
@@ -43,69 +46,71 @@ class RevocationList:
         self._url = url
         self._clock = clock
         self._current: Crl | None = None
-        self._known = 0
-        self._stale = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def der(self) -> bytes:
-        """Return the current list in DER."""
-        assert self._current is not None
+        """Return the current list in DER; raises StoreUnavailable while no node has made one."""
+        if self._current is None:
+            raise StoreUnavailable("no node with the CA's key has made a revocation list yet")
         return self._current.der
 
     def revoked(self) -> None:
-        """Have a new list made soon, since a certificate was revoked."""
-        self._stale.set()
+        """Have a new list made soon, since a certificate was revoked, or another node's taken."""
+        self._changed.set()
 
     async def load(self) -> None:
         """Take the stored list while it is young enough and nothing was revoked since, else make one."""
-        self._current = await self._db.read(crls.current())
-        if self._current is None or self._is_due(self._current) or await self._lacks_one(self._current):
-            await self._build()
-        else:
-            self._known = await self._db.read(certificates.count_revoked())
+        await self._look()
 
     async def keep(self) -> None:
         """Build a list after each revocation, by whichever process, and in time, for ever."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stale.wait(), _LOOK)
+                await asyncio.wait_for(self._changed.wait(), _LOOK)
+            self._changed.clear()
             try:
-                if self._stale.is_set() or await self._is_outdated():
-                    self._stale.clear()
-                    await self._build()
+                await self._look()
             except StoreError as error:
                 _log.error("the revocation list cannot be built yet", error=str(error))
-                self._stale.set()
+                self._changed.set()
                 await asyncio.sleep(_RETRY)
 
-    def _is_due(self, current: Crl) -> bool:
-        return self._clock() >= current.next_update - _LIFETIME / 2
+    async def _look(self) -> None:
+        number, revoked = await self._db.read(self._state())
+        if self._current is None or self._current.number != number:
+            self._current = await self._db.read(crls.current())
+        if self._authority.can_sign and not self._serves(self._current, revoked):
+            self._current = await self._db.write(self._build())
 
-    async def _is_outdated(self) -> bool:
-        assert self._current is not None
-        # No revocation is ever undone: another number means new ones. Counting reads an index and no certificate.
-        return self._is_due(self._current) or await self._db.read(certificates.count_revoked()) != self._known
+    def _state(self) -> Steps[tuple[int, int]]:
+        """Return the number of the stored list, and how many certificates are revoked."""
+        # No revocation is ever undone: another count means others. Counting reads an index and no certificate.
+        return (yield from crls.number()), (yield from certificates.count_revoked())
 
-    async def _lacks_one(self, current: Crl) -> bool:
-        """Tell whether a certificate was revoked after a stored list was made, while no server ran."""
-        listed = await self._db.read(certificates.revoked(expired_before=current.next_update - _LIFETIME))
-        return len(listed) != len(x509.load_der_x509_crl(current.der))
+    def _serves(self, current: Crl | None, revoked: int) -> bool:
+        """Tell whether a list is young enough and has every revoked certificate."""
+        if current is None or current.revoked != revoked:
+            return False
+        return self._clock() < current.next_update - _LIFETIME / 2
 
-    async def _build(self) -> None:
+    def _build(self) -> Steps[Crl]:
+        yield crls.lock()
+        # Counted first: what is revoked meanwhile is in the list and not in the count, which makes one list too many.
+        revoked = yield from certificates.count_revoked()
+        current = yield from crls.current()
+        if current is not None and self._serves(current, revoked):
+            return current
         now = int(self._clock())
-
-        def steps() -> Steps[tuple[Crl, int]]:
-            number = yield from crls.next_number()
-            entries = yield from certificates.revoked(expired_before=now)
-            der = crl.build(
-                self._authority,
-                number=number,
-                revoked=[(one.serial, one.revoked_at, REASONS.get(one.reason)) for one in entries],
-                now=now,
-                next_update=now + _LIFETIME,
-                url=self._url,
-            )
-            made = Crl(number, der, now + _LIFETIME)
-            yield from crls.replace(made)
-            return made, (yield from certificates.count_revoked())
-
-        self._current, self._known = await self._db.write(steps())
+        number = yield from crls.next_number()
+        entries = yield from certificates.revoked(expired_before=now)
+        der = crl.build(
+            self._authority,
+            number=number,
+            revoked=[(one.serial, one.revoked_at, REASONS.get(one.reason)) for one in entries],
+            now=now,
+            next_update=now + _LIFETIME,
+            url=self._url,
+        )
+        made = Crl(number, der, now + _LIFETIME, revoked)
+        yield from crls.replace(made)
+        return made

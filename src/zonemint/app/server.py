@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -21,10 +21,14 @@ from zonemint.acme.urls import Urls
 from zonemint.acme.validator import Validator
 from zonemint.acmedns.context import AcmeDns
 from zonemint.acmedns.witness import testify
+from zonemint.app.background import Background
+from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
 from zonemint.app.listeners import Listener, addresses
 from zonemint.app.metrics import Metrics
 from zonemint.app.own_certificate import OwnCertificate
 from zonemint.app.revocation_list import RevocationList
+from zonemint.app.sharing import Sharing
+from zonemint.app.signing_desk import SigningDesk
 from zonemint.app.zones import ZoneKeeper, auth_of
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.clock import Clock, system_clock
@@ -125,16 +129,25 @@ class Server:
             )
             for name, profile in self._profiles().items()
         }
-        own = OwnCertificate(db, self._data, templates[DEFAULT.name], *self._own_names(address), clock)
+        issuer = IssuedHere(db, templates[DEFAULT.name], clock)
+        own = OwnCertificate(
+            db,
+            self._data,
+            self._authority,
+            issuer if self._authority.can_sign else IssuedElsewhere(db, clock),
+            *self._own_names(address),
+            clock,
+        )
         await own.renew_if_due()
 
         provisioner = Provisioner(
             "acme", Urls(f"{config.external_url}/acme/acme"), Policy(config.domains), templates, DEFAULT.name
         )
+        nonces = await self._nonces(db)
         acme = Acme(
             db=db,
             clock=clock,
-            nonces=await self._nonces(db),
+            nonces=nonces,
             provisioners={provisioner.name: provisioner},
             authority=self._authority,
             resolver=self._resolver(hosts),
@@ -165,9 +178,16 @@ class Server:
 
         if resumed := await validator.take_up(abandoned=isinstance(db, SqliteDatabase)):
             _log.info("took up work of the last run", validations=resumed)
-        self._every(_FILE_WATCH, lambda: _look_at_files(db, zones))
-        self._every(_CERTIFICATE_WATCH, own.renew_if_due)
-        self._run(crl.keep())
+        background = Background()
+        self._stack.push_async_callback(background.close)
+        background.every(_FILE_WATCH, lambda: _look_at_files(db, zones))
+        background.every(_CERTIFICATE_WATCH, own.renew_if_due)
+        background.run(crl.keep())
+        if not isinstance(db, SqliteDatabase) and isinstance(nonces, SharedNonces):
+            desk = SigningDesk(acme, issuer, provisioner.policy) if self._authority.can_sign else None
+            sharing = Sharing(db, nonces, validator, zones, crl, desk, process=acme.process, clock=clock)
+            self._stack.push_async_callback(sharing.stop)
+            sharing.start(background)
         self.ready = True
 
     async def _nonces(self, db: Store) -> Nonces:
@@ -220,26 +240,6 @@ class Server:
 
     def _missing(self, db: Store) -> list[str]:
         return [why for why in ("" if self.ready else "start-up", db.failure) if why]
-
-    def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        async def forever() -> None:
-            while True:
-                await asyncio.sleep(seconds)
-                try:
-                    await work()
-                except Exception:
-                    _log.exception("a periodic task failed and will be tried again", task=repr(work))
-
-        self._run(forever())
-
-    def _run(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-
-        async def stop() -> None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-        self._stack.push_async_callback(stop)
 
 
 async def _look_at_files(db: Store, zones: ZoneKeeper) -> None:

@@ -147,7 +147,7 @@ class ZoneKeeper:
             if version == self._version:
                 return
             self._take(self._db.read_now(self._moved()))
-        except (ConfigError, StoreError) as error:
+        except StoreError as error:
             self._next_look = now + _RETRY
             _log.error("the store's records cannot be taken over, the old ones stay", error=str(error))
         else:
@@ -211,10 +211,15 @@ class ZoneKeeper:
     def _take(self, moved: Sequence[_Moved]) -> None:
         for source, serial, digest, dynamic in moved:
             if digest != source.digest:
-                _log.warning(
-                    "another node has another zone file; ours stays", zone=source.origin, file=str(source.file)
-                )
-            self._serve(source, serial, dynamic)
+                _log.warning("another node has another zone file or advertises another address", zone=source.origin)
+            try:
+                self._serve(source, serial, dynamic)
+            except ConfigError as error:
+                if self.failures.get(source.origin) != str(error):
+                    self.failures[source.origin] = str(error)
+                    _log.error("a zone cannot be served with its new records", zone=source.origin, error=str(error))
+            else:
+                self.failures.pop(source.origin, None)
 
     def _serve(self, source: _Source, serial: int, dynamic: Sequence[DynamicRecord]) -> None:
         zone = build(source.origin, source.records, dynamic, serial=serial, file=source.file)

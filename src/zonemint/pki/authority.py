@@ -16,12 +16,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from zonemint.core.clock import rfc3339
-from zonemint.core.errors import ConfigError, KeyFileError
+from zonemint.core.errors import ConfigError, IssuanceError, KeyFileError
+from zonemint.core.files import put
 from zonemint.pki import constraints
 from zonemint.pki.hierarchy import make_intermediate, make_root
 from zonemint.pki.keys import FileSigner, Signer, generate, load_key, spki_sha256, write_key
 
-__all__ = ["Authority", "create", "load"]
+__all__ = ["Authority", "create", "load", "place"]
 
 _ROOT, _INTERMEDIATE = " Root CA", " Intermediate CA"
 _MAX_NAME = 64 - len(_INTERMEDIATE)  # a common name has 64 characters at most
@@ -39,11 +40,23 @@ _FILES = ("root.crt", "root.key", "intermediate.crt", "intermediate.key")
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A root certificate, the intermediate under it, and the signer that holds the intermediate's key."""
+    """A root certificate, the intermediate under it, and what holds the intermediate's key: None if it is elsewhere."""
 
     root: x509.Certificate
     intermediate: x509.Certificate
-    signer: Signer
+    key: Signer | None
+
+    @property
+    def can_sign(self) -> bool:
+        """Whether the intermediate's key is here."""
+        return self.key is not None
+
+    @property
+    def signer(self) -> Signer:
+        """The intermediate's key; raises IssuanceError where it is not."""
+        if self.key is None:
+            raise IssuanceError("the CA's key is not on this node")
+        return self.key
 
     @property
     def chain_pem(self) -> bytes:
@@ -110,8 +123,21 @@ def create(directory: Path, *, name: str, domains: Sequence[str], now: float) ->
     return authority
 
 
-def load(directory: Path, *, now: float) -> Authority:
-    """Read the folder that `create` made; the root's key may be kept elsewhere.
+def place(directory: Path, *, root: str, intermediate: str) -> None:
+    """Keep the certificates of an authority, in PEM, in a folder that has none; its keys are elsewhere.
+
+    Raises KeyFileError when the folder cannot be written.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        put(directory / "root.crt", root.encode())
+        put(directory / "intermediate.crt", intermediate.encode())
+    except OSError as error:
+        raise KeyFileError(f"the folder cannot be made: {error.strerror}", file=directory) from None
+
+
+def load(directory: Path, *, now: float, needs_key: bool = True) -> Authority:
+    """Read the folder that `create` made; the root's key may be kept elsewhere, and so may the intermediate's.
 
     Raises KeyFileError, one sentence with the file, when a file is missing or broken, a key does not fit its
     certificate, the intermediate is not the root's, or a certificate is no CA's or not valid at `now`.
@@ -134,8 +160,10 @@ def load(directory: Path, *, now: float) -> Authority:
             "this certificate was not issued by the root beside it: restore the pair from one backup",
             file=directory / "intermediate.crt",
         ) from None
-    signer = FileSigner(load_key(directory / "intermediate.key"))
-    _check_pair(directory / "intermediate.key", signer.public_key, intermediate)
+    signer = None
+    if needs_key or "intermediate.key" in present:
+        signer = FileSigner(load_key(directory / "intermediate.key"))
+        _check_pair(directory / "intermediate.key", signer.public_key, intermediate)
     if "root.key" in present:
         _check_pair(directory / "root.key", load_key(directory / "root.key").public_key(), root)
     return Authority(root, intermediate, signer)

@@ -4,33 +4,47 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from zonemint.store.database import Sql, Steps
+from zonemint.store.database import Lock, Sql, Steps
 
-__all__ = ["Crl", "current", "next_number", "replace"]
+__all__ = ["Crl", "current", "lock", "next_number", "number", "replace"]
 
 
 class Crl(NamedTuple):
-    """A list in DER with its number; `next_update` in seconds since 1970."""
+    """A list in DER with its number; `next_update` in seconds since 1970.
+
+    `revoked` is how many certificates were revoked when it was made: while that holds, it lacks none.
+    """
 
     number: int
     der: bytes
     next_update: int
+    revoked: int
+
+
+def lock() -> Lock:
+    """Return the lock under which a list is made, by one node at a time."""
+    return Lock("crl")
 
 
 def current() -> Steps[Crl | None]:
     """Return the newest list, if one was made."""
-    rows = yield Sql("SELECT number, der, next_update FROM crls")
+    rows = yield Sql("SELECT number, der, next_update, revoked FROM crls")
     return Crl(*rows[0]) if rows else None
+
+
+def number() -> Steps[int]:
+    """Return the number of the newest list, 0 where none was made."""
+    rows = yield Sql("SELECT coalesce(max(number), 0) FROM crls")
+    found: int = rows[0][0]
+    return found
 
 
 def next_number() -> Steps[int]:
     """Return the number of the next list."""
-    rows = yield Sql("SELECT 1 + coalesce(max(number), 0) FROM crls")
-    number: int = rows[0][0]
-    return number
+    return 1 + (yield from number())
 
 
 def replace(crl: Crl) -> Steps[None]:
     """Keep this list instead of the one before."""
     yield Sql("DELETE FROM crls")
-    yield Sql("INSERT INTO crls (number, der, next_update) VALUES ($1, $2, $3)", tuple(crl))
+    yield Sql("INSERT INTO crls (number, der, next_update, revoked) VALUES ($1, $2, $3, $4)", tuple(crl))

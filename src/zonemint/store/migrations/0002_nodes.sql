@@ -11,15 +11,20 @@ CREATE TABLE leases (
 ALTER TABLE validations ADD COLUMN holder TEXT NOT NULL DEFAULT '';
 ALTER TABLE validations ADD COLUMN until_ms BIGINT NOT NULL DEFAULT 0;
 
--- A CSR that a node without the CA's key took in, until a node with the key has signed it.
+-- CSRs that nodes without the CA's key took in, until a node with the key has signed them: of orders, which say the names, or
+-- of a node itself, whose row stays with the serial of its certificate until it has read it.
 CREATE TABLE signings (
-  order_id TEXT PRIMARY KEY REFERENCES orders (id),
+  id TEXT PRIMARY KEY,
+  order_id TEXT UNIQUE REFERENCES orders (id),
+  hosts TEXT NOT NULL,
   csr BLOB NOT NULL,
-  key_hash TEXT NOT NULL,
+  account_key TEXT NOT NULL,
   requested_from TEXT NOT NULL,
   requested_at BIGINT NOT NULL,
-  holder TEXT NOT NULL,
-  until_ms BIGINT NOT NULL
+  holder TEXT NOT NULL DEFAULT '',
+  until_ms BIGINT NOT NULL DEFAULT 0,
+  serial TEXT NOT NULL DEFAULT '',
+  error TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 
 -- The certificates of the one authority that the store belongs to, root first.
@@ -27,7 +32,7 @@ CREATE TABLE authorities (
   root_sha256 TEXT PRIMARY KEY,
   root TEXT NOT NULL,
   intermediate TEXT NOT NULL,
-  domains TEXT NOT NULL,
+  domain TEXT NOT NULL,
   created_at BIGINT NOT NULL
 ) WITHOUT ROWID;
 

@@ -1,0 +1,77 @@
+"""Issuance on a node without the CA's key: the CSR waits in the store until a node with the key has signed it.
+
+The order is `processing` meanwhile (RFC 8555 section 7.1.6), which a client waits for as it does with any CA.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import structlog
+
+from zonemint.acme import issuance, states
+from zonemint.acme import orders as orders_
+from zonemint.acme.context import Acme
+from zonemint.core.errors import AcmeError
+from zonemint.core.ids import new_id
+from zonemint.core.trace import Event
+from zonemint.pki.csr import Csr
+from zonemint.store import orders, signings, traces
+from zonemint.store.database import Steps
+from zonemint.store.orders import Order
+from zonemint.store.signings import Signing
+
+__all__ = ["hand_over", "sign"]
+
+_LOOK = 0.1  # seconds between looks whether the other node has signed
+_LOOKS = 15
+
+_log = structlog.get_logger()
+
+
+async def hand_over(acme: Acme, order: Order, csr: Csr, der: bytes, account_key: str, asked: Event) -> Order:
+    """Leave a checked CSR to a node with the key; return the order as it stands a moment later. Raises AcmeError."""
+    signing = Signing(new_id(), order.id, (), der, account_key, asked.actor, int(asked.at))
+
+    def steps() -> Steps[None]:
+        yield from issuance.ensure_valid(acme, order, csr)
+        states.check(states.Order.READY, states.Order.PROCESSING)
+        if (
+            yield from orders.claim(
+                order.id, frm=states.Order.READY, to=states.Order.PROCESSING, serial=order.serial, now=acme.now()
+            )
+        ):
+            yield from signings.add(signing)
+            yield from traces.append(order.id, (asked,))
+
+    await acme.db.write(steps())
+    for _ in range(_LOOKS):
+        order = await orders_.find_again(acme, order.id)
+        if order.status != states.Order.PROCESSING:
+            break
+        await asyncio.sleep(_LOOK)
+    return order
+
+
+async def sign(acme: Acme, signing: Signing) -> None:
+    """Issue the certificate of an order that another node has left to us; raises StoreError."""
+    order = await orders_.find_again(acme, signing.order_id or "")
+    if order.status != states.Order.PROCESSING:
+        await acme.db.write(signings.remove_of_order(order.id))
+        return
+    taken = Event(acme.clock(), "handed-over", "ca", detail="signs for a node without the CA's key")
+    try:
+        csr = issuance.check(order, signing.csr, signing.account_key)
+        await issuance.complete(acme, acme.provisioners[order.provisioner], order, csr, taken)
+    except AcmeError as error:
+        _log.warning("an order of another node was refused", order=order.id, why=error.detail)
+        await acme.db.write(_refuse(acme, order, error))
+
+
+def _refuse(acme: Acme, order: Order, error: AcmeError) -> Steps[None]:
+    states.check(states.Order.PROCESSING, states.Order.INVALID)
+    problem = msgspec.json.encode({"type": f"urn:ietf:params:acme:error:{error.type}", "detail": error.detail}).decode()
+    yield from orders.move(order.id, frm=states.Order.PROCESSING, to=states.Order.INVALID, error=problem)
+    yield from signings.remove_of_order(order.id)
+    yield from traces.append(order.id, (Event(acme.clock(), "failed", "ca", detail=error.detail),))

@@ -1,0 +1,161 @@
+"""Issuance: a checked CSR and a ready order become a certificate.
+
+One transaction claims the order, signs and records: whoever loses a race sees the order as the winner left it, and a
+crash leaves it as it was. The serial is on disk before the key is used, since it is reserved with the order; it is used
+only by the process that reserved it, so a signature that a crash cut off never shares its serial with another.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from zonemint.acme import authorizations as authzs
+from zonemint.acme import orders as orders_
+from zonemint.acme import states
+from zonemint.acme.context import Acme, Provisioner
+from zonemint.core.errors import AcmeError, AcmeErrorType, CsrError, IssuanceError
+from zonemint.core.trace import Event
+from zonemint.pki import csr as csr_
+from zonemint.pki import issue
+from zonemint.pki.serials import new_serial
+from zonemint.store import authorizations, certificates, orders, signings, traces
+from zonemint.store.certificates import Certificate
+from zonemint.store.database import Steps
+from zonemint.store.orders import Order
+
+__all__ = ["check", "complete", "ensure_valid"]
+
+_log = structlog.get_logger()
+
+
+def check(order: Order, der: bytes, account_key: str) -> csr_.Csr:
+    """Hold a request in DER against the order and the account's key; raises AcmeError badCSR."""
+    try:
+        return csr_.check(
+            der,
+            names=frozenset(one.value for one in order.identifiers if one.type == "dns"),
+            ips=frozenset(one.value for one in order.identifiers if one.type == "ip"),
+            forbidden_keys={account_key: "is the account's own key"},
+        )
+    except CsrError as error:
+        raise AcmeError(AcmeErrorType.BAD_CSR, str(error)) from error
+
+
+async def complete(acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, asked: Event) -> Order:
+    """Issue the certificate of an order that is ready, or processing for somebody else; return it as it then stands.
+
+    Raises AcmeError, and changes nothing, when what the order rests on no longer holds.
+    """
+    was = order.status
+    while order.status == was:
+        order = await _with_fresh_serial(acme, order)
+        finished = await acme.db.write(_issue(acme, provisioner, order, csr, asked))
+        if finished is not None:
+            acme.used_serials.discard(order.serial)
+            if finished.status == states.Order.VALID:
+                names = [one.value for one in order.identifiers]
+                _log.info("issued a certificate", order=order.id, serial=order.serial, names=names)
+            return finished
+        order = await orders_.find_again(acme, order.id)
+    return order
+
+
+def ensure_valid(acme: Acme, order: Order, csr: csr_.Csr) -> Steps[None]:
+    """Raise AcmeError unless the key may be used and each authorization of the order is valid."""
+    if (yield from certificates.is_blocked(csr.spki_sha256)):
+        raise AcmeError(AcmeErrorType.BAD_CSR, "the CSR's key is blocked, since it was compromised: make a new key")
+    now = acme.now()
+    for one in (yield from authorizations.of_order(order.authorizations)):
+        if authzs.as_of(one, now).status != states.Authorization.VALID:
+            raise AcmeError(
+                AcmeErrorType.UNAUTHORIZED,
+                f"the authorization for {one.identifier_value} is no longer valid; make a new order",
+                status=403,
+            )
+
+
+async def _with_fresh_serial(acme: Acme, order: Order) -> Order:
+    """Reserve another serial, on disk, when a process that is gone or a commit that failed may have used this one.
+
+    Who loses a race for it returns the order as it was: its serial is refused when it is to be used.
+    """
+    if _is_fresh(acme, order):
+        return order
+    fresh = msgspec.structs.replace(order, serial=f"{new_serial():x}", reserved_by=acme.process)
+    steps = orders.reserve(
+        order.id, while_=order.status, serial=fresh.serial, reserved_by=acme.process, instead_of=order.serial
+    )
+    return fresh if await acme.db.write(steps) else order
+
+
+def _is_fresh(acme: Acme, order: Order) -> bool:
+    """Tell whether nothing was ever signed with the order's serial: we alone may, and have not."""
+    return order.reserved_by == acme.process and order.serial not in acme.used_serials
+
+
+def _issue(acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, asked: Event) -> Steps[Order | None]:
+    """Claim the order, sign, and record both, if all that it rests on still holds; None when it was not to be had."""
+    yield from ensure_valid(acme, order, csr)
+    now = acme.now()
+    if order.status == states.Order.READY:
+        states.check(states.Order.READY, states.Order.PROCESSING)
+    serial = order.serial
+    # Another request for this order may have signed since, and its commit failed.
+    if not _is_fresh(acme, order):
+        return None
+    if not (yield from orders.claim(order.id, frm=order.status, to=states.Order.VALID, serial=serial, now=now)):
+        return None
+    if order.status == states.Order.PROCESSING:
+        yield from signings.remove_of_order(order.id)
+    began = acme.clock()
+    acme.used_serials.add(serial)
+    try:
+        prepared = _prepare(provisioner, order, csr, now)
+        issued = issue.sign(prepared, acme.authority)
+    except Exception as error:
+        _log.exception("a certificate could not be signed", order=order.id)
+        detail = str(error) if isinstance(error, IssuanceError) else "the CA could not sign; its log has the details"
+        return (yield from _fail(acme, order, detail))
+    data = {"serial": serial, "profile": order.profile}
+    signed = Event(began, "issued", "ca", detail="signed the certificate", ms=(acme.clock() - began) * 1000, data=data)
+    states.check(states.Order.PROCESSING, states.Order.VALID)
+    yield from certificates.insert(
+        Certificate(
+            serial=serial,
+            order_id=order.id,
+            account_id=order.account_id,
+            status="valid",
+            names=tuple(one.value for one in order.identifiers),
+            key_hash=csr.spki_sha256,
+            not_before=issued.not_before,
+            not_after=issued.not_after,
+            created_at=now,
+            der=issued.der,
+        )
+    )
+    yield from traces.append(order.id, (asked, signed))
+    return msgspec.structs.replace(order, status=states.Order.VALID)
+
+
+def _prepare(provisioner: Provisioner, order: Order, csr: csr_.Csr, now: int) -> issue.Prepared:
+    return issue.prepare(
+        provisioner.profiles[order.profile],
+        names=[one.value for one in order.identifiers if one.type == "dns"],
+        ips=[one.value for one in order.identifiers if one.type == "ip"],
+        public_key=csr.public_key,
+        serial=int(order.serial, 16),
+        now=now,
+        not_before=order.not_before,
+        not_after=order.not_after,
+    )
+
+
+def _fail(acme: Acme, order: Order, detail: str) -> Steps[Order]:
+    """End an order whose issuance failed, and return it."""
+    states.check(states.Order.PROCESSING, states.Order.INVALID)
+    problem = {"type": "urn:ietf:params:acme:error:serverInternal", "detail": detail}
+    error = msgspec.json.encode(problem).decode()
+    yield from orders.move(order.id, frm=states.Order.VALID, to=states.Order.INVALID, error=error)
+    yield from traces.append(order.id, (Event(acme.clock(), "failed", "ca", detail=detail),))
+    return msgspec.structs.replace(order, status=states.Order.INVALID, error=error)

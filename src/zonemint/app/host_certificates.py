@@ -1,0 +1,128 @@
+"""Certificates for nodes themselves, which no order asks for: issued here, or by another node that has the CA's key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Protocol
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from zonemint.core.clock import Clock
+from zonemint.core.errors import IssuanceError
+from zonemint.core.ids import new_id
+from zonemint.pki import issue
+from zonemint.pki.issue import Template
+from zonemint.pki.keys import spki_sha256
+from zonemint.pki.serials import new_serial
+from zonemint.store import certificates, signings
+from zonemint.store.certificates import Certificate
+from zonemint.store.database import Database, Steps
+from zonemint.store.signings import Signing
+
+__all__ = ["HostIssuer", "IssuedElsewhere", "IssuedHere"]
+
+_LOOK = 0.1  # seconds between looks whether another node has signed
+_TOLD = 30  # looks after which the log says what we wait for
+
+_log = structlog.get_logger()
+
+
+class HostIssuer(Protocol):
+    """Issues a node's own certificate."""
+
+    async def issue(self, names: Sequence[str], ips: Sequence[str], key: EllipticCurvePrivateKey) -> Certificate:
+        """Return the signed certificate of these names and addresses for the key; raises StoreError, IssuanceError."""
+        ...
+
+
+class IssuedHere:
+    """Signs with the CA's key, which is here."""
+
+    def __init__(self, db: Database, template: Template, clock: Clock) -> None:
+        self._db = db
+        self._template = template
+        self._clock = clock
+
+    async def issue(self, names: Sequence[str], ips: Sequence[str], key: EllipticCurvePrivateKey) -> Certificate:
+        """See HostIssuer.issue."""
+        return await self.sign(names, ips, key.public_key())
+
+    async def sign(
+        self, names: Sequence[str], ips: Sequence[str], public_key: CertificatePublicKeyTypes
+    ) -> Certificate:
+        """Issue for a public key; the serial is on disk before it is used. Raises StoreError, IssuanceError."""
+        now = self._clock()
+        prepared = issue.prepare(
+            self._template, names=names, ips=ips, public_key=public_key, serial=new_serial(), now=now
+        )
+        serial = f"{prepared.serial:x}"
+        reserved = Certificate(
+            serial=serial,
+            order_id=None,
+            account_id=None,
+            status="reserved",
+            names=(*names, *ips),
+            key_hash=spki_sha256(public_key),
+            not_before=prepared.not_before,
+            not_after=prepared.not_after,
+            created_at=int(now),
+        )
+        await self._db.write(certificates.insert(reserved))
+        issued = issue.sign(prepared, self._template.authority)
+
+        def record() -> Steps[Certificate | None]:
+            yield from certificates.store_signed(serial, issued.der)
+            return (yield from certificates.by_serial(serial))
+
+        signed = await self._db.write(record())
+        assert signed is not None
+        _log.info("issued a certificate for a node", serial=serial, hosts=list(signed.names))
+        return signed
+
+
+class IssuedElsewhere:
+    """Has a node with the CA's key sign, for as long as that takes."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    async def issue(self, names: Sequence[str], ips: Sequence[str], key: EllipticCurvePrivateKey) -> Certificate:
+        """See HostIssuer.issue."""
+        alternatives = [*map(x509.DNSName, names), *(x509.IPAddress(ip_address(ip)) for ip in ips)]
+        csr = (
+            x509.CertificateSigningRequestBuilder()
+            .subject_name(x509.Name([]))
+            .add_extension(x509.SubjectAlternativeName(alternatives), critical=True)
+            .sign(key, SHA256())
+        )
+        asked = Signing(new_id(), None, (*names, *ips), csr.public_bytes(Encoding.DER), "", "node", int(self._clock()))
+        await self._db.write(signings.add(asked))
+        try:
+            done = await self._answer(asked.id)
+        finally:
+            await self._db.write(signings.remove(asked.id))
+        if done.error:
+            raise IssuanceError(f"the node with the CA's key does not sign for {', '.join(asked.hosts)}: {done.error}")
+        signed = await self._db.read(certificates.by_serial(done.serial))
+        assert signed is not None
+        return signed
+
+    async def _answer(self, signing_id: str) -> Signing:
+        looks = 0
+        while True:
+            found = await self._db.read(signings.by_id(signing_id))
+            assert found is not None
+            if found.serial or found.error:
+                return found
+            looks += 1
+            if looks % _TOLD == 0:
+                _log.warning("waiting for a node with the CA's key to sign this node's own certificate")
+            await asyncio.sleep(_LOOK)

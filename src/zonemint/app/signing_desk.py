@@ -1,0 +1,93 @@
+"""What a node with the CA's key signs for nodes without it: their orders, and their own certificates."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from ipaddress import ip_address
+
+import structlog
+
+from zonemint.acme import handover
+from zonemint.acme.context import Acme
+from zonemint.app.host_certificates import IssuedHere
+from zonemint.core.errors import CsrError, IssuanceError, StoreError
+from zonemint.pki import csr
+from zonemint.pki.policy import Policy
+from zonemint.store import signings
+from zonemint.store.signings import Signing
+
+__all__ = ["SigningDesk"]
+
+_LOOK = 2.0  # seconds between looks, should nobody tell
+_LEASE = 15_000  # milliseconds for which other nodes leave what we took alone
+_AT_ONCE = 16
+
+_log = structlog.get_logger()
+
+
+class SigningDesk:
+    """Works off the requests of other nodes, for what lies within the policy; several desks share the work."""
+
+    def __init__(self, acme: Acme, issuer: IssuedHere, policy: Policy) -> None:
+        self._acme = acme
+        self._issuer = issuer
+        self._policy = policy
+        self._told = asyncio.Event()
+
+    def tell(self) -> None:
+        """Look soon: there may be something to sign."""
+        self._told.set()
+
+    async def keep(self) -> None:
+        """Sign what there is to sign, for ever."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), _LOOK)
+            self._told.clear()
+            try:
+                while await self._sign_some():
+                    pass
+            except StoreError as error:
+                _log.error("requests of other nodes wait, for the store cannot answer", error=str(error))
+                await asyncio.sleep(_LOOK)
+
+    async def _sign_some(self) -> bool:
+        now_ms = int(self._acme.clock() * 1000)
+        taken = await self._acme.db.write(
+            signings.take(self._acme.process, now_ms=now_ms, until_ms=now_ms + _LEASE, limit=_AT_ONCE)
+        )
+        for signing in taken:
+            try:
+                if signing.order_id is None:
+                    await self._sign_host(signing)
+                else:
+                    await handover.sign(self._acme, signing)
+            except StoreError:
+                raise
+            except Exception:
+                # One bad request must not keep the others waiting; it is tried again when its lease has run out.
+                _log.exception("a request of another node failed unexpectedly", signing=signing.id)
+        return len(taken) == _AT_ONCE
+
+    async def _sign_host(self, signing: Signing) -> None:
+        ips = [host for host in signing.hosts if _is_address(host)]
+        names = [host for host in signing.hosts if host not in ips]
+        try:
+            for kind, host in [*(("dns", name) for name in names), *(("ip", ip) for ip in ips)]:
+                if refusal := self._policy.refusal(kind, host):
+                    raise IssuanceError(refusal)
+            request = csr.check(signing.csr, names=frozenset(names), ips=frozenset(ips))
+            signed = await self._issuer.sign(names, ips, request.public_key)
+        except (CsrError, IssuanceError) as error:
+            await self._acme.db.write(signings.finish(signing.id, error=str(error)))
+        else:
+            await self._acme.db.write(signings.finish(signing.id, serial=signed.serial))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
