@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zonemint.cli.options import DataOption
+from zonemint.cli.options import DatabaseOption, DataOption
 
 if TYPE_CHECKING:
     from zonemint.config import Config, DataDir
@@ -36,6 +36,7 @@ def init(
         ),
     ] = None,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="The authority's name in its certificates.")] = "",
+    database: DatabaseOption = None,
     data: DataOption = None,
 ) -> None:
     """Make a data folder: settings, keys, zones.
@@ -45,11 +46,12 @@ def init(
     import time
 
     from zonemint.cli.output import say, show_facts
-    from zonemint.config import Config, DataDir, data_dir
+    from zonemint.config import Config, DataDir, data_dir, override
 
     folder = DataDir(data_dir(data))
     chosen = Config(domain[0], extra_domains=tuple(domain[1:]), name=name) if domain else None
-    config, authority = initialise(folder, chosen, now=time.time())
+    chosen = override(chosen, database=database) if chosen else None
+    config, authority = initialise(folder, chosen, now=time.time(), database=database)
     show_facts(
         {"data": folder.path, "domains": config.domains, "root_sha256": authority.fingerprint},
         as_json=False,
@@ -57,32 +59,54 @@ def init(
     say(f"next: zonemint up --data {folder.path}")
 
 
-def initialise(data: DataDir, chosen: Config | None, *, now: float) -> tuple[Config, Authority]:
+def initialise(
+    data: DataDir, chosen: Config | None, *, now: float, database: str | None = None, patience: float = 0.0
+) -> tuple[Config, Authority]:
     """Make what the data folder lacks, and return the settings that hold and the authority.
 
-    `chosen` are the settings of a new folder; an old one must serve the same domains. Stopped half-way, it
-    goes on where it stopped. Raises ConfigError (KeyFileError of `pki`) and StoreError, and OSError when the
-    folder cannot be written.
+    `chosen` are the settings of a new folder; an old one must serve the same domains. With a database, of `database`
+    or the settings, the folder joins the authority that is there; `patience` is how many seconds to wait for it.
+    Stopped half-way, it goes on where it stopped. Raises ConfigError (KeyFileError of `pki`) and StoreError, and
+    OSError when the folder cannot be written.
     """
-    from zonemint.config import load, render
+    import asyncio
+
+    from zonemint.app.joining import join
+    from zonemint.config import database_url, load, render
     from zonemint.core.files import put
     from zonemint.pki import authority
 
     if chosen is not None and not data.config.exists():
         data.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        put(data.config, render(chosen).encode())
+        put(data.config, render(chosen).encode(), private=True)
     config = load(data.config)
     if chosen is not None:
         _agree(config, chosen, data.config)
-    if {file.name for file in data.pki.glob("*")} - {data.server_certificate.name, data.server_key.name}:
-        return config, authority.load(data.pki, now=now)
-    _check_is_first(data)
-    # The authority comes last, so that its folder tells whether the rest was made once.
+
+    def make() -> Authority:
+        if {file.name for file in data.pki.glob("*")} - {data.server_certificate.name, data.server_key.name}:
+            return authority.load(data.pki, now=now)
+        if not url:
+            _check_is_first(data)
+        # The authority comes last, so that its folder tells whether the rest was made once.
+        _make_zones(data, config)
+        return authority.create(data.pki, name=config.name, domains=config.domains, now=now)
+
+    url = database_url(database, config.store.database)
+    if not url:
+        return config, make()
+    if not authority.is_there(data.pki):
+        _make_zones(data, config)
+    return config, asyncio.run(join(url, data.pki, config, make, now=now, patience=patience))
+
+
+def _make_zones(data: DataDir, config: Config) -> None:
+    from zonemint.core.files import put
+
     data.zones.mkdir(exist_ok=True)
     for domain in config.domains:
         if not (file := data.zone_file(domain)).exists():
             put(file, _ZONE.format(domain=domain, ttl=int(config.dns.ttl)).encode())
-    return config, authority.create(data.pki, name=config.name, domains=config.domains, now=now)
 
 
 def _agree(config: Config, chosen: Config, file: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zonemint.cli.options import DataOption
+from zonemint.cli.options import DatabaseOption, DataOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from zonemint.pki.authority import Authority
 
 __all__ = ["up"]
+
+_PATIENCE = 30.0  # seconds to wait for a database that is not there yet, for machines start in any order
 
 
 def up(
@@ -34,17 +36,20 @@ def up(
     external_url: Annotated[
         str | None, typer.Option("--external-url", metavar="URL", help="Where clients reach the HTTPS listener.")
     ] = None,
+    database: DatabaseOption = None,
     data: DataOption = None,
 ) -> None:
     """Serve: the CA with ACME, DNS and the TXT API.
 
     An empty folder is initialised first, with the options as its settings; later they hold for one run.
     """
+    import asyncio
     import time
 
+    from zonemint.app.joining import domains_of
     from zonemint.cli.init import initialise
     from zonemint.cli.logs import configure
-    from zonemint.config import Config, DataDir, data_dir, override
+    from zonemint.config import Config, DataDir, data_dir, database_url, override
 
     began = time.perf_counter()
     configure()
@@ -57,12 +62,16 @@ def up(
             https_port=https_port,
             http_port=http_port,
             external_url=external_url,
+            database=database,
         )
 
     folder = DataDir(data_dir(data))
+    if not domain and not folder.config.exists() and (url := database_url(database, "")):
+        domain = list(asyncio.run(domains_of(url, patience=_PATIENCE)))
     chosen = with_options(Config(domain[0], extra_domains=tuple(domain[1:]))) if domain else None
-    saved, authority = initialise(folder, chosen, now=time.time())
+    saved, authority = initialise(folder, chosen, now=time.time(), database=database, patience=_PATIENCE)
     config = with_options(saved)
+    config = override(config, database=database_url(database, config.store.database))
     _serve(folder, config, authority, _notes(folder, saved, config), began)
 
 
@@ -100,13 +109,13 @@ def _notes(folder: DataDir, saved: Config, config: Config) -> list[str]:
     """Return what works and yet may not be what was meant, a sentence each; the store is not open yet."""
     import ipaddress
 
-    from zonemint.config import advertised, settings
+    from zonemint.config import advertised, masked, settings
 
     notes = []
-    before = dict(settings(saved))
-    if changed := [f"{key} = {value}" for key, value in settings(config) if before[key] != value]:
+    before = dict(settings(masked(saved)))
+    if changed := [f"{key} = {value}" for key, value in settings(masked(config)) if before[key] != value]:
         notes.append(f"for this run only: {', '.join(changed)}; other commands go by {folder.config}")
-    if folder.server_certificate.exists() and not folder.database.exists():
+    if not config.store.database and folder.server_certificate.exists() and not folder.database.exists():
         notes.append(f"{folder.database} is gone, and accounts, CNAMEs, orders and revocations with it; it begins anew")
     everywhere = ipaddress.ip_address(config.listen.address).is_unspecified
     if everywhere and ipaddress.ip_address(address := advertised(config.listen)).is_loopback:
@@ -116,15 +125,19 @@ def _notes(folder: DataDir, saved: Config, config: Config) -> list[str]:
 
 def _screen(folder: DataDir, config: Config, authority: Authority, server: Server, notes: Sequence[str]) -> str:
     """Say what runs where, what may surprise, and what to do next."""
-    from zonemint.config import advertised
+    from zonemint.config import advertised, masked
 
     address = advertised(config.listen)
     port = "" if server.http_port == 80 else f":{server.http_port}"
     plain = f"http://{address if ':' not in address else f'[{address}]'}{port}"
     remarks = "".join(f"  note: {note}\n" for note in notes)
     name = f"server-1.{config.domain}"
+    shared = ""
+    if config.store.database:
+        shared = f" and {masked(config).store.database}"
+        shared += "" if authority.can_sign else "; the CA's key is on other nodes, which sign for this one"
     return f"""\
-zonemint serves {", ".join(config.domains)} from {folder.path}
+zonemint serves {", ".join(config.domains)} from {folder.path}{shared}
 
   ACME directory    {server.directory_url}
   DNS               {address} port {server.dns_port} (UDP and TCP)

@@ -22,7 +22,7 @@ from zonemint.pki import constraints
 from zonemint.pki.hierarchy import make_intermediate, make_root
 from zonemint.pki.keys import FileSigner, Signer, generate, load_key, spki_sha256, write_key
 
-__all__ = ["Authority", "create", "load", "place"]
+__all__ = ["Authority", "create", "is_there", "load", "place"]
 
 _ROOT, _INTERMEDIATE = " Root CA", " Intermediate CA"
 _MAX_NAME = 64 - len(_INTERMEDIATE)  # a common name has 64 characters at most
@@ -121,6 +121,11 @@ def create(directory: Path, *, name: str, domains: Sequence[str], now: float) ->
     except OSError as error:
         raise KeyFileError(_why_not_created(directory, error), file=directory) from None
     return authority
+
+
+def is_there(directory: Path) -> bool:
+    """Tell whether a folder has anything of an authority; raises KeyFileError."""
+    return bool(_present(directory))
 
 
 def place(directory: Path, *, root: str, intermediate: str) -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from zonemint.store.database import Lock, Sql, Steps
 
-__all__ = ["StoredAuthority", "adopt", "current", "lock"]
+__all__ = ["StoredAuthority", "adopt", "change_domains", "current", "lock"]
+
+_domains = msgspec.json.Decoder(tuple[str, ...])
 
 
 class StoredAuthority(NamedTuple):
-    """Certificates in PEM, and the domain that the settings of all nodes begin with."""
+    """Certificates in PEM, and the domains of the settings, of which all nodes have the first one in common."""
 
     root_sha256: str
     root: str
     intermediate: str
-    domain: str
+    domains: tuple[str, ...]
 
 
 def lock() -> Lock:
@@ -25,13 +29,21 @@ def lock() -> Lock:
 
 def current() -> Steps[StoredAuthority | None]:
     """Return the store's authority, None while it belongs to nobody."""
-    rows = yield Sql("SELECT root_sha256, root, intermediate, domain FROM authorities")
-    return StoredAuthority(*rows[0]) if rows else None
+    rows = yield Sql("SELECT root_sha256, root, intermediate, domains FROM authorities")
+    if not rows:
+        return None
+    root_sha256, root, intermediate, domains = rows[0]
+    return StoredAuthority(root_sha256, root, intermediate, _domains.decode(domains))
 
 
 def adopt(authority: StoredAuthority, *, now: int) -> Steps[None]:
     """Make the store belong to an authority; the caller holds the `lock` and has seen that there is none."""
     yield Sql(
-        "INSERT INTO authorities (root_sha256, root, intermediate, domain, created_at) VALUES ($1, $2, $3, $4, $5)",
-        (*authority, now),
+        "INSERT INTO authorities (root_sha256, root, intermediate, domains, created_at) VALUES ($1, $2, $3, $4, $5)",
+        (*authority[:3], msgspec.json.encode(authority.domains).decode(), now),
     )
+
+
+def change_domains(domains: tuple[str, ...]) -> Steps[None]:
+    """Let those who join from now on begin with these domains."""
+    yield Sql("UPDATE authorities SET domains = $1", (msgspec.json.encode(domains).decode(),))

@@ -32,7 +32,7 @@ CREATE TABLE authorities (
   root_sha256 TEXT PRIMARY KEY,
   root TEXT NOT NULL,
   intermediate TEXT NOT NULL,
-  domain TEXT NOT NULL,
+  domains TEXT NOT NULL,
   created_at BIGINT NOT NULL
 ) WITHOUT ROWID;
 
