@@ -12,6 +12,7 @@ from zonemint.config import Acme, AcmeDns, Config, Dns, Listen, Seconds, Store, 
 from zonemint.core.errors import ConfigError
 
 seconds = st.integers(1, 10**8).map(Seconds)
+long = st.integers(7 * 86400, 10**8).map(Seconds)
 ports = st.integers(0, 65535)
 addresses = st.ip_addresses().map(str)
 domains = st.lists(
@@ -34,7 +35,7 @@ configs = st.builds(
         st.integers(1, 3).map(Seconds),
     ),
     store=st.builds(
-        Store, database=st.sampled_from(["", "postgresql://z@db/zonemint", "postgres://a:b@c:1,d:2/e?f=g"])
+        Store, st.sampled_from(["", "postgresql://z@db/zonemint", "postgres://a:b@c:1,d:2/e?f=g"]), long, long
     ),
     acmedns=st.builds(
         AcmeDns,

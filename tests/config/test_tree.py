@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from zonemint.config import Config, Listen, Seconds, SettingError, Validation, advertised, override
+from zonemint.config import Config, Listen, Seconds, SettingError, Store, Validation, advertised, override
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,10 @@ def test_the_resolver_is_an_address_and_a_port() -> None:
     assert Validation().resolver_endpoint is None
     assert Validation("10.0.0.1:53").resolver_endpoint == ("10.0.0.1", 53)
     assert Validation("[fd00::1]:5353").resolver_endpoint == ("fd00::1", 5353)
+
+
+def test_what_is_over_is_kept_for_a_while() -> None:
+    with pytest.raises(SettingError, match=r"store\.keep_orders: 3599s is too short: at least 1h"):
+        Store(keep_orders=Seconds(3599))
+    with pytest.raises(SettingError, match=r"store\.keep_certificates: 6d is too short: at least 7d"):
+        Store(keep_certificates=Seconds(6 * 86400))

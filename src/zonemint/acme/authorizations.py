@@ -29,7 +29,7 @@ async def find(acme: Acme, account: Account, authorization_id: str) -> Authoriza
     """Return an account's authorization as it stands now; raises AcmeError 404, or 403 when it is another's."""
     authorization = await acme.db.read(authorizations.by_id(authorization_id))
     if authorization is None:
-        raise AcmeError(AcmeErrorType.MALFORMED, "there is no such authorization", status=404)
+        raise _none()
     if authorization.account_id != account.id:
         raise AcmeError(AcmeErrorType.UNAUTHORIZED, "the authorization is another account's", status=403)
     return as_of(authorization, acme.now())
@@ -73,9 +73,10 @@ async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Au
 
 
 async def find_again(acme: Acme, authorization_id: str) -> Authorization:
-    """Return an authorization that exists as it stands now."""
+    """Return an authorization whose owner is known as it stands now; raises AcmeError 404."""
     authorization = await acme.db.read(authorizations.by_id(authorization_id))
-    assert authorization is not None
+    if authorization is None:
+        raise _none()
     return as_of(authorization, acme.now())
 
 
@@ -146,9 +147,11 @@ def render_challenge(provisioner: Provisioner, authorization: Authorization, cha
 
 def _all_valid(order_id: str, settled: Authorization, now: int) -> Steps[bool]:
     order = yield from orders.by_id(order_id)
-    assert order is not None
-    others = tuple(one for one in order.authorizations if one != settled.id)
-    for one in (yield from authorizations.of_order(others)):
-        if as_of(one, now).status != states.Authorization.VALID:
-            return False
-    return True
+    if order is None:
+        return False
+    others = yield from authorizations.of_order(tuple(one for one in order.authorizations if one != settled.id))
+    return others is not None and all(as_of(one, now).status == states.Authorization.VALID for one in others)
+
+
+def _none() -> AcmeError:
+    return AcmeError(AcmeErrorType.MALFORMED, "there is no such authorization", status=404)

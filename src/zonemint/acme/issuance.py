@@ -66,7 +66,10 @@ def ensure_valid(acme: Acme, order: Order, csr: csr_.Csr) -> Steps[None]:
     if (yield from certificates.is_blocked(csr.spki_sha256)):
         raise AcmeError(AcmeErrorType.BAD_CSR, "the CSR's key is blocked, since it was compromised: make a new key")
     now = acme.now()
-    for one in (yield from authorizations.of_order(order.authorizations)):
+    held = yield from authorizations.of_order(order.authorizations)
+    if held is None:
+        raise AcmeError(AcmeErrorType.MALFORMED, "the order was removed, since it ended long ago", status=404)
+    for one in held:
         if authzs.as_of(one, now).status != states.Authorization.VALID:
             raise AcmeError(
                 AcmeErrorType.UNAUTHORIZED,

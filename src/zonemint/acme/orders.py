@@ -89,16 +89,17 @@ async def find(acme: Acme, provisioner: Provisioner, account: Account, order_id:
     """Return an account's order as it stands now; raises AcmeError 404, or 403 when it is another account's."""
     order = await acme.db.read(orders.by_id(order_id))
     if order is None or order.provisioner != provisioner.name:
-        raise AcmeError(AcmeErrorType.MALFORMED, "there is no such order", status=404)
+        raise _none()
     if order.account_id != account.id:
         raise AcmeError(AcmeErrorType.UNAUTHORIZED, "the order is another account's", status=403)
     return as_of(order, acme.now())
 
 
 async def find_again(acme: Acme, order_id: str) -> Order:
-    """Return an order that exists as it stands now."""
+    """Return an order whose owner is known as it stands now; raises AcmeError 404."""
     order = await acme.db.read(orders.by_id(order_id))
-    assert order is not None
+    if order is None:
+        raise _none()
     return as_of(order, acme.now())
 
 
@@ -134,6 +135,10 @@ def render(provisioner: Provisioner, order: Order) -> dict[str, Any]:
     if order.status == states.Order.VALID:
         rendered["certificate"] = urls.certificate(order.serial)
     return rendered
+
+
+def _none() -> AcmeError:
+    return AcmeError(AcmeErrorType.MALFORMED, "there is no such order", status=404)
 
 
 def _check_identifiers(provisioner: Provisioner, wanted: list[Identifier]) -> tuple[Identifier, ...]:

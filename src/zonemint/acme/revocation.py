@@ -92,8 +92,8 @@ def _valid_names(acme: Acme, account_id: str) -> Steps[set[str]]:
     now = acme.now()
     for order_id in (yield from orders.newest_of_account(account_id, limit=_ORDERS)):
         order = yield from orders.by_id(order_id)
-        assert order is not None
-        for one in (yield from authorizations.of_order(order.authorizations)):
+        held = None if order is None else (yield from authorizations.of_order(order.authorizations))
+        for one in held or ():
             if authzs.as_of(one, now).status == states.Authorization.VALID:
                 names.add(f"*.{one.identifier_value}" if one.wildcard else one.identifier_value)
     return names

@@ -98,7 +98,10 @@ class Validator:
                 _log.warning("other nodes take up our validations late", why=str(error))
 
     async def _resume(self, pending: Pending) -> None:
-        authorization = await authzs.find_again(self._acme, pending.authorization_id)
+        authorization = await self._acme.db.read(authorizations.by_id(pending.authorization_id))
+        if authorization is None:
+            return
+        authorization = authzs.as_of(authorization, self._acme.now())
         account = await self._acme.db.read(accounts.by_id(authorization.account_id))
         challenge = authorization.challenge(pending.challenge_type)
         assert account is not None
@@ -134,7 +137,8 @@ class Validator:
         """Write the outcome to challenge, authorization and orders at once; return the authorization."""
         yield authzs.lock(order_id)
         authorization = yield from authorizations.by_id(pending.authorization_id)
-        assert authorization is not None
+        if authorization is None:
+            return None
         challenge = authorization.challenge(pending.challenge_type)
         if challenge is None or challenge.status != states.Challenge.PENDING:
             yield from validations.remove(pending)
@@ -162,7 +166,8 @@ class Validator:
     def _owe(self, pending: Pending, order_id: str) -> Steps[None]:
         yield authzs.lock(order_id)
         authorization = yield from authorizations.by_id(pending.authorization_id)
-        assert authorization is not None
+        if authorization is None:
+            return
         challenge = authorization.challenge(pending.challenge_type)
         if authorization.status != states.Authorization.PENDING or challenge is None:
             return

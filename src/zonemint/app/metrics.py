@@ -8,15 +8,21 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from zonemint.app.sweeper import Sweeper
+
 __all__ = ["Metrics"]
 
 
 class _Counters(Collector):
     def __init__(
-        self, responses: Callable[[], Mapping[tuple[str, str], int]], failures: Callable[[], Mapping[str, str]]
+        self,
+        responses: Callable[[], Mapping[tuple[str, str], int]],
+        failures: Callable[[], Mapping[str, str]],
+        sweeper: Sweeper,
     ) -> None:
         self._responses = responses
         self._failures = failures
+        self._sweeper = sweeper
 
     def collect(self) -> Iterator[Metric]:
         """Read the counters of the running parts."""
@@ -30,16 +36,29 @@ class _Counters(Collector):
         for zone in self._failures():
             broken.add_metric((zone,), 1)
         yield broken
+        swept = CounterMetricFamily(
+            "zonemint_store_swept", "Rows removed since they were past their time.", labels=("kind",)
+        )
+        for kind, count in self._sweeper.gone.items():
+            swept.add_metric((kind,), count)
+        yield swept
+        if (age := self._sweeper.age()) is not None:
+            yield GaugeMetricFamily(
+                "zonemint_store_sweep_age_seconds", "Time since all that was past its time was removed.", age
+            )
 
 
 class Metrics:
     """Writes the metrics; the callables return DNS answers by (transport, rcode) and the broken zones."""
 
     def __init__(
-        self, responses: Callable[[], Mapping[tuple[str, str], int]], failures: Callable[[], Mapping[str, str]]
+        self,
+        responses: Callable[[], Mapping[tuple[str, str], int]],
+        failures: Callable[[], Mapping[str, str]],
+        sweeper: Sweeper,
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Counters(responses, failures))
+        self._registry.register(_Counters(responses, failures, sweeper))
         ProcessCollector(registry=self._registry)
 
     def exposition(self) -> bytes:

@@ -76,31 +76,29 @@ class RevocationList:
                 await asyncio.sleep(_RETRY)
 
     async def _look(self) -> None:
-        number, revoked = await self._db.read(self._state())
+        number = await self._db.read(crls.number())
         if self._current is None or self._current.number != number:
             self._current = await self._db.read(crls.current())
-        if self._authority.can_sign and not self._serves(self._current, revoked):
+        if self._authority.can_sign and not await self._db.read(self._serves(self._current)):
             self._current = await self._db.write(self._build())
 
-    def _state(self) -> Steps[tuple[int, int]]:
-        """Return the number of the stored list, and how many certificates are revoked."""
-        # No revocation is ever undone: another count means others. Counting reads an index and no certificate.
-        return (yield from crls.number()), (yield from certificates.count_revoked())
-
-    def _serves(self, current: Crl | None, revoked: int) -> bool:
+    def _serves(self, current: Crl | None) -> Steps[bool]:
         """Tell whether a list is young enough and has every revoked certificate."""
-        if current is None or current.revoked != revoked:
+        if current is None or self._clock() >= current.next_update - _LIFETIME / 2:
             return False
-        return self._clock() < current.next_update - _LIFETIME / 2
+        # Of what had not ended when the list was made, nothing is removed from the store while the list is in use, and
+        # no revocation is undone: another count means others. Counting reads an index and no certificate.
+        made = current.next_update - _LIFETIME
+        return current.revoked == (yield from certificates.count_revoked(expired_before=made))
 
     def _build(self) -> Steps[Crl]:
         yield crls.lock()
-        # Counted first: what is revoked meanwhile is in the list and not in the count, which makes one list too many.
-        revoked = yield from certificates.count_revoked()
         current = yield from crls.current()
-        if current is not None and self._serves(current, revoked):
+        if current is not None and (yield from self._serves(current)):
             return current
         now = int(self._clock())
+        # Counted first: what is revoked meanwhile is in the list and not in the count, which makes one list too many.
+        revoked = yield from certificates.count_revoked(expired_before=now)
         number = yield from crls.next_number()
         entries = yield from certificates.revoked(expired_before=now)
         der = crl.build(

@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Self
@@ -29,6 +30,7 @@ from zonemint.app.own_certificate import OwnCertificate
 from zonemint.app.revocation_list import RevocationList
 from zonemint.app.sharing import Sharing
 from zonemint.app.signing_desk import SigningDesk
+from zonemint.app.sweeper import Keep, Sweeper
 from zonemint.app.zones import ZoneKeeper, auth_of
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.clock import Clock, system_clock
@@ -43,6 +45,7 @@ from zonemint.pki.authority import Authority
 from zonemint.pki.constraints import PRIVATE_NETWORKS
 from zonemint.pki.policy import Policy
 from zonemint.pki.profiles import BUILT_IN, DEFAULT, Profile
+from zonemint.store import leases
 from zonemint.store.opening import Store, open_store
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.validation.attempts import Attempts
@@ -59,6 +62,8 @@ __all__ = ["Server"]
 _VALIDATIONS = 64  # challenges that are checked at once
 _FILE_WATCH = 1.0  # seconds between looks at the zone files
 _CERTIFICATE_WATCH = 3600.0  # seconds between looks at our own certificate
+_SWEEP = 3600.0  # seconds of rest between rounds of removal, and before the first
+_SWEEP_LEASE = 2 * 3_600_000  # milliseconds: from round to round it is the same node, while it lives
 _ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 _log = structlog.get_logger()
@@ -166,7 +171,8 @@ class Server:
         )
         sources = Sources([ip_network(one) for one in config.acmedns.trusted_proxies])
         pki = PkiResources(self._authority, crl.der, sources)
-        metrics = Metrics(dns.queries, lambda: zones.failures)
+        sweeper = Sweeper(db, self._keep(), clock, partial(self._may_sweep, db, acme.process))
+        metrics = Metrics(dns.queries, lambda: zones.failures, sweeper)
         health = HealthResources(lambda: self._missing(db), metrics.exposition, sources)
 
         await https.serve(
@@ -182,6 +188,7 @@ class Server:
         self._stack.push_async_callback(background.close)
         background.every(_FILE_WATCH, lambda: _look_at_files(db, zones))
         background.every(_CERTIFICATE_WATCH, own.renew_if_due)
+        background.every(_SWEEP, sweeper.round)
         background.run(crl.keep())
         if not isinstance(db, SqliteDatabase) and isinstance(nonces, SharedNonces):
             desk = SigningDesk(acme, issuer, provisioner.policy) if self._authority.can_sign else None
@@ -237,6 +244,18 @@ class Server:
             case "closed":
                 return ()
         return PRIVATE_NETWORKS
+
+    def _keep(self) -> Keep:
+        # Authorizations go with their order, and one that still holds is worth something when the order is over.
+        least, store = self._config.acme.authorization_lifetime, self._config.store
+        orders, certificates = max(store.keep_orders, least), max(store.keep_certificates, least)
+        return Keep(orders, certificates, self._config.acmedns.value_lifetime)
+
+    async def _may_sweep(self, db: Store, node: str) -> bool:
+        if isinstance(db, SqliteDatabase):
+            return True
+        now_ms = int(self._clock() * 1000)
+        return await db.write(leases.take("sweep", node, now_ms=now_ms, until_ms=now_ms + _SWEEP_LEASE))
 
     def _missing(self, db: Store) -> list[str]:
         return [why for why in ("" if self.ready else "start-up", db.failure) if why]

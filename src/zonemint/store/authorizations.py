@@ -50,12 +50,13 @@ def by_id(authorization_id: str) -> Steps[Authorization | None]:
     return _authorization(rows[0]) if rows else None
 
 
-def of_order(authorization_ids: tuple[str, ...]) -> Steps[list[Authorization]]:
-    """Return the authorizations of an order in its order."""
+def of_order(authorization_ids: tuple[str, ...]) -> Steps[list[Authorization] | None]:
+    """Return the authorizations of an order in its order; None when they were removed, with it, a moment ago."""
     found = []
     for authorization_id in authorization_ids:
         authorization = yield from by_id(authorization_id)
-        assert authorization is not None
+        if authorization is None:
+            return None
         found.append(authorization)
     return found
 

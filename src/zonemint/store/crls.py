@@ -12,7 +12,8 @@ __all__ = ["Crl", "current", "lock", "next_number", "number", "replace"]
 class Crl(NamedTuple):
     """A list in DER with its number; `next_update` in seconds since 1970.
 
-    `revoked` is how many certificates were revoked when it was made: while that holds, it lacks none.
+    `revoked` is how many certificates were revoked, of those that had not ended when it was made: while that holds, it
+    lacks none.
     """
 
     number: int

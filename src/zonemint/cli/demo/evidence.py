@@ -111,7 +111,7 @@ def holding(lab: Lab, name: str) -> Holding:
 async def _newest(session: Session) -> Story | None:
     for order in await session.db.read(orders.listing(limit=1)):
         authzs = await session.db.read(authorizations.of_order(order.authorizations))
-        return Story(order, tuple(authzs), tuple(await session.db.read(traces.of_order(order.id))))
+        return Story(order, tuple(authzs or ()), tuple(await session.db.read(traces.of_order(order.id))))
     return None
 
 
