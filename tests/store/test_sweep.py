@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +20,6 @@ from zonemint.store import (
     accounts,
     authorizations,
     certificates,
-    migrations,
     orders,
     signings,
     sweep,
@@ -318,24 +316,3 @@ async def test_on_postgresql_two_nodes_remove_the_same_and_no_more(tmp_path: Pat
         await swept(db, 1000 * DAY, 10, after)
         for table in ("orders", "authorizations", "validations", "traces", "signings", "certificates", "txt_values"):
             assert await db.read(column(f"SELECT count(*) FROM {table}")) == [0]
-
-
-async def test_certificates_of_an_older_schema_are_taken_over(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(DataDir(tmp_path).database, isolation_level=None)) as old:
-        for migration in migrations.after(0, "sqlite"):
-            if migration.version < 4:
-                for statement in migration.statements:
-                    old.execute(statement)
-        old.execute("CREATE TABLE schema_versions (version INTEGER PRIMARY KEY, applied_at BIGINT NOT NULL)")
-        old.execute("INSERT INTO schema_versions VALUES (3, 0)")
-        old.execute("INSERT INTO accounts VALUES ('b', 'acme', 'u', '{}', 'valid', '[]', NULL, 0, 'test')")
-        old.execute(
-            "INSERT INTO certificates VALUES "
-            "('5', NULL, 'b', 'revoked', '[\"x.test\"]', 'k', 1, 2, 3, x'646572', 4, 5), "
-            "('6', NULL, NULL, 'reserved', '[]', 'k', 1, 2, 3, NULL, NULL, NULL)"
-        )
-    async with opened(tmp_path) as db:
-        revoked = Certificate("5", None, "b", "revoked", ("x.test",), "k", 1, 2, 3, b"der", 4, 5)
-        reserved = Certificate("6", None, None, "reserved", (), "k", 1, 2, 3)
-        assert [await db.read(certificates.by_serial(one)) for one in "56"] == [revoked, reserved]
-        assert await db.read(column("PRAGMA foreign_key_check")) == []

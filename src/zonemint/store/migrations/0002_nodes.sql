@@ -36,5 +36,5 @@ CREATE TABLE authorities (
   created_at BIGINT NOT NULL
 ) WITHOUT ROWID;
 
--- How many certificates were revoked when the list was made: more means that it lacks some.
+-- How many of the certificates that had not ended were revoked when the list was made: another number means others.
 ALTER TABLE crls ADD COLUMN revoked BIGINT NOT NULL DEFAULT -1;
