@@ -250,7 +250,13 @@ async def _execute(connection: Any, step: Step) -> Rows:
     if isinstance(step, Lock):
         await connection.fetchval("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", step.name)
         return ()
-    return [tuple(row) for row in await connection.fetch(step.text, *step.args)]
+    try:
+        return [tuple(row) for row in await connection.fetch(step.text, *step.args)]
+    except asyncpg.CharacterNotInRepertoireError:
+        # No text of PostgreSQL has a NUL in it, so whoever asks for one finds nothing.
+        if not step.text.startswith("SELECT"):
+            raise
+        return ()
 
 
 async def _keep(connection: Any) -> None:

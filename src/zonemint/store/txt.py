@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from zonemint.store.database import Row, Sql, Steps
+from zonemint.store.database import Lock, Row, Sql, Steps
 
 __all__ = ["TxtAccount", "TxtValue", "by_subdomain", "by_username", "insert", "put", "values", "zone_values"]
 
@@ -71,6 +71,7 @@ def insert(account: TxtAccount) -> Steps[None]:
 
 def put(subdomain: str, value: str, *, now_ms: int, source: str, keep: int) -> Steps[None]:
     """Make a value the newest of its account, once, and keep the newest `keep`."""
+    yield Lock(f"txt {subdomain}")
     yield Sql(
         "INSERT INTO txt_values (subdomain, value, sequence, updated_ms, updated_from) "
         "VALUES ($1, $2, 1 + coalesce((SELECT max(sequence) FROM txt_values WHERE subdomain = $1), 0), $3, $4) "
