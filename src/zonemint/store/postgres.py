@@ -135,6 +135,8 @@ class PostgresDatabase:
             await asyncio.wait_for(self._pool.close(), _LOST_LATER)
         except (*_PASSING, asyncpg.PostgresError):
             self._pool.terminate()
+        # Sockets that were cut off are closed at the loop's next turn, and there may be no later one.
+        await asyncio.sleep(0)
 
     async def _run(self, steps: Steps[T], *, begin: str) -> T:
         if self._is_down:
