@@ -53,7 +53,7 @@ async def register(acmedns: AcmeDns, allow_from: Sequence[str], source: str) -> 
 def insert(account: TxtAccount, *, actor: str) -> Steps[None]:
     """Store an account and record that it was made."""
     yield from txt.insert(account)
-    told: Detail = {"allowfrom": account.allow_from, "username": account.username, "via": account.created_from}
+    told: Detail = {"allowfrom": account.allow_from, "via": account.created_from}
     fact = audit.Fact(audit.Kind.TXT_ACCOUNT_REGISTERED, actor, account.fulldomain, told)
     yield from audit.append(fact, now=account.created_ms / 1000)
 

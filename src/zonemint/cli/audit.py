@@ -11,7 +11,7 @@ import typer
 from zonemint.cli.options import DataOption, JsonOption
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Callable
 
     from zonemint.cli.session import Session
     from zonemint.core.hash_chain import Chain, Entry, Head
@@ -103,8 +103,7 @@ async def _verify(session: Session, kept: Head | None) -> Chain:
     from zonemint.store import audit
 
     chain = Chain(whole=True, kept=kept)
-    async for entry in _entries(session, 1):
-        chain.follow(entry)
+    await _walk(session, 1, chain.follow)
     chain.finish()
     for missing in await session.db.read(audit.unaccounted()):
         if missing.certificates:
@@ -131,15 +130,18 @@ async def _export(session: Session, begin: int, target: BinaryIO) -> Chain:
     from zonemint.core.hash_chain import Chain, encode
 
     chain = Chain(whole=begin == 1)
-    async for entry in _entries(session, begin):
+
+    def write(entry: Entry) -> None:
         chain.follow(entry)
         target.write(encode(entry) + b"\n")
+
+    await _walk(session, begin, write)
     target.flush()
     return chain
 
 
-async def _entries(session: Session, begin: int) -> AsyncIterator[Entry]:
-    """Yield the store's entries from one on, until the one that is the newest now; tell a person how far it is."""
+async def _walk(session: Session, begin: int, take: Callable[[Entry], None]) -> None:
+    """Hand over the store's entries, from one on until the one that is the newest now, and show how far it is."""
     from zonemint.cli.output import progress
     from zonemint.store import audit
 
@@ -147,7 +149,7 @@ async def _entries(session: Session, begin: int) -> AsyncIterator[Entry]:
     with progress("audit log", last - after) as advance:
         while entries := await session.db.read(audit.page(after=after, until=last, limit=_PAGE)):
             for entry in entries:
-                yield entry
+                take(entry)
             after = entries[-1].sequence
             advance(len(entries))
 
