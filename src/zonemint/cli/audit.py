@@ -12,6 +12,7 @@ from zonemint.cli.options import DataOption, JsonOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from zonemint.cli.session import Session
     from zonemint.core.hash_chain import Chain, Entry, Head
@@ -86,14 +87,20 @@ def export(
     from zonemint.cli.output import say
     from zonemint.cli.session import run
 
-    if str(file) == "-":
-        written = run(data, lambda session: _export(session, begin, sys.stdout.buffer))
-    else:
-        from zonemint.core.files import writing
-
-        with writing(file) as target:
-            written = run(data, lambda session: _export(session, begin, target))
+    with _opened(file) as target:
+        written = run(data, lambda session: _export(session, begin, target))
     say(f"{written.count} entries; the head is {written.head}")
+
+
+def _opened(file: Path) -> AbstractContextManager[BinaryIO]:
+    """Open what the export goes to; a file is replaced when all is written, and a pipe or device is not replaced."""
+    from contextlib import nullcontext
+
+    from zonemint.core.files import writing
+
+    if str(file) == "-":
+        return nullcontext(sys.stdout.buffer)
+    return file.open("wb") if file.exists() and not file.is_file() else writing(file, private=True)
 
 
 async def _verify(session: Session, kept: Head | None) -> Chain:
