@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import pwd
+import re
 import shutil
 import sqlite3
 import stat
@@ -17,11 +18,13 @@ import pytest
 from cryptography import x509
 
 from tests.app.client import Client
-from tests.cli.program import ENV, run
+from tests.cli.program import ENV, ZONEMINT, run
 from tests.core.test_hash_chain import verify_with_nothing_of_ours
+from tests.docs.pages import ROOT
 from tests.programs import require_program
 from tests.server import DOMAIN, running
 from zonemint.core.hash_chain import GENESIS, encode, entries, sealed
+from zonemint.store.audit import Kind
 
 ME = f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
 NAME = f"audited.{DOMAIN}"
@@ -260,6 +263,22 @@ def test_wrong_usage(folder: Path, words: list[str]) -> None:
     done = audit(folder, *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert words[1] in done.stderr
+
+
+def test_a_person_at_a_terminal_sees_how_far_it_is(folder: Path) -> None:
+    ours, theirs = os.openpty()
+    env = {**ENV, "TERM": "xterm"}
+    words = [ZONEMINT, "audit", "verify", "--data", str(folder)]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=theirs, env=env, text=True, timeout=30)
+    os.close(theirs)
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        assert b"audit log" in screen.read(1 << 16)
+    assert (done.returncode, done.stdout) == (0, audit(folder, "verify").stdout)
+
+
+def test_the_page_names_every_event() -> None:
+    page = (ROOT / "docs/how-to/keep-an-audit-log.md").read_text()
+    assert set(re.findall(r"`([a-z-]+\.[a-z]+)`", page)) == set(Kind)
 
 
 def test_a_device_is_written_to_and_not_replaced(folder: Path, tmp_path: Path) -> None:
