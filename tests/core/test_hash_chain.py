@@ -238,7 +238,16 @@ def test_a_line_that_could_be_read_in_two_ways_is_refused(old: bytes, new: bytes
 
 @pytest.mark.parametrize(
     ("place", "value"),
-    [(1, "soon"), (2, None), (3, b"cli:root"), (5, '{"ttl": 3}'), (5, '{"ttl":3'), (5, '{"ttl":4,"ttl":3}'), (5, 3)],
+    [
+        (1, "soon"),
+        (2, None),
+        (3, b"cli:root"),
+        (5, '{"ttl": 3}'),
+        (5, '{"ttl":3'),
+        (5, '{"ttl":4,"ttl":3}'),
+        (5, 3),
+        (5, "[" * 10**5),
+    ],
 )
 def test_a_row_of_another_shape_is_told_by_its_sequence(place: int, value: object) -> None:
     entry = TEN[3]

@@ -9,7 +9,7 @@ from zonemint.core.clock import Clock
 from zonemint.core.hash_chain import Detail
 from zonemint.pki.authority import Authority
 from zonemint.store import audit
-from zonemint.store.database import Database, Steps
+from zonemint.store.database import Database
 
 __all__ = ["record_authority", "tell_head"]
 
@@ -20,18 +20,15 @@ async def record_authority(db: Database, authority: Authority, clock: Clock) -> 
     """Record the intermediate that signs from now on, unless it is the one that was recorded last."""
     intermediate = authority.intermediate
     fingerprint = intermediate.fingerprint(SHA256()).hex()
+    if await db.read(audit.loaded_authority()) == fingerprint:
+        return
     told: Detail = {
         "name": intermediate.subject.rfc4514_string(),
         "not_after": int(authority.not_after),
         "root": authority.fingerprint,
     }
-
-    def steps() -> Steps[None]:
-        if (yield from audit.loaded_authority()) != fingerprint:
-            fact = audit.Fact(audit.Kind.AUTHORITY_LOADED, "server", fingerprint, told)
-            yield from audit.append(fact, now=clock())
-
-    await db.write(steps())
+    fact = audit.Fact(audit.Kind.AUTHORITY_LOADED, "server", fingerprint, told)
+    await db.write(audit.append(fact, now=clock()))
 
 
 async def tell_head(db: Database) -> None:

@@ -74,7 +74,8 @@ class Head(NamedTuple):
 
 
 _encoder = msgspec.json.Encoder(order="sorted")
-_decoder = msgspec.json.Decoder(Entry)
+_entry = msgspec.json.Decoder(Entry)
+_detail = msgspec.json.Decoder(Detail)
 
 
 def encode(value: Entry | Detail) -> bytes:
@@ -104,7 +105,7 @@ def _parse(line: bytes) -> Entry:
     if len(text) > LONGEST_LINE:
         raise ForeignDataError(f"it has more than {LONGEST_LINE} octets")
     try:
-        entry = _decoder.decode(text)
+        entry = _entry.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ForeignDataError(f"it is no entry of the audit log: {error}") from None
     if encode(entry) != text:
@@ -117,8 +118,8 @@ def from_row(row: tuple[object, ...]) -> Entry:
     values = dict(zip(Entry.__struct_fields__, row, strict=True))
     number, text = values["sequence"], values["detail"]
     try:
-        entry = msgspec.convert({**values, "detail": msgspec.json.decode(str(text))}, Entry)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        entry = msgspec.convert({**values, "detail": _detail.decode(str(text))}, Entry)
+    except msgspec.DecodeError as error:
         raise AuditBroken(f"entry {number} of the audit log was changed: {error}") from None
     # The hash is of the canonical form: another one of the same detail would go unseen.
     if encode(entry.detail).decode() != text:
