@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -24,13 +25,15 @@ from tests.acme.signing import Draft, b64url, es256
 from tests.acme.test_finalize import FailingSigner
 from tests.acme.test_requests import assert_refused
 from tests.acme.test_revocation import REVOKE, _named
+from tests.postgres import Postgres
 from tests.web.fixtures import pytest_asyncio_loop_factories
-from tests.web.lab import DOMAIN, Lab, running
+from tests.web.lab import DOMAIN, Lab, running, settings
+from zonemint.config.tree import Store
 from zonemint.core.hash_chain import Chain, Entry
 from zonemint.pki import authority
 from zonemint.pki.keys import spki_sha256
 from zonemint.store import audit
-from zonemint.store.sqlite import SqliteDatabase
+from zonemint.store.opening import open_store
 
 __all__ = ["pytest_asyncio_loop_factories"]
 
@@ -45,7 +48,7 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
 
 async def log(lab: Lab) -> list[Entry]:
     """Every entry, oldest first, after the chain was followed and the certificates were held against it."""
-    db = SqliteDatabase(lab.data.database)
+    db = await open_store(lab.config.store.database, lab.data.database)
     try:
         entries = await db.read(audit.page(after=0, until=10**6, limit=10**6))
         missing = await db.read(audit.unaccounted())
@@ -127,7 +130,7 @@ async def test_issuance_that_failed(tmp_path: Path) -> None:
     armed = asyncio.Event()
     error = OSError("the token is gone")
     async with running(
-        tmp_path / "data", refit=lambda ca: replace(ca, signer=FailingSigner(ca.signer, error, armed))
+        tmp_path / "data", refit=lambda ca: replace(ca, key=FailingSigner(ca.signer, error, armed))
     ) as lab:
         client = await registered(lab)
         _, order = await client.ready_order("a.lab.test")
@@ -227,6 +230,42 @@ async def test_issuance_and_its_entry_are_there_both_or_neither(lab: Lab) -> Non
     assert (await client.post(url)).json()["status"] == "ready"
     assert lab.rows("SELECT count(*) FROM certificates WHERE order_id IS NOT NULL") == [(0,)]
     assert await since(lab, before) == []
+
+
+async def test_two_nodes_go_on_with_one_chain_and_one_of_them_signs_for_the_other(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    url = postgres.database()
+    config = settings(store=Store(url))
+    async with running(tmp_path / "one", config) as one:
+        shutil.copytree(one.data.pki, tmp_path / "two/pki", ignore=shutil.ignore_patterns("server.*"))
+        (tmp_path / "two/zones").mkdir()
+        async with running(tmp_path / "two", config, refit=lambda ca: replace(ca, key=None)) as two:
+            clients = await asyncio.gather(*(registered(lab) for _ in range(4) for lab in (one, two)))
+            orders = [await client.order(f"a{number}.lab.test") for number, client in enumerate(clients)]
+            # What matters here comes after the validation.
+            postgres.sql("UPDATE authorizations SET status = 'valid'", url)
+            postgres.sql("UPDATE orders SET status = 'ready'", url)
+            before = await log(two)
+            await asyncio.gather(
+                *(
+                    client.post(order.json()["finalize"], {"csr": b64url(csr_of(f"a{number}.lab.test"))})
+                    for number, (client, order) in enumerate(zip(clients, orders, strict=True))
+                )
+            )
+            async with asyncio.timeout(20):
+                while len(issued := await since(two, before)) < len(clients):  # noqa: ASYNC110 - the others are servers
+                    await asyncio.sleep(0.05)
+    assert sorted((event, actor, told["names"], told["via"]) for event, actor, _, told in issued) == sorted(
+        ("certificate.issued", f"account:{account_of(client)}", (f"a{number}.lab.test",), LOOPBACK)
+        for number, client in enumerate(clients)
+    )
+    events = [one.event for one in before]
+    assert {event: events.count(event) for event in events} == {
+        "authority.loaded": 1,
+        "certificate.issued": 2,
+        "account.created": len(clients),
+    }
 
 
 async def test_the_head_is_told_to_the_other_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,8 @@ async def complete(
 ) -> Order:
     """Issue the certificate of an order that is ready, or processing for somebody else; return it as it then stands.
 
-    `via` is the address that asked for it. Raises AcmeError, and changes nothing, when what the order rests on no longer holds.
+    `via` is the address that asked for it. Raises AcmeError, and changes nothing, when what the order rests on holds
+    no longer.
     """
     was = order.status
     while order.status == was:
