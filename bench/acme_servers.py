@@ -87,7 +87,7 @@ async def _registered(data: DataDir, certificates: int) -> list[Job]:
     db = SqliteDatabase(data.database)
     try:
         aliases = [alias(name, account.fulldomain) for name, (account, _) in zip(names, made, strict=True)]
-        await change(db, config, data, zone, add=aliases, also=insert)
+        await change(db, config, data, zone, actor="bench", add=aliases, also=insert)
     finally:
         await db.close()
     return [

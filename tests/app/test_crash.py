@@ -71,6 +71,8 @@ def life(made: Path, tmp_path: Path) -> Iterator[Life]:
     folder = shutil.copytree(made, tmp_path / "data")
     with ExitStack() as stack:
         yield Life(folder, stack)
+    verified = run("audit", "verify", "--data", folder)
+    assert verified.returncode == 0, verified.stderr
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ class Lab:
         """Add a dynamic record as the command line does, from beside the server, and wait until it is served."""
         db = await open_store(self.config.store.database, self.data.database)
         record = DynamicRecord(self.config.domain, name, type_, data, 60, int(self.clock() * 1000), "test")
-        assert await dynamic.change(db, self.config, self.data, self.config.domain, add=[record])
+        assert await dynamic.change(db, self.config, self.data, self.config.domain, actor="test", add=[record])
         await db.close()
         async with asyncio.timeout(5):
             while not (await self.ask(name, type_)).answer:  # noqa: ASYNC110 - the other side is a server

@@ -13,8 +13,9 @@ from zonemint.acme import keys, states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.acme.requests import ByAccount, ByKey
 from zonemint.core.errors import AcmeError, AcmeErrorType
+from zonemint.core.hash_chain import Detail
 from zonemint.core.ids import new_id
-from zonemint.store import accounts, orders
+from zonemint.store import accounts, audit, orders
 from zonemint.store.accounts import Account
 from zonemint.store.database import Steps
 
@@ -67,7 +68,7 @@ async def find_or_make(acme: Acme, provisioner: Provisioner, signed: ByKey, sour
             created_at=acme.now(),
             created_from=source,
         )
-        known = await acme.db.write(accounts.insert(account))
+        known = await acme.db.write(_make(acme, account))
         if known is account:
             return Found(account, True)
     if known.status != states.Account.VALID:
@@ -75,7 +76,7 @@ async def find_or_make(acme: Acme, provisioner: Provisioner, signed: ByKey, sour
     return Found(known, False)
 
 
-async def update(acme: Acme, account: Account, payload: bytes) -> Account:
+async def update(acme: Acme, account: Account, payload: bytes, source: str) -> Account:
     """Change contacts or deactivate (sections 7.3.2 and 7.3.6); POST-as-GET changes nothing. Raises AcmeError."""
     if not payload:
         return account
@@ -87,12 +88,11 @@ async def update(acme: Acme, account: Account, payload: bytes) -> Account:
             raise AcmeError(AcmeErrorType.MALFORMED, "the only status that a client can ask for is 'deactivated'")
         states.check(states.Account(account.status), states.Account.DEACTIVATED)
         status = states.Account.DEACTIVATED
-    if not await acme.db.write(accounts.update(account.id, was=account.status, status=status, contacts=contacts)):
-        raise _changed_meanwhile()
+    await acme.db.write(_update(acme, account, status, contacts, source))
     return msgspec.structs.replace(account, status=status, contacts=contacts)
 
 
-async def change_key(acme: Acme, provisioner: Provisioner, signed: ByAccount, url: str) -> Account:
+async def change_key(acme: Acme, provisioner: Provisioner, signed: ByAccount, url: str, source: str) -> Account:
     """Give an account the key that signed the inner JWS (section 7.3.5); raises AcmeError, 409 when it is in use."""
     inner = jws_.parse(signed.payload)
     if inner.protected.jwk is None:
@@ -111,12 +111,14 @@ async def change_key(acme: Acme, provisioner: Provisioner, signed: ByAccount, ur
 
     def rekey() -> Steps[Account | None]:
         holder = yield from accounts.by_thumbprint(provisioner.name, new.thumbprint)
-        was = signed.account.thumbprint
-        if holder is None and not (
-            yield from accounts.rekey(signed.account.id, was=was, thumbprint=new.thumbprint, jwk=new.text)
-        ):
+        if holder is not None:
+            return holder
+        id_, was = signed.account.id, signed.account.thumbprint
+        if not (yield from accounts.rekey(id_, was=was, thumbprint=new.thumbprint, jwk=new.text)):
             raise _changed_meanwhile()
-        return holder
+        told: Detail = {"thumbprint": new.thumbprint, "was": was, "via": source}
+        yield from audit.append(_fact(audit.Kind.ACCOUNT_REKEYED, id_, told), now=acme.clock())
+        return None
 
     holder = await acme.db.write(rekey())
     if holder is not None:
@@ -146,6 +148,37 @@ def render(provisioner: Provisioner, account: Account) -> dict[str, Any]:
     if account.terms_agreed_at is not None:
         rendered["termsOfServiceAgreed"] = True
     return rendered
+
+
+def _make(acme: Acme, account: Account) -> Steps[Account]:
+    """Add an account, unless its key has one already, and return the one that it then has."""
+    known = yield from accounts.insert(account)
+    if known is account:
+        told: Detail = {
+            "provisioner": account.provisioner,
+            "thumbprint": account.thumbprint,
+            "via": account.created_from,
+        }
+        yield from audit.append(_fact(audit.Kind.ACCOUNT_CREATED, account.id, told), now=acme.clock())
+    return known
+
+
+def _update(acme: Acme, account: Account, status: str, contacts: tuple[str, ...], source: str) -> Steps[None]:
+    if not (yield from accounts.update(account.id, was=account.status, status=status, contacts=contacts)):
+        raise _changed_meanwhile()
+    facts = []
+    if contacts != account.contacts:
+        # Not the addresses: nobody could take a person's out of the log again.
+        told: Detail = {"contacts": len(contacts), "via": source}
+        facts.append(_fact(audit.Kind.ACCOUNT_CONTACTS, account.id, told))
+    if status != account.status:
+        facts.append(_fact(audit.Kind.ACCOUNT_DEACTIVATED, account.id, {"via": source}))
+    if facts:
+        yield from audit.append(*facts, now=acme.clock())
+
+
+def _fact(kind: audit.Kind, account_id: str, told: Detail) -> audit.Fact:
+    return audit.Fact(kind, f"account:{account_id}", account_id, told)
 
 
 def _changed_meanwhile() -> AcmeError:

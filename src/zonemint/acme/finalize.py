@@ -35,7 +35,7 @@ async def finalize(acme: Acme, provisioner: Provisioner, signed: ByAccount, orde
     csr = issuance.check(order, der, account_key)
     asked = Event(acme.clock(), "finalize", source, "ca", f"sent a CSR ({len(der)} octets)")
     if acme.authority.can_sign:
-        return await issuance.complete(acme, provisioner, order, csr, asked)
+        return await issuance.complete(acme, provisioner, order, csr, asked, via=source)
     return await handover.hand_over(acme, order, csr, der, account_key, asked)
 
 

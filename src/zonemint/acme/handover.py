@@ -63,15 +63,18 @@ async def sign(acme: Acme, signing: Signing) -> None:
     taken = Event(acme.clock(), "handed-over", "ca", detail="signs for a node without the CA's key")
     try:
         csr = issuance.check(order, signing.csr, signing.account_key)
-        await issuance.complete(acme, acme.provisioners[order.provisioner], order, csr, taken)
+        via = signing.requested_from
+        await issuance.complete(acme, acme.provisioners[order.provisioner], order, csr, taken, via=via)
     except AcmeError as error:
         _log.warning("an order of another node was refused", order=order.id, why=error.detail)
-        await acme.db.write(_refuse(acme, order, error))
+        await acme.db.write(_refuse(acme, order, error, signing.requested_from))
 
 
-def _refuse(acme: Acme, order: Order, error: AcmeError) -> Steps[None]:
+def _refuse(acme: Acme, order: Order, error: AcmeError, via: str) -> Steps[None]:
     states.check(states.Order.PROCESSING, states.Order.INVALID)
     problem = msgspec.json.encode({"type": f"urn:ietf:params:acme:error:{error.type}", "detail": error.detail}).decode()
-    yield from orders.move(order.id, frm=states.Order.PROCESSING, to=states.Order.INVALID, error=problem)
+    refused = yield from orders.move(order.id, frm=states.Order.PROCESSING, to=states.Order.INVALID, error=problem)
     yield from signings.remove_of_order(order.id)
     yield from traces.append(order.id, (Event(acme.clock(), "failed", "ca", detail=error.detail),))
+    if refused:
+        yield from issuance.record_failure(acme, order, error.detail, via)

@@ -15,16 +15,17 @@ from zonemint.acme import orders as orders_
 from zonemint.acme import states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.errors import AcmeError, AcmeErrorType, CsrError, IssuanceError
+from zonemint.core.hash_chain import Detail
 from zonemint.core.trace import Event
 from zonemint.pki import csr as csr_
 from zonemint.pki import issue
 from zonemint.pki.serials import new_serial
-from zonemint.store import authorizations, certificates, orders, signings, traces
+from zonemint.store import audit, authorizations, certificates, orders, signings, traces
 from zonemint.store.certificates import Certificate
 from zonemint.store.database import Steps
 from zonemint.store.orders import Order
 
-__all__ = ["check", "complete", "ensure_valid"]
+__all__ = ["check", "complete", "ensure_valid", "record_failure"]
 
 _log = structlog.get_logger()
 
@@ -42,15 +43,18 @@ def check(order: Order, der: bytes, account_key: str) -> csr_.Csr:
         raise AcmeError(AcmeErrorType.BAD_CSR, str(error)) from error
 
 
-async def complete(acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, asked: Event) -> Order:
+async def complete(
+    acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, asked: Event, *, via: str
+) -> Order:
     """Issue the certificate of an order that is ready, or processing for somebody else; return it as it then stands.
 
-    Raises AcmeError, and changes nothing, when what the order rests on no longer holds.
+    `via` is the address that asked for it. Raises AcmeError, and changes nothing, when what the order rests on holds
+    no longer.
     """
     was = order.status
     while order.status == was:
         order = await _with_fresh_serial(acme, order)
-        finished = await acme.db.write(_issue(acme, provisioner, order, csr, asked))
+        finished = await acme.db.write(_issue(acme, provisioner, order, csr, asked, via))
         if finished is not None:
             acme.used_serials.discard(order.serial)
             if finished.status == states.Order.VALID:
@@ -97,7 +101,9 @@ def _is_fresh(acme: Acme, order: Order) -> bool:
     return order.reserved_by == acme.process and order.serial not in acme.used_serials
 
 
-def _issue(acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, asked: Event) -> Steps[Order | None]:
+def _issue(
+    acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, asked: Event, via: str
+) -> Steps[Order | None]:
     """Claim the order, sign, and record both, if all that it rests on still holds; None when it was not to be had."""
     yield from ensure_valid(acme, order, csr)
     now = acme.now()
@@ -119,7 +125,7 @@ def _issue(acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, as
     except Exception as error:
         _log.exception("a certificate could not be signed", order=order.id)
         detail = str(error) if isinstance(error, IssuanceError) else "the CA could not sign; its log has the details"
-        return (yield from _fail(acme, order, detail))
+        return (yield from _fail(acme, order, detail, via))
     data = {"serial": serial, "profile": order.profile}
     signed = Event(began, "issued", "ca", detail="signed the certificate", ms=(acme.clock() - began) * 1000, data=data)
     states.check(states.Order.PROCESSING, states.Order.VALID)
@@ -138,6 +144,8 @@ def _issue(acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, as
         )
     )
     yield from traces.append(order.id, (asked, signed))
+    facts: Detail = {"key": csr.spki_sha256, "not_before": issued.not_before, "not_after": issued.not_after}
+    yield from _record(acme, audit.Kind.CERTIFICATE_ISSUED, order, via, facts)
     return msgspec.structs.replace(order, status=states.Order.VALID)
 
 
@@ -154,11 +162,23 @@ def _prepare(provisioner: Provisioner, order: Order, csr: csr_.Csr, now: int) ->
     )
 
 
-def _fail(acme: Acme, order: Order, detail: str) -> Steps[Order]:
+def _fail(acme: Acme, order: Order, detail: str, via: str) -> Steps[Order]:
     """End an order whose issuance failed, and return it."""
     states.check(states.Order.PROCESSING, states.Order.INVALID)
     problem = {"type": "urn:ietf:params:acme:error:serverInternal", "detail": detail}
     error = msgspec.json.encode(problem).decode()
     yield from orders.move(order.id, frm=states.Order.VALID, to=states.Order.INVALID, error=error)
     yield from traces.append(order.id, (Event(acme.clock(), "failed", "ca", detail=detail),))
+    yield from record_failure(acme, order, detail, via)
     return msgspec.structs.replace(order, status=states.Order.INVALID, error=error)
+
+
+def record_failure(acme: Acme, order: Order, why: str, via: str) -> Steps[None]:
+    """Put into the audit log that an order gets no certificate; it is the last thing of a transaction."""
+    yield from _record(acme, audit.Kind.CERTIFICATE_FAILED, order, via, {"why": why})
+
+
+def _record(acme: Acme, kind: audit.Kind, order: Order, via: str, facts: Detail) -> Steps[None]:
+    names = tuple(one.value for one in order.identifiers)
+    told: Detail = {"names": names, "order": order.id, "profile": order.profile, "via": via, **facts}
+    yield from audit.append(audit.Fact(kind, f"account:{order.account_id}", order.serial, told), now=acme.clock())

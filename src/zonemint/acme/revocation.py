@@ -11,9 +11,10 @@ from zonemint.acme import states
 from zonemint.acme.context import Acme
 from zonemint.acme.requests import ByAccount, ByKey
 from zonemint.core.errors import AcmeError, AcmeErrorType
+from zonemint.core.hash_chain import Detail
 from zonemint.core.trace import Event
 from zonemint.pki.keys import spki_sha256
-from zonemint.store import authorizations, certificates, orders, traces
+from zonemint.store import audit, authorizations, certificates, orders, traces
 from zonemint.store.certificates import Certificate
 from zonemint.store.database import Steps
 
@@ -49,20 +50,29 @@ async def revoke(acme: Acme, signed: ByAccount | ByKey, source: str) -> None:
             status=403,
         )
     reason = _KEY_COMPROMISE if by_key else wanted.reason
-    if not await acme.db.write(record(certificate, reason, by=source, now=acme.clock())):
+    actor = f"account:{signed.account.id}" if isinstance(signed, ByAccount) else f"key:{certificate.key_hash}"
+    if not await acme.db.write(record(certificate, reason, actor=actor, via=source, now=acme.clock())):
         raise AcmeError(AcmeErrorType.ALREADY_REVOKED, "the certificate is revoked already")
     acme.revoked()
 
 
-def record(certificate: Certificate, reason: int, *, by: str, now: float) -> Steps[bool]:
-    """Revoke, tell it in the order's story, and block a compromised key; False when it was revoked before."""
-    revoked = yield from certificates.revoke(certificate.serial, now=int(now), reason=reason)
-    if revoked and reason == _KEY_COMPROMISE:
-        yield from certificates.block_key(certificate.key_hash, now=int(now), reason="key compromise")
-    if revoked and certificate.order_id is not None:
-        story = Event(now, "revoked", by, "ca", f"revoked the certificate {certificate.serial}")
+def record(certificate: Certificate, reason: int, *, actor: str, via: str, now: float) -> Steps[bool]:
+    """Revoke, tell it in the order's story, and block a compromised key; False when it was revoked before.
+
+    `actor` is who it was for the audit log; `via` the address or the command by which it came.
+    """
+    serial, key = certificate.serial, certificate.key_hash
+    if not (yield from certificates.revoke(serial, now=int(now), reason=reason)):
+        return False
+    told: Detail = {"names": certificate.names, "reason": reason, "via": via}
+    facts = [audit.Fact(audit.Kind.CERTIFICATE_REVOKED, actor, serial, told)]
+    if reason == _KEY_COMPROMISE and (yield from certificates.block_key(key, now=int(now), reason="key compromise")):
+        facts.append(audit.Fact(audit.Kind.KEY_BLOCKED, actor, key, {"serial": serial, "via": via}))
+    if certificate.order_id is not None:
+        story = Event(now, "revoked", via, "ca", f"revoked the certificate {serial}")
         yield from traces.append(certificate.order_id, (story,))
-    return revoked
+    yield from audit.append(*facts, now=now)
+    return True
 
 
 async def _find(acme: Acme, der: bytes) -> Certificate:

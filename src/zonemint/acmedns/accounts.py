@@ -12,10 +12,12 @@ import msgspec
 
 from zonemint.acmedns.context import AcmeDns
 from zonemint.core.errors import AcmeDnsError
-from zonemint.store import txt
+from zonemint.core.hash_chain import Detail
+from zonemint.store import audit, txt
+from zonemint.store.database import Steps
 from zonemint.store.txt import TxtAccount
 
-__all__ = ["Credentials", "authenticate", "may_register", "new", "register"]
+__all__ = ["Credentials", "authenticate", "insert", "may_register", "new", "register"]
 
 _PASSWORD_OCTETS = 30  # 40 characters of base64url
 _PASSWORD_LENGTH = 40
@@ -44,8 +46,16 @@ def may_register(acmedns: AcmeDns, source: str) -> bool:
 async def register(acmedns: AcmeDns, allow_from: Sequence[str], source: str) -> Credentials:
     """Make and store an account with a random name in the auth zone; raises AcmeDnsError invalid_allowfrom_cidr."""
     account, credentials = new(acmedns.zone, allow_from, source, now_ms=acmedns.now_ms())
-    await acmedns.db.write(txt.insert(account))
+    await acmedns.db.write(insert(account, actor=f"address:{source}"))
     return credentials
+
+
+def insert(account: TxtAccount, *, actor: str) -> Steps[None]:
+    """Store an account and record that it was made."""
+    yield from txt.insert(account)
+    told: Detail = {"allowfrom": account.allow_from, "via": account.created_from}
+    fact = audit.Fact(audit.Kind.TXT_ACCOUNT_REGISTERED, actor, account.fulldomain, told)
+    yield from audit.append(fact, now=account.created_ms / 1000)
 
 
 def new(zone: str, allow_from: Sequence[str], source: str, *, now_ms: int) -> tuple[TxtAccount, Credentials]:

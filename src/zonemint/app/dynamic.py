@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from zonemint.app.zones import build, fixed_records
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.errors import ConfigError
+from zonemint.core.hash_chain import Detail
 from zonemint.core.names import is_within
 from zonemint.dns.zone import Record
-from zonemint.store import records
+from zonemint.store import audit, records
 from zonemint.store.database import Database, Lock, Steps
 from zonemint.store.records import DynamicRecord
 
@@ -28,33 +30,44 @@ async def change(
     data: DataDir,
     zone: str,
     *,
+    actor: str,
     add: Sequence[DynamicRecord] = (),
     remove: Sequence[DynamicRecord] = (),
     also: Callable[[], Steps[None]] | None = None,
 ) -> bool:
     """Add and remove records of a zone, and do what belongs with it, in one transaction; tell whether one changed.
 
-    Raises ConfigError, and changes nothing, when the zone with its file could not be served afterwards.
+    `actor` is who it was, for the audit log. Raises ConfigError, and changes nothing, when the zone with its file could
+    not be served afterwards.
     """
     file = data.zone_file(zone)
     fixed = fixed_records(config, file, zone, advertised(config.listen))
 
     def steps() -> Steps[bool]:
         yield Lock(f"zone {zone}")
-        changed = 0
+        facts: list[audit.Fact] = []
         for record in remove:
-            changed += yield from records.remove(zone, record.name, record.type, record.data)
+            if (yield from records.remove(zone, record.name, record.type, record.data)):
+                facts += [_fact(audit.Kind.RECORD_REMOVED, actor, record)]
         for record in add:
             _check_is_new(record, fixed, file)
-            changed += yield from records.add(record)
+            if (yield from records.add(record)):
+                facts += [_fact(audit.Kind.RECORD_ADDED, actor, record)]
         build(zone, fixed, (yield from records.of_zone(zone)), serial=None, file=file)
-        if changed:
+        if facts:
             yield from records.bump(zone)
         if also is not None:
             yield from also()
-        return bool(changed)
+        if facts:
+            yield from audit.append(*facts, now=time.time())
+        return bool(facts)
 
     return await db.write(steps())
+
+
+def _fact(kind: audit.Kind, actor: str, record: DynamicRecord) -> audit.Fact:
+    told: Detail = {"zone": record.zone, "type": record.type, "data": record.data, "ttl": record.ttl}
+    return audit.Fact(kind, actor, record.name, told)
 
 
 def _check_is_new(record: DynamicRecord, fixed: Sequence[Record], file: Path) -> None:

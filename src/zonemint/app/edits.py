@@ -60,17 +60,17 @@ def read_record(zone: str, name: str, ttl: int, type_: str, words: Sequence[str]
     return Record(name, ttl, type_, canonical(found[0]))
 
 
-async def add(db: Database, config: Config, data: DataDir, zone: str, record: Record, *, by: str) -> bool:
+async def add(db: Database, config: Config, data: DataDir, zone: str, record: Record, *, actor: str, by: str) -> bool:
     """Add a record, or give it its new TTL; tell whether anything changed. Raises ConfigError as `change` does."""
     same = [one for one in await _dynamic(db, zone, record.name, record.type) if canonical(one) == record.data]
     if any(one.ttl == record.ttl for one in same):
         return False
     wanted = DynamicRecord(zone, record.name, record.type, record.data, record.ttl, int(time.time() * 1000), by)
-    return await change(db, config, data, zone, add=[wanted], remove=same)
+    return await change(db, config, data, zone, actor=actor, add=[wanted], remove=same)
 
 
 async def remove(
-    db: Database, config: Config, data: DataDir, zone: str, name: str, type_: str, content: str | None
+    db: Database, config: Config, data: DataDir, zone: str, name: str, type_: str, content: str | None, *, actor: str
 ) -> list[DynamicRecord]:
     """Remove the dynamic records of a name and type, or the one with this data in canonical form; return them.
 
@@ -87,7 +87,7 @@ async def remove(
                     )
                 raise ConfigError(f"{name} {type_} is implied: what the zone file says about {name} takes its place")
         raise ConfigError(f"there is no dynamic record {' '.join(filter(None, (name, type_, content)))}")
-    await change(db, config, data, zone, remove=gone)
+    await change(db, config, data, zone, actor=actor, remove=gone)
     return gone
 
 

@@ -16,12 +16,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from zonemint.core.clock import Clock
 from zonemint.core.errors import IssuanceError
+from zonemint.core.hash_chain import Detail
 from zonemint.core.ids import new_id
 from zonemint.pki import issue
 from zonemint.pki.issue import Template
 from zonemint.pki.keys import spki_sha256
 from zonemint.pki.serials import new_serial
-from zonemint.store import certificates, signings
+from zonemint.store import audit, certificates, signings
 from zonemint.store.certificates import Certificate
 from zonemint.store.database import Database, Steps
 from zonemint.store.signings import Signing
@@ -79,7 +80,15 @@ class IssuedHere:
 
         def record() -> Steps[Certificate | None]:
             yield from certificates.store_signed(serial, issued.der)
-            return (yield from certificates.by_serial(serial))
+            signed = yield from certificates.by_serial(serial)
+            told: Detail = {
+                "names": reserved.names,
+                "key": reserved.key_hash,
+                "not_before": issued.not_before,
+                "not_after": issued.not_after,
+            }
+            yield from audit.append(audit.Fact(audit.Kind.CERTIFICATE_ISSUED, "server", serial, told), now=now)
+            return signed
 
         signed = await self._db.write(record())
         assert signed is not None

@@ -22,6 +22,7 @@ from zonemint.acme.urls import Urls
 from zonemint.acme.validator import Validator
 from zonemint.acmedns.context import AcmeDns
 from zonemint.acmedns.witness import testify
+from zonemint.app.audit_log import record_authority, tell_head
 from zonemint.app.background import Background
 from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
 from zonemint.app.listeners import Listener, addresses
@@ -62,6 +63,7 @@ __all__ = ["Server"]
 _VALIDATIONS = 64  # challenges that are checked at once
 _FILE_WATCH = 1.0  # seconds between looks at the zone files
 _CERTIFICATE_WATCH = 3600.0  # seconds between looks at our own certificate
+_HEAD_TOLD = 86400.0  # seconds between the lines that tell the audit log's head
 _SWEEP = 3600.0  # seconds of rest between rounds of removal, and before the first
 _SWEEP_LEASE = 2 * 3_600_000  # milliseconds: from round to round it is the same node, while it lives
 _ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
@@ -125,6 +127,7 @@ class Server:
         self._stack.callback(http.release)
         self.https_port, self.http_port = https.port, http.port
 
+        await record_authority(db, self._authority, clock)
         plain = f"http://ca.{config.domain}" + _port_suffix(http.port, 80)
         crl = RevocationList(db, self._authority, f"{plain}/crl", clock)
         await crl.load()
@@ -186,6 +189,8 @@ class Server:
             _log.info("took up work of the last run", validations=resumed)
         background = Background()
         self._stack.push_async_callback(background.close)
+        await tell_head(db)
+        background.every(_HEAD_TOLD, lambda: tell_head(db))
         background.every(_FILE_WATCH, lambda: _look_at_files(db, zones))
         background.every(_CERTIFICATE_WATCH, own.renew_if_due)
         background.every(_SWEEP, sweeper.round)

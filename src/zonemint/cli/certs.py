@@ -126,7 +126,7 @@ async def _revoke(session: Session, text: str, reason: int) -> str:
         raise ConfigError(f"there is no certificate with the serial '{text}'; `zonemint certs list` shows them")
     now = time.time()
     named = f"{certificate.serial} for {', '.join(certificate.names)}"
-    if await session.db.write(record(certificate, reason, by="zonemint certs", now=now)):
+    if await session.db.write(record(certificate, reason, actor=session.actor, via="zonemint certs", now=now)):
         return f"revoked {named}"
     when = "" if certificate.revoked_at is None else f" on {rfc3339(certificate.revoked_at)}"
     return f"{named} was revoked already{when}"

@@ -104,7 +104,7 @@ async def _ensure(session: Session, domain: str, account: Account | None) -> tup
     from zonemint.app.dynamic import change, zone_of
     from zonemint.app.zones import auth_of
     from zonemint.clients.accounts import Account
-    from zonemint.store import records, txt
+    from zonemint.store import records
     from zonemint.store.database import Steps
     from zonemint.store.records import DynamicRecord
 
@@ -123,7 +123,7 @@ async def _ensure(session: Session, domain: str, account: Account | None) -> tup
         )
 
         def also() -> Steps[None]:
-            yield from txt.insert(stored)
+            yield from accounts.insert(stored, actor=session.actor)
 
     zone = zone_of(config, domain)
     if zone is None:
@@ -134,5 +134,7 @@ async def _ensure(session: Session, domain: str, account: Account | None) -> tup
     wanted = DynamicRecord(zone, alias, "CNAME", f"{account.fulldomain}.", int(config.dns.ttl), now_ms, _BY)
     old = await session.db.read(records.at(zone, alias, "CNAME"))
     stale = [one for one in old if one.data != wanted.data]
-    made = await change(session.db, config, session.data, zone, add=[wanted], remove=stale, also=also)
+    made = await change(
+        session.db, config, session.data, zone, actor=session.actor, add=[wanted], remove=stale, also=also
+    )
     return account, [one.data.removesuffix(".") for one in stale] if made else None

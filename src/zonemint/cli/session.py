@@ -25,6 +25,17 @@ class Session:
     config: Config
     db: Store
 
+    @property
+    def actor(self) -> str:
+        """Return who runs the command, for the audit log; the environment has no say in it."""
+        import os
+        import pwd
+
+        try:
+            return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+        except KeyError:
+            return f"cli:{os.getuid()}"
+
 
 def run(option: Path | None, work: Callable[[Session], Coroutine[None, None, T]], *, database: str | None = None) -> T:
     """Open the folder of `--data` and its store, or that of `--database`, do the work and close it.

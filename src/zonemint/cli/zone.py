@@ -171,7 +171,7 @@ async def _add(session: Session, zone: str, name: str, ttl: int, type_: str, wor
     zone = _origin(session, zone)
     owner = edits.owner(session.config, zone, name)
     record = edits.read_record(zone, owner, ttl, edits.type_of(type_), words)
-    added = await edits.add(session.db, session.config, session.data, zone, record, by=_BY)
+    added = await edits.add(session.db, session.config, session.data, zone, record, actor=session.actor, by=_BY)
     text = f"{owner} {record.ttl} {record.type} {record.data}"
     return f"added {text}" if added else f"{text} is there already"
 
@@ -183,7 +183,7 @@ async def _remove(session: Session, zone: str, name: str, type_: str, words: lis
     zone = _origin(session, zone)
     owner, type_ = edits.owner(session.config, zone, name), edits.type_of(type_)
     wanted = edits.read_record(zone, owner, 0, type_, words).data if words else None
-    gone = await edits.remove(session.db, session.config, session.data, zone, owner, type_, wanted)
+    gone = await edits.remove(session.db, session.config, session.data, zone, owner, type_, wanted, actor=session.actor)
     return [f"removed {one.name} {one.ttl} {one.type} {one.data}" for one in gone]
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "AcmeDnsError",
     "AcmeError",
     "AcmeErrorType",
+    "AuditBroken",
     "BadName",
     "ConfigError",
     "CsrError",
@@ -70,6 +71,10 @@ class StoreError(ZonemintError):
 
 class StoreUnavailable(StoreError):
     """The store cannot answer now; the same call may work later."""
+
+
+class AuditBroken(ZonemintError):
+    """The audit log is not what was written; the text names the first entry that tells so, and what is wrong."""
 
 
 class AcmeDnsError(ZonemintError):

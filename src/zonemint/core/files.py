@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["put"]
+__all__ = ["put", "writing"]
 
 
 def put(file: Path, content: bytes, *, private: bool = False) -> None:
@@ -13,10 +16,20 @@ def put(file: Path, content: bytes, *, private: bool = False) -> None:
 
     private: only its owner may read it.
     """
+    with writing(file, private=private) as out:
+        out.write(content)
+
+
+@contextmanager
+def writing(file: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """Write a file piece by piece that is put in place as `put` does at the end, and never if that fails."""
     half = file.with_name(f".{file.name}.new")
     half.unlink(missing_ok=True)
-    with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666), "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    half.replace(file)
+    try:
+        with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666), "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        half.replace(file)
+    finally:
+        half.unlink(missing_ok=True)

@@ -157,9 +157,13 @@ def count_revoked(*, expired_before: int) -> Steps[int]:
     return number
 
 
-def block_key(key_hash: str, *, now: int, reason: str) -> Steps[None]:
-    """Refuse this key in later requests (RFC 8555 section 7.6, key compromise)."""
-    yield Sql("INSERT INTO blocked_keys VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", (key_hash, now, reason))
+def block_key(key_hash: str, *, now: int, reason: str) -> Steps[bool]:
+    """Refuse this key in later requests (RFC 8555 section 7.6, key compromise); tell whether it was not refused yet."""
+    rows = yield Sql(
+        "INSERT INTO blocked_keys VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING key_hash",
+        (key_hash, now, reason),
+    )
+    return bool(rows)
 
 
 def is_blocked(key_hash: str) -> Steps[bool]:

@@ -84,7 +84,7 @@ class AcmeResources:
 
     async def _account(self, call: Call, request: Request) -> Reply:
         signed = await self._owner(call, request)
-        account = await accounts.update(self._acme, signed.account, signed.payload)
+        account = await accounts.update(self._acme, signed.account, signed.payload, call.source)
         return _json(
             accounts.render(request.provisioner, account), Location=request.provisioner.urls.account(account.id)
         )
@@ -101,7 +101,7 @@ class AcmeResources:
 
     async def _key_change(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_account(self._acme, request)
-        account = await accounts.change_key(self._acme, request.provisioner, signed, request.url)
+        account = await accounts.change_key(self._acme, request.provisioner, signed, request.url, call.source)
         return _json(
             accounts.render(request.provisioner, account), Location=request.provisioner.urls.account(account.id)
         )

@@ -162,7 +162,7 @@ async def _lead(session: Session, alias: str, target: str) -> None:
     assert zone is not None
     old = await session.db.read(records.at(zone, alias, "CNAME"))
     new = [msgspec.structs.replace(record, data=f"{target}.", created_by="zonemint demo") for record in old]
-    await change(session.db, session.config, session.data, zone, add=new, remove=old)
+    await change(session.db, session.config, session.data, zone, actor=session.actor, add=new, remove=old)
 
 
 async def _values(session: Session, account: Account) -> list[str]:

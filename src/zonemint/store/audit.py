@@ -1,0 +1,129 @@
+"""The audit log: who had issued, revoked or changed what, written in the transaction that did it.
+
+Entries are appended and read; nothing here changes one, and the database refuses it too.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from zonemint.core.hash_chain import GENESIS, Detail, Entry, Head, encode, from_row, sealed
+from zonemint.store.database import Lock, Sql, Steps, require
+
+__all__ = ["Fact", "Kind", "Missing", "append", "head", "listing", "loaded_authority", "page", "unaccounted"]
+
+
+class Kind(StrEnum):
+    """What an entry tells, its `event`; the subject is named beside each."""
+
+    AUTHORITY_LOADED = "authority.loaded"  # SHA-256 of the intermediate
+    CERTIFICATE_ISSUED = "certificate.issued"  # serial
+    CERTIFICATE_FAILED = "certificate.failed"  # serial
+    CERTIFICATE_REVOKED = "certificate.revoked"  # serial
+    KEY_BLOCKED = "key.blocked"  # SHA-256 of the SubjectPublicKeyInfo
+    ACCOUNT_CREATED = "account.created"  # account id
+    ACCOUNT_CONTACTS = "account.contacts"  # account id
+    ACCOUNT_REKEYED = "account.rekeyed"  # account id
+    ACCOUNT_DEACTIVATED = "account.deactivated"  # account id
+    TXT_ACCOUNT_REGISTERED = "txt-account.registered"  # full domain
+    RECORD_ADDED = "record.added"  # name
+    RECORD_REMOVED = "record.removed"  # name
+
+
+class Fact(NamedTuple):
+    """What is to be recorded; the actor is `account:ID`, `key:SHA256`, `address:IP`, `cli:USER` or `server`."""
+
+    kind: Kind
+    actor: str
+    subject: str
+    detail: Detail
+
+
+class Missing(NamedTuple):
+    """How many certificates lack an entry of a kind, and the first of their serials, if any does."""
+
+    kind: Kind
+    certificates: int
+    serial: str | None
+
+
+_COLUMNS = "sequence, at, event, actor, subject, detail, previous, hash"
+
+
+def append(*facts: Fact, now: float) -> Steps[None]:
+    """Record facts, in their order; it is the last thing of a transaction, since writers wait here for each other."""
+    yield Lock("audit")
+    last = yield from head()
+    for fact in facts:
+        entry = sealed(
+            Entry(last.sequence + 1, int(now * 1000), fact.kind.value, fact.actor, fact.subject, fact.detail, last.hash)
+        )
+        yield Sql(
+            f"INSERT INTO audit ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            (
+                entry.sequence,
+                entry.at,
+                entry.event,
+                entry.actor,
+                entry.subject,
+                encode(entry.detail).decode(),
+                entry.previous,
+                entry.hash,
+            ),
+        )
+        last = Head(entry.sequence, entry.hash)
+
+
+def head() -> Steps[Head]:
+    """Return the newest entry's place in the chain."""
+    rows = yield Sql("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")
+    return Head(*rows[0]) if rows else Head(0, GENESIS)
+
+
+def page(*, after: int, until: int, limit: int) -> Steps[list[Entry]]:
+    """Return entries in their order, those after one and until another; raises AuditBroken."""
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM audit WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3",
+        (after, until, limit),
+    )
+    return [from_row(row) for row in rows]
+
+
+def listing(*, limit: int, event: str | None = None, subject: str | None = None) -> Steps[list[Entry]]:
+    """Return the newest entries, newest first, of a kind or about a subject if one is given; raises AuditBroken."""
+    wanted = [(column, value) for column, value in (("event", event), ("subject", subject)) if value is not None]
+    where = " AND ".join([f"{column} = ${place}" for place, (column, _) in enumerate(wanted, 2)])
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM audit {'WHERE ' if where else ''}{where} ORDER BY sequence DESC LIMIT $1",
+        (limit, *(value for _, value in wanted)),
+    )
+    return [from_row(row) for row in rows]
+
+
+def loaded_authority() -> Steps[str | None]:
+    """Return the SHA-256 of the intermediate that a server loaded last, as recorded."""
+    # The kind is in the text, so that the index of just these entries serves.
+    rows = yield Sql("SELECT subject FROM audit WHERE event = 'authority.loaded' ORDER BY sequence DESC LIMIT 1")
+    return rows[0][0] if rows else None
+
+
+def unaccounted() -> Steps[list[Missing]]:
+    """Count the certificates that were issued or revoked since the log began and have no entry for it."""
+    rows = yield Sql(
+        "SELECT min(began) FROM (SELECT min(applied_at) AS began FROM schema_versions WHERE version = 3 "
+        "UNION ALL SELECT min(at) / 1000 AS began FROM audit WHERE sequence = 1) AS known"
+    )
+    began = require(rows)[0]
+    missing = []
+    for kind, of in (
+        (Kind.CERTIFICATE_ISSUED, "status <> 'reserved' AND created_at > $1"),
+        (Kind.CERTIFICATE_REVOKED, "status = 'revoked' AND revoked_at > $1"),
+    ):
+        rows = yield Sql(
+            f"SELECT count(*), min(serial) FROM (SELECT serial FROM certificates WHERE {of} "
+            "EXCEPT SELECT subject FROM audit WHERE event = $2) AS missing",
+            (began, kind.value),
+        )
+        missing.append(Missing(kind, *require(rows)))
+    return missing
