@@ -31,6 +31,7 @@ from zonemint.app.revocation_list import RevocationList
 from zonemint.app.sharing import Sharing
 from zonemint.app.signing_desk import SigningDesk
 from zonemint.app.sweeper import Keep, Sweeper
+from zonemint.app.txt_values import StoredValues
 from zonemint.app.zones import ZoneKeeper, auth_of
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.clock import Clock, system_clock
@@ -111,7 +112,8 @@ class Server:
         self._stack.push_async_callback(db.close)
 
         catalog = Catalog()
-        zones = ZoneKeeper(catalog, db, config, self._data, address, clock)
+        values = StoredValues(db, auth_of(config), float(config.acmedns.value_lifetime), clock)
+        zones = ZoneKeeper(catalog, db, values, config, self._data, address, clock)
         await zones.load()
         dns = DnsServer(catalog, freshen=zones.refresh)
         await dns.start(hosts, config.listen.dns_port)
