@@ -20,10 +20,8 @@ from zonemint.store.sqlite import SqliteDatabase
 
 __all__ = ["AskedValues", "StoredValues"]
 
-_QUESTIONS = 1024  # that wait at once; more are refused
 _READS = 2  # that are under way at once: one that hangs does not stop the other
-_PATIENCE = 2.0  # seconds until a question is refused: resolvers wait for about five
-_SWEEP = 0.25  # seconds between looks for questions that have waited too long
+_SWEEPS = 8  # looks for questions that have waited too long, in the time in which one becomes so
 
 _SILENCE = "the store does not answer"
 
@@ -61,11 +59,24 @@ class AskedValues(_Values):
     """A TxtSource that asks a store over the network, for many labels in one read.
 
     A question takes part only in a read that begins after it, so it sees every update that anybody was told of before.
+    limit: questions that wait at once, more are refused; patience: seconds until one is refused, of the five or so that
+    resolvers wait.
     """
 
-    def __init__(self, db: Database, zone: str, lifetime: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        zone: str,
+        lifetime: float,
+        clock: Clock,
+        *,
+        limit: int = 1024,
+        patience: float = 2.0,
+    ) -> None:
         super().__init__(zone, lifetime, clock)
         self._db = db
+        self._limit = limit
+        self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[asyncio.Future[TxtValues], float] = {}  # and when they have waited too long, oldest first
         self._unread: dict[str, _Answers] = {}  # those that no read has taken up
@@ -79,13 +90,13 @@ class AskedValues(_Values):
 
     def __call__(self, label: str) -> asyncio.Future[TxtValues]:
         """Promise the values of a label; raises StoreUnavailable when too many wait already."""
-        if len(self._waiting) >= _QUESTIONS:
+        if len(self._waiting) >= self._limit:
             raise StoreUnavailable("too many questions wait for the store")
         answer: asyncio.Future[TxtValues] = self._loop.create_future()
-        self._waiting[answer] = self._loop.time() + _PATIENCE
+        self._waiting[answer] = self._loop.time() + self._patience
         self._unread.setdefault(label, []).append(answer)
         if self._sweeper is None:
-            self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
+            self._sweeper = self._loop.call_later(self._patience / _SWEEPS, self._sweep)
         self._wake()
         return answer
 
@@ -111,7 +122,7 @@ class AskedValues(_Values):
     async def _read(self, asking: dict[str, _Answers]) -> None:
         why = _SILENCE
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._patience):
                 found = await self._db.read(self._of(list(asking)))
         except TimeoutError:
             pass
@@ -138,7 +149,7 @@ class AskedValues(_Values):
         self._refuse([answer for answer, end in self._waiting.items() if end <= now], _SILENCE)
         left = {label: [one for one in answers if one in self._waiting] for label, answers in self._unread.items()}
         self._unread = {label: answers for label, answers in left.items() if answers}
-        self._sweeper = self._loop.call_later(_SWEEP, self._sweep) if self._waiting else None
+        self._sweeper = self._loop.call_later(self._patience / _SWEEPS, self._sweep) if self._waiting else None
 
     async def close(self) -> None:
         """Refuse every question that waits, and give the reads up."""

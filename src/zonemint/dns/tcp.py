@@ -80,7 +80,6 @@ class TcpConnection(asyncio.Protocol):
         self._buffer = bytearray()
         self._full = False
         self._waiting = 0
-        self._ended = False
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,11 +95,6 @@ class TcpConnection(asyncio.Protocol):
         """Take in what came and answer it."""
         self._buffer += data
         self._answer()
-
-    def eof_received(self) -> bool:
-        """Stay open after the client's end of sending for as long as it is owed answers."""
-        self._ended = True
-        return self._waiting > 0
 
     def pause_writing(self) -> None:
         """Answer no more to a client that does not read our answers."""
@@ -146,12 +140,11 @@ class TcpConnection(asyncio.Protocol):
         """Send an answer that had to wait, and go on where too many of them stopped us."""
         self._waiting -= 1
         if self._transport.is_closing():
+            # Whoever has closed is sent nothing more (RFC 7766 section 6.2.4).
             return
         self._write(reply)
         self._connections.touch(self)
         self._answer()
-        if self._ended and not self._waiting:
-            self._transport.close()
 
     def _write(self, reply: bytes) -> None:
         self._transport.write(len(reply).to_bytes(2, "big") + reply)
