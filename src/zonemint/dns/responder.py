@@ -42,6 +42,8 @@ class Later:
         self._asked.values.add_done_callback(lambda values: self._go_on(send))
 
     def _go_on(self, send: Callable[[bytes], None]) -> None:
+        # Looked at here, since the zones of now may no longer lead to the name.
+        self._asked.values.exception()
         reply = self._again()
         if isinstance(reply, Later):
             # A zone was changed meanwhile, and an alias now leads to another name.
