@@ -11,10 +11,10 @@ import dns.rrset
 
 from zonemint.dns import zonefile
 from zonemint.dns.catalog import Catalog
-from zonemint.dns.responder import Responder
+from zonemint.dns.responder import Later, Responder
 from zonemint.dns.zone import TxtSource, TxtZone, Zone
 
-__all__ = ["LAB", "ask", "auth_zone", "lab_catalog", "lines", "question", "zone"]
+__all__ = ["LAB", "answer", "ask", "auth_zone", "lab_catalog", "lines", "question", "zone"]
 
 LAB = """\
 $TTL 300
@@ -84,11 +84,18 @@ def question(
     return dns.message.make_query(name, type_, use_edns=0, payload=payload, options=list(options))
 
 
+def answer(server: Responder, message: bytes, *, tcp: bool = False) -> bytes | None:
+    """Have a message answered where no answer has to wait."""
+    reply = server.respond(message, tcp=tcp)
+    assert not isinstance(reply, Later)
+    return reply
+
+
 def ask(server: Catalog | Responder, name: str, type_: str = "A", *, tcp: bool = False) -> dns.message.Message:
     """Ask by dnspython's query and read the answer by dnspython."""
     responder = server if isinstance(server, Responder) else Responder(server)
     query = question(name, type_, payload=1232)
-    reply = responder.respond(query.to_wire(), tcp=tcp)
+    reply = answer(responder, query.to_wire(), tcp=tcp)
     assert reply is not None
     message = dns.message.from_wire(reply)
     assert query.is_response(message)

@@ -18,7 +18,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from tests.dns.asking import question
+from tests.dns.asking import answer, question
 from tests.programs import require_program
 from zonemint.dns import zonefile
 from zonemint.dns.catalog import Catalog
@@ -138,7 +138,7 @@ def test_we_say_what_knot_says(tmp_path: Path) -> None:
             name = ".".join([*[rng.choice(LABELS) for _ in range(rng.randrange(5))], origin])
             query = question(name, rng.choice(TYPES[: rng.randrange(1, len(TYPES) + 1)]), payload=1232)
             theirs = said(dns.query.udp(query, "127.0.0.1", 2, port))
-            reply = server.respond(query.to_wire())
+            reply = answer(server, query.to_wire())
             assert reply is not None
             ours = said(dns.message.from_wire(reply))
             assert ours == theirs, f"{query.question[0]} in\n{zones[origin]}"

@@ -32,6 +32,7 @@ from zonemint.app.revocation_list import RevocationList
 from zonemint.app.sharing import Sharing
 from zonemint.app.signing_desk import SigningDesk
 from zonemint.app.sweeper import Keep, Sweeper
+from zonemint.app.txt_values import AskedValues, StoredValues
 from zonemint.app.zones import ZoneKeeper, auth_of
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.clock import Clock, system_clock
@@ -40,7 +41,7 @@ from zonemint.core.names import is_within
 from zonemint.dns import client
 from zonemint.dns.catalog import Catalog
 from zonemint.dns.server import DnsServer
-from zonemint.dns.zone import Record
+from zonemint.dns.zone import Record, TxtSource
 from zonemint.pki import issue
 from zonemint.pki.authority import Authority
 from zonemint.pki.constraints import PRIVATE_NETWORKS
@@ -113,7 +114,7 @@ class Server:
         self._stack.push_async_callback(db.close)
 
         catalog = Catalog()
-        zones = ZoneKeeper(catalog, db, config, self._data, address, clock)
+        zones = ZoneKeeper(catalog, db, self._txt_values(db), config, self._data, address, clock)
         await zones.load()
         dns = DnsServer(catalog, freshen=zones.refresh)
         await dns.start(hosts, config.listen.dns_port)
@@ -201,6 +202,14 @@ class Server:
             self._stack.push_async_callback(sharing.stop)
             sharing.start(background)
         self.ready = True
+
+    def _txt_values(self, db: Store) -> TxtSource:
+        of = auth_of(self._config), float(self._config.acmedns.value_lifetime), self._clock
+        if isinstance(db, SqliteDatabase):
+            return StoredValues(db, *of)
+        asked = AskedValues(db, *of)
+        self._stack.push_async_callback(asked.close)
+        return asked
 
     async def _nonces(self, db: Store) -> Nonces:
         if isinstance(db, SqliteDatabase):

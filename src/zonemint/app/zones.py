@@ -16,8 +16,8 @@ from zonemint.core.clock import Clock
 from zonemint.core.errors import ConfigError, StoreError
 from zonemint.dns import implied, zonefile
 from zonemint.dns.catalog import Catalog
-from zonemint.dns.zone import Record, TxtZone, Zone, is_later
-from zonemint.store import records, txt
+from zonemint.dns.zone import Record, TxtSource, TxtZone, Zone, is_later
+from zonemint.store import records
 from zonemint.store.database import Lock, Steps
 from zonemint.store.opening import Store
 from zonemint.store.records import DynamicRecord
@@ -91,11 +91,24 @@ def build(
 
 
 class ZoneKeeper:
-    """Keeps the catalog true: to the zone files, to the store's records, and to what other processes do to it."""
+    """Keeps the catalog true: to the zone files, to the store's records, and to what other processes do to it.
 
-    def __init__(self, catalog: Catalog, db: Store, config: Config, data: DataDir, address: str, clock: Clock) -> None:
+    values: the source of the auth zone.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        db: Store,
+        values: TxtSource,
+        config: Config,
+        data: DataDir,
+        address: str,
+        clock: Clock,
+    ) -> None:
         self._catalog = catalog
         self._db = db
+        self._values = values
         self._config = config
         self._data = data
         self._address = address
@@ -241,12 +254,6 @@ class ZoneKeeper:
             negative_ttl=int(self._config.dns.negative_ttl),
         )
         self._catalog.put(TxtZone.build(self._auth, apex, serial=serial, source=self._values))
-
-    def _values(self, label: str) -> list[str] | None:
-        """Return the TXT values of an account's name, straight from the store."""
-        oldest = int((self._clock() - self._config.acmedns.value_lifetime) * 1000)
-        assert isinstance(self._db, SqliteDatabase)
-        return self._db.read_now(txt.zone_values(self._auth, label, newer_than=oldest))
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

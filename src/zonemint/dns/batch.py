@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import socket
+import struct
 import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from zonemint.dns.responder import Responder
+from zonemint.dns.responder import Later, Responder
 
-__all__ = ["Batch", "available"]
+__all__ = ["Batch", "Origin", "available"]
 
 _SLOTS = 64
 """Datagrams in one go; what waits longer is read at the loop's next turn, so that others on it live."""
@@ -38,6 +41,16 @@ class _MMsgHdr(ctypes.Structure):
     _fields_ = [("msg_hdr", _MsgHdr), ("msg_len", ctypes.c_uint32)]
 
 
+class Origin(NamedTuple):
+    """The way back of a datagram: its sender, and the control data with our own address, as `socket` has them."""
+
+    address: Any
+    ancillary: list[tuple[int, int, bytes]]
+
+
+_CONTROL_HEAD = struct.Struct("@Nii")
+"""Length with this head, level and type of the control data (cmsg(3))."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -52,11 +65,22 @@ class Batch:
 
     Each datagram's slot is read, looked up and overwritten by its answer: the id stays where it is, and the
     sender's address and (with `any_address`) our own address of the packet are used again for the way back.
+    postpone: is given the answers that come later, when the slot is another's.
     """
 
-    def __init__(self, sock: socket.socket, responder: Responder, *, any_address: bool) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        responder: Responder,
+        postpone: Callable[[Later, Origin], None],
+        *,
+        any_address: bool,
+    ) -> None:
         self._fd = sock.fileno()
         self._responder = responder
+        self._postpone = postpone
+        self._family = sock.family
+        self._any_address = any_address
         self._pktinfo4 = any_address and sock.family == socket.AF_INET
         buffers = ctypes.create_string_buffer(_SLOTS * _SLOT)
         names = ctypes.create_string_buffer(_SLOTS * _NAME)
@@ -76,14 +100,15 @@ class Batch:
                 header.msg_iovlen = 1
                 header.msg_control = ctypes.addressof(controls) + i * _CONTROL if any_address else None
                 header.msg_controllen = control_length
-        self._keep = (names, controls)
+        self._names = memoryview(names).cast("B")
+        self._controls = memoryview(controls).cast("B")
         self._bytes = memoryview(buffers).cast("B")
         self._headers = memoryview(self._in).cast("B")
         self._fresh = bytes(self._headers)
         stride = ctypes.sizeof(_MMsgHdr) // 4
         self._lengths = self._headers.cast("I")[_MMsgHdr.msg_len.offset // 4 :: stride]
         self._out_lengths = memoryview(self._iov_out).cast("B").cast("L")[1::2]
-        self._interfaces = memoryview(controls).cast("B").cast("I")[4 :: _CONTROL // 4]
+        self._interfaces = self._controls.cast("I")[4 :: _CONTROL // 4]
         self._no_interfaces = memoryview(bytes(4 * _SLOTS)).cast("I")
 
     def serve(self) -> None:
@@ -105,11 +130,14 @@ class Batch:
                 buffers[start + 2 : start + size] = reply
             else:
                 whole = responder.respond(buffers[start : start + length].tobytes())
-                size = 0 if whole is None else len(whole)
-                if whole is None:
-                    silent.append(i)
-                else:
+                size = 0
+                if isinstance(whole, bytes):
+                    size = len(whole)
                     buffers[start : start + size] = whole
+                else:
+                    silent.append(i)
+                    if whole is not None:
+                        self._postpone(whole, self._origin(i))
             lengths[i] = size
             start += _SLOT
         if self._pktinfo4:
@@ -119,6 +147,23 @@ class Batch:
         for i in (*silent, count):
             self._send(first, i)
             first = i + 1
+
+    def _origin(self, slot: int) -> Origin:
+        """Copy out of the buffers where the datagram of a slot is from and came to (ip(7), ipv6(7))."""
+        name = self._names[slot * _NAME : (slot + 1) * _NAME].tobytes()
+        address: tuple[Any, ...]
+        if self._family == socket.AF_INET:
+            address = (socket.inet_ntop(self._family, name[4:8]), int.from_bytes(name[2:4], "big"))
+        else:
+            flow, scope = int.from_bytes(name[4:8], "big"), int.from_bytes(name[24:28], sys.byteorder)
+            host = socket.inet_ntop(self._family, name[8:24])
+            address = (host, int.from_bytes(name[2:4], "big"), flow, scope)
+        if not self._any_address:
+            return Origin(address, [])
+        control = self._controls[slot * _CONTROL : (slot + 1) * _CONTROL].tobytes()
+        length, level, type_ = _CONTROL_HEAD.unpack_from(control)
+        data = control[_CONTROL_HEAD.size : length]
+        return Origin(address, [(level, type_, bytes(4) + data[4:] if self._pktinfo4 else data)])
 
     def _send(self, first: int, end: int) -> None:
         """Send the answers of the slots from `first` to before `end`; one that cannot be sent is left out."""

@@ -7,7 +7,7 @@ import msgspec
 from zonemint.core.errors import StoreUnavailable
 from zonemint.dns import codes, wire
 from zonemint.dns.catalog import Catalog
-from zonemint.dns.zone import Keep, Kind, RRset, Zone
+from zonemint.dns.zone import Asked, Keep, Kind, RRset, Zone
 
 __all__ = ["Answer", "Owned", "resolve"]
 
@@ -39,12 +39,12 @@ class Answer(msgspec.Struct):
     negative_of: bytes | None = None
 
 
-def resolve(catalog: Catalog, name: bytes, type_: int) -> Answer:
+def resolve(catalog: Catalog, name: bytes, type_: int, asked: Asked | None = None) -> Answer:
     """Answer a question of class IN; `name` is in lower-case wire form.
 
     REFUSED outside our zones. A chain of aliases is followed within and across them, and its rcode is that of the
     last name (RFC 6604); an alias that leads out of our zones is answered alone. SERVFAIL when a zone's source
-    cannot tell.
+    cannot tell. Raises Unread when it has to be heard first; `asked` is what it said then.
     """
     zone = catalog.find(name, type_)
     if zone is None:
@@ -52,7 +52,7 @@ def resolve(catalog: Catalog, name: bytes, type_: int) -> Answer:
     answer = Answer()
     try:
         for _ in range(CHAIN_LIMIT + 1):
-            target = _step(catalog, zone, name, type_, answer)
+            target = _step(catalog, zone, name, type_, answer, asked)
             if target is None or any(target == owner for owner, rrset in answer.answer if rrset.type == codes.CNAME):
                 break
             name = target
@@ -64,9 +64,9 @@ def resolve(catalog: Catalog, name: bytes, type_: int) -> Answer:
     return answer
 
 
-def _step(catalog: Catalog, zone: Zone, name: bytes, type_: int, answer: Answer) -> bytes | None:
+def _step(catalog: Catalog, zone: Zone, name: bytes, type_: int, answer: Answer, asked: Asked | None) -> bytes | None:
     """Add to the answer what a zone says about a name; return the name to go on with, if there is one."""
-    found = zone.find(name, type_)
+    found = zone.find(name, type_, asked)
     rrset = found.rrset
     answer.keep = min(answer.keep, found.keep)
     if rrset is None:

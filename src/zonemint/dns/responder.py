@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from zonemint.core.errors import ForeignDataError
@@ -9,9 +11,9 @@ from zonemint.dns import codes, wire
 from zonemint.dns.catalog import Catalog
 from zonemint.dns.compiled import UDP_SIZE, Compiled, assemble, compile_answer, option
 from zonemint.dns.lookup import Answer, resolve
-from zonemint.dns.zone import Keep
+from zonemint.dns.zone import Asked, Keep, Unread
 
-__all__ = ["Responder"]
+__all__ = ["Later", "Responder"]
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -23,6 +25,31 @@ _PASSING = 4_096
 
 _META_TYPES = range(128, 255)
 """Zone transfers among them (RFC 6895 section 3.1); ANY is a question like others."""
+
+
+class Later:
+    """The answer to a question that waits for a zone's source.
+
+    again: answers the question from the zones as they are then, with what the source said about the name in `asked`.
+    """
+
+    def __init__(self, asked: Asked, again: Callable[[], bytes | Later]) -> None:
+        self._asked = asked
+        self._again = again
+
+    def then(self, send: Callable[[bytes], None]) -> None:
+        """Have `send` called with the answer, once, in a turn of the loop of its own."""
+        self._asked.values.add_done_callback(lambda values: self._go_on(send))
+
+    def _go_on(self, send: Callable[[bytes], None]) -> None:
+        # Looked at here, since the zones of now may no longer lead to the name.
+        self._asked.values.exception()
+        reply = self._again()
+        if isinstance(reply, Later):
+            # A zone was changed meanwhile, and an alias now leads to another name.
+            reply.then(send)
+        else:
+            send(reply)
 
 
 class Responder:
@@ -47,8 +74,8 @@ class Responder:
         self.lasting.clear()
         self.passing.clear()
 
-    def respond(self, message: bytes, *, tcp: bool = False) -> bytes | None:
-        """Answer one message; None where silence is right: what is no message, or an answer itself."""
+    def respond(self, message: bytes, *, tcp: bool = False) -> bytes | Later | None:
+        """Answer one message, at once or later; None where silence is right: no message, or an answer itself."""
         if len(message) < 12 or message[2] & 0x80:
             return None
         rcodes = self.tcp_rcodes if tcp else self.udp_rcodes
@@ -87,14 +114,21 @@ class Responder:
         reply = self.lasting.get(question) or self.passing.get(question)
         return None if reply is None else message[:2] + reply[:10] + message[12:zero] + reply[zero - 2 :]
 
-    def _answer(self, message: bytes, query: wire.Query, rcodes: list[int], *, tcp: bool) -> bytes:
+    def _answer(
+        self, message: bytes, query: wire.Query, rcodes: list[int], *, tcp: bool, asked: Asked | None = None
+    ) -> bytes | Later:
         end = query.end
         if query.version:
             rcodes[codes.BADVERS] += 1
             opt = option(codes.BADVERS, dnssec_ok=query.dnssec_ok)
             head = bytes((0x80 | message[2] & 1, 0, 0, 1, 0, 0, 0, 0, 0, 1))
             return message[:2] + head + message[12:end] + opt
-        compiled, keep = self._compile(query)
+        try:
+            answer = self._resolve(query, asked)
+        except Unread as unread:
+            again = partial(self._answer, message, query, rcodes, tcp=tcp, asked=unread.asked)
+            return Later(unread.asked, again)
+        compiled, keep = self._compile(query, answer)
         rcodes[compiled.rcode] += 1
         # A size below 512 counts as 512 (RFC 6891 section 6.2.3).
         limit = 0xFFFF if tcp else UDP_SIZE if query.size > UDP_SIZE else max(512, query.size)
@@ -109,8 +143,7 @@ class Responder:
                 _remember(self.passing, question, folded, _PASSING)
         return reply
 
-    def _compile(self, query: wire.Query) -> tuple[Compiled, Keep]:
-        answer = self._resolve(query)
+    def _compile(self, query: wire.Query, answer: Answer) -> tuple[Compiled, Keep]:
         if answer.negative_of is None:
             return compile_answer(query.name, answer), answer.keep
         # What a zone says about names that it does not have is the same for all names of one length.
@@ -123,12 +156,12 @@ class Responder:
         # Of types, too, anybody can think of any number.
         return negative, min(answer.keep, Keep.PASSING)
 
-    def _resolve(self, query: wire.Query) -> Answer:
+    def _resolve(self, query: wire.Query, asked: Asked | None) -> Answer:
         if query.type == codes.OPT:
             raise ForeignDataError("OPT cannot be asked for")
         if query.class_ != codes.IN or query.type in _META_TYPES:
             return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT)
-        return resolve(self._catalog, query.name, query.type)
+        return resolve(self._catalog, query.name, query.type, asked)
 
 
 def _remember(memo: dict[Key, Value], key: Key, value: Value, most: int) -> None:

@@ -12,6 +12,8 @@ __all__ = ["Connections", "TcpConnection"]
 
 _TURN = 64
 """How many messages of one connection are answered in one go, so that others on the loop live."""
+_WAITING = 64
+"""How many answers of one connection wait for a zone's source before no more questions are taken up."""
 _BACKLOG = 2 + 0xFFFF
 """How many received bytes wait for their answers before no more are read: one message has room."""
 
@@ -68,12 +70,16 @@ class Connections:
 
 
 class TcpConnection(asyncio.Protocol):
-    """One client's connection; messages are answered in the order they came in."""
+    """One client's connection; messages are answered in the order they came in.
+
+    An answer that has to wait does not keep back those behind it (RFC 7766 section 6.2.1.1).
+    """
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._buffer = bytearray()
         self._full = False
+        self._waiting = 0
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -108,13 +114,17 @@ class TcpConnection(asyncio.Protocol):
         at = 0
         for _ in range(_TURN):
             end = at + 2 + int.from_bytes(buffer[at : at + 2], "big")
-            if self._full or len(buffer) - at < 2 or len(buffer) < end:
+            if self._full or self._waiting >= _WAITING or len(buffer) - at < 2 or len(buffer) < end:
                 break
             reply = self._connections.responder.respond(bytes(buffer[at + 2 : end]), tcp=True)
             if reply is None:
                 self.abort()
                 return
-            self._transport.write(len(reply).to_bytes(2, "big") + reply)
+            if isinstance(reply, bytes):
+                self._write(reply)
+            else:
+                self._waiting += 1
+                reply.then(self._answer_late)
             at = end
         else:
             asyncio.get_running_loop().call_soon(self._answer)
@@ -125,6 +135,19 @@ class TcpConnection(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
+
+    def _answer_late(self, reply: bytes) -> None:
+        """Send an answer that had to wait, and go on where too many of them stopped us."""
+        self._waiting -= 1
+        if self._transport.is_closing():
+            # Whoever has closed is sent nothing more (RFC 7766 section 6.2.4).
+            return
+        self._write(reply)
+        self._connections.touch(self)
+        self._answer()
+
+    def _write(self, reply: bytes) -> None:
+        self._transport.write(len(reply).to_bytes(2, "big") + reply)
 
     def abort(self) -> None:
         """Close the connection at once."""

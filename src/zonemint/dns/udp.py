@@ -6,9 +6,12 @@ import asyncio
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 from zonemint.dns import batch
-from zonemint.dns.responder import Responder
+from zonemint.dns.batch import Origin
+from zonemint.dns.responder import Later, Responder
 
 __all__ = ["UdpListener"]
 
@@ -38,7 +41,7 @@ class UdpListener:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._serve: Callable[[], None] = self._serve_singly
         if batch.available() if batched is None else batched:
-            self._serve = batch.Batch(sock, responder, any_address=any_address).serve
+            self._serve = batch.Batch(sock, responder, self._postpone, any_address=any_address).serve
         self._freshen = freshen
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._receive)
@@ -55,12 +58,18 @@ class UdpListener:
             except OSError:
                 return
             reply = self._responder.respond(message)
-            if reply is not None:
-                try:
-                    self._socket.sendmsg([reply], ancillary, 0, address)
-                except OSError:
-                    # As lost as on the way: the client asks again.
-                    continue
+            if isinstance(reply, bytes):
+                self._send(Origin(address, ancillary), reply)
+            elif reply is not None:
+                self._postpone(reply, Origin(address, ancillary))
+
+    def _postpone(self, later: Later, origin: Origin) -> None:
+        later.then(partial(self._send, origin))
+
+    def _send(self, origin: Origin, reply: bytes) -> None:
+        # What cannot be sent, since the socket is full or closed, is as lost as on the way: the client asks again.
+        with suppress(OSError):
+            self._socket.sendmsg([reply], origin.ancillary, 0, origin.address)
 
     def close(self) -> None:
         """Stop answering and close the socket."""

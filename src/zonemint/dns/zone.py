@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
-from typing import Self
+from typing import NamedTuple, Self, TypeAlias
 
 import msgspec
 
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
 
-__all__ = ["Found", "Keep", "Kind", "RRset", "Record", "TxtSource", "TxtZone", "Zone", "is_later"]
+__all__ = [
+    "Asked",
+    "Found",
+    "Keep",
+    "Kind",
+    "RRset",
+    "Record",
+    "TxtSource",
+    "TxtValues",
+    "TxtZone",
+    "Unread",
+    "Zone",
+    "is_later",
+]
 
 _BESIDE_CNAME = frozenset({codes.CNAME, codes.RRSIG, codes.NSEC})
 _SINGLE = frozenset({codes.CNAME, codes.DNAME, codes.SOA})
@@ -77,6 +91,29 @@ _NOTHING = Found(Kind.NXDOMAIN, keep=Keep.PASSING)
 
 Node = dict[int, RRset]
 """The record sets of one name, by type."""
+
+TxtValues: TypeAlias = Sequence[str] | None
+"""The current TXT values of a label (none: NODATA); None where there is no such account (NXDOMAIN)."""
+
+TxtSource: TypeAlias = Callable[[str], "TxtValues | Future[TxtValues]"]
+"""Tells the values of a label, or promises them when it has to ask somebody first; raises StoreUnavailable when it
+cannot tell (SERVFAIL). What it promises it keeps, or breaks with StoreUnavailable, within seconds; and it refuses
+before it has made more promises than the memory should hold."""
+
+
+class Asked(NamedTuple):
+    """A name (lower-case wire form) whose values a source promised."""
+
+    name: bytes
+    values: Future[TxtValues]
+
+
+class Unread(Exception):
+    """A zone cannot tell before its source has been heard."""
+
+    def __init__(self, asked: Asked) -> None:
+        super().__init__(asked)
+        self.asked = asked
 
 
 class Zone:
@@ -175,8 +212,11 @@ class Zone:
                     text = rdata.to_text(rrset.type, data, 0, len(data))
                     yield Record(name, rrset.ttl, codes.type_to_text(rrset.type), text)
 
-    def find(self, name: bytes, type_: int) -> Found:
-        """Say what the zone knows about a name at or below its apex (RFC 1034 section 4.3.2 steps 3 and 4)."""
+    def find(self, name: bytes, type_: int, asked: Asked | None = None) -> Found:
+        """Say what the zone knows about a name at or below its apex (RFC 1034 section 4.3.2 steps 3 and 4).
+
+        asked: for a zone with a source, what that has answered for this question's sake.
+        """
         if (self._cuts or self._redirections) and (above := self._crossing(name, type_)) is not None:
             return above
         node = self.nodes.get(name)
@@ -267,11 +307,6 @@ class Zone:
         self._set(self.apex, RRset(codes.SOA, soa.ttl, (fresh,)))
 
 
-TxtSource = Callable[[str], Sequence[str] | None]
-"""Returns the current TXT values of a label (none: NODATA), None where there is no such account (NXDOMAIN); raises
-StoreUnavailable when it cannot tell (SERVFAIL)."""
-
-
 class TxtZone(Zone):
     """An `auth` zone: the names one label below its apex come from a source, asked anew by every query."""
 
@@ -296,18 +331,27 @@ class TxtZone(Zone):
         """At most a minute, so that a client that asked too early is not told so for long."""
         return min(super()._negative_ttl(soa), self.NEGATIVE_TTL)
 
-    def find(self, name: bytes, type_: int) -> Found:
-        """Say what the zone or its source knows; raises StoreUnavailable."""
+    def find(self, name: bytes, type_: int, asked: Asked | None = None) -> Found:
+        """Say what the zone or its source knows; raises StoreUnavailable, and Unread when the source has to ask."""
         if name in self.nodes or name[1 + name[0] :] != self.apex:
             return super().find(name, type_)
-        label = name[1 : 1 + name[0]]
-        values = self._source(label.decode("ascii")) if label.isascii() else None
+        values = asked.values.result() if asked is not None and asked.name == name else self._ask(name)
         if values is None:
             return Found(Kind.NXDOMAIN, keep=Keep.NOT)
         if not values or type_ not in {codes.TXT, codes.ANY}:
             return Found(Kind.NODATA, keep=Keep.NOT)
         rrset = RRset(codes.TXT, self.TXT_TTL, tuple(dict.fromkeys([rdata.txt(value) for value in values])))
         return Found(Kind.DATA, name, rrset, keep=Keep.NOT)
+
+    def _ask(self, name: bytes) -> TxtValues:
+        label = name[1 : 1 + name[0]]
+        # No account is called so, and what PostgreSQL says to a NUL would be said to all who ask along with it.
+        if not label.isascii() or 0 in label:
+            return None
+        values = self._source(label.decode("ascii"))
+        if isinstance(values, Future):
+            raise Unread(Asked(name, values))
+        return values
 
 
 def _at(node: Node, owner: bytes, type_: int, keep: Keep) -> Found:

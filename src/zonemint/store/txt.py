@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from zonemint.store.database import Lock, Row, Sql, Steps
 
-__all__ = ["TxtAccount", "TxtValue", "by_subdomain", "by_username", "insert", "put", "values", "zone_values"]
+__all__ = [
+    "LABELS",
+    "TxtAccount",
+    "TxtValue",
+    "by_subdomain",
+    "by_username",
+    "insert",
+    "put",
+    "values",
+    "zone_values",
+]
+
+LABELS = 64
+"""How many labels `zone_values` reads at once."""
 
 
 class TxtAccount(msgspec.Struct, frozen=True):
@@ -95,15 +110,33 @@ def values(subdomain: str) -> Steps[list[TxtValue]]:
     return [TxtValue(*row) for row in rows]
 
 
-def zone_values(zone: str, subdomain: str, *, newer_than: int) -> Steps[list[str] | None]:
-    """Return the TXT values that DNS serves at a name of an auth zone, or None where no account has that name."""
-    rows = yield Sql(
-        "SELECT value FROM txt_accounts AS a "
-        "LEFT JOIN txt_values AS v ON v.subdomain = a.subdomain AND v.updated_ms > $3 "
-        "WHERE a.subdomain = $2 AND a.zone = $1 ORDER BY sequence DESC",
-        (zone, subdomain, newer_than),
+def _zone_values_of(count: int) -> str:
+    labels = ", ".join([f"${3 + n}" for n in range(count)])
+    return (
+        "SELECT a.subdomain, value FROM txt_accounts AS a "
+        "LEFT JOIN txt_values AS v ON v.subdomain = a.subdomain AND v.updated_ms > $2 "
+        f"WHERE a.zone = $1 AND a.subdomain IN ({labels}) ORDER BY sequence DESC"
     )
-    return [value for (value,) in rows if value is not None] if rows else None
+
+
+# Few texts, for an engine prepares and keeps each of them.
+_ZONE_VALUES = {count: _zone_values_of(count) for count in (1, 8, LABELS)}
+
+
+def zone_values(zone: str, labels: Sequence[str], *, newer_than: int) -> Steps[dict[str, list[str]]]:
+    """Return the TXT values that DNS serves at names of an auth zone, newest first.
+
+    labels: 1 to LABELS; one that no account has is left out. newer_than: milliseconds.
+    """
+    size = next(size for size in _ZONE_VALUES if size >= len(labels))
+    padded = (*labels, *[labels[0]] * (size - len(labels)))
+    rows = yield Sql(_ZONE_VALUES[size], (zone, newer_than, *padded))
+    found: dict[str, list[str]] = {}
+    for label, value in rows:
+        served = found.setdefault(label, [])
+        if value is not None:
+            served.append(value)
+    return found
 
 
 def _account(row: Row) -> TxtAccount:
