@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import pwd
@@ -12,15 +13,17 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
-__all__ = ["Postgres", "started"]
+__all__ = ["Postgres", "query", "started"]
 
 _HOST = "127.0.0.1"
 _USER = "zonemint"
@@ -54,24 +57,9 @@ class Postgres:
         head, _, query = self.url.partition("?")
         return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
 
-    def sql(self, statement: str, url: str | None = None) -> list[tuple[object, ...]]:
-        """Run a statement, as anybody beside us could."""
-        import asyncio
-
-        import asyncpg
-
-        async def run() -> list[tuple[object, ...]]:
-            connection = await asyncpg.connect(url or self.url, timeout=_PATIENCE)
-            try:
-                return [tuple(row) for row in await connection.fetch(statement)]
-            finally:
-                await connection.close()
-
-        # In a thread, for some who ask are on a loop.
-        import concurrent.futures
-
-        with concurrent.futures.ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, run()).result(_PATIENCE)
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement on the server's first database."""
+        return query(self.url, statement)
 
     def start(self) -> None:
         """Start our server and wait until it answers."""
@@ -98,6 +86,21 @@ class Postgres:
             self._process.send_signal(number)
             self._process.wait(_PATIENCE)
             self._process = None
+
+
+def query(url: str, statement: str, *args: object) -> list[tuple[Any, ...]]:
+    """Run a statement on a database, as anybody beside us could."""
+
+    async def run() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(url, timeout=_PATIENCE)
+        try:
+            return [tuple(row) for row in await connection.fetch(statement, *args)]
+        finally:
+            await connection.close()
+
+    # In a thread, for some who ask are on a loop.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, run()).result(_PATIENCE)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from tests.web.lab import Lab
 from tests.web.wire import Reply
 from zonemint.store import orders, sqlite
 from zonemint.store.database import Steps
-from zonemint.store.sqlite import SqliteDatabase
+from zonemint.store.opening import open_store
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -117,7 +117,7 @@ async def test_the_list_of_orders_comes_in_pages(lab: Lab) -> None:
     first = (await client.order("a.lab.test")).header("Location")
     assert first is not None
     template = lab.rows("SELECT id FROM orders WHERE id = ?", first.rpartition("/")[2])[0][0]
-    db = SqliteDatabase(lab.data.database)
+    db = await open_store(lab.config.store.database, lab.data.database)
     row = await db.read(orders.by_id(template))
     assert row is not None
 

@@ -341,6 +341,8 @@ async def test_two_slots_can_be_asked_for_and_values_expire(tmp_path: Path) -> N
 
 
 async def test_the_password_is_not_on_disk(lab: Lab, account: Account) -> None:
-    files = list(lab.data.path.glob("zonemint.db*"))
-    assert files
-    assert not any(account["password"].encode() in file.read_bytes() for file in files)
+    stored = str(lab.rows("SELECT * FROM txt_accounts"))
+    assert account["username"] in stored
+    assert account["password"] not in stored
+    for file in lab.data.path.glob("zonemint.db*"):
+        assert account["password"].encode() not in file.read_bytes()

@@ -25,7 +25,7 @@ from tests.acme.signing import Draft, b64url, es256
 from tests.acme.test_finalize import FailingSigner
 from tests.acme.test_requests import assert_refused
 from tests.acme.test_revocation import REVOKE, _named
-from tests.postgres import Postgres
+from tests.postgres import Postgres, query
 from tests.web.fixtures import pytest_asyncio_loop_factories
 from tests.web.lab import DOMAIN, Lab, running, settings
 from zonemint.config.tree import Store
@@ -244,8 +244,8 @@ async def test_two_nodes_go_on_with_one_chain_and_one_of_them_signs_for_the_othe
             clients = await asyncio.gather(*(registered(lab) for _ in range(4) for lab in (one, two)))
             orders = [await client.order(f"a{number}.lab.test") for number, client in enumerate(clients)]
             # What matters here comes after the validation.
-            postgres.sql("UPDATE authorizations SET status = 'valid'", url)
-            postgres.sql("UPDATE orders SET status = 'ready'", url)
+            query(url, "UPDATE authorizations SET status = 'valid'")
+            query(url, "UPDATE orders SET status = 'ready'")
             before = await log(two)
             await asyncio.gather(
                 *(

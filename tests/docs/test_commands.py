@@ -1,7 +1,7 @@
 """Every command on the pages holds: it is run as it stands, in order, beside a real server and real clients.
 
 README.md starts the server; the pages of docs/how-to go on with it. A reader's ports become free ones here, and
-nothing else is changed. What needs root or another machine is marked with `<!-- not run: reason -->`.
+the URL of a database one of an empty one; nothing else is changed. What needs root or another machine is marked with `<!-- not run: reason -->`.
 """
 
 from __future__ import annotations
@@ -21,30 +21,34 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import PAGES, ROOT, Block, blocks
+from tests.postgres import Postgres
 from tests.programs import require_program
 
 README = ROOT / "README.md"
 WITH_COMMANDS = [page for page in PAGES if page != README and any(one.reason is None for one in blocks(page))]
-PORTS = ("8053", "8443", "8080")  # as they stand on the pages
+PORTS = ("8053", "8443", "8080", "9053", "9443", "9080")  # as they stand on the pages
+DATABASE = "postgresql://zonemint@db.zufar.io/zonemint"
 PATIENCE = 60.0  # seconds for one block
 
 
 class Terminal:
     """A folder and an environment in which blocks are run, as a reader would have them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, postgres: Postgres) -> None:
         self._folder = folder
+        self._database = postgres.database()
         self._ports = dict(zip(PORTS, map(str, _free_ports(len(PORTS))), strict=True))
         home = folder / "home"
         home.mkdir()
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self._env = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
-        self._server: subprocess.Popen[bytes] | None = None
+        self._servers: list[subprocess.Popen[bytes]] = []
         self.ran: list[Block] = []
 
     def run(self, block: Block) -> None:
         """Run a block; what does not end by itself goes on in the background until `close`."""
         text = re.sub(rf"\b(?:{'|'.join(PORTS)})\b", lambda port: self._ports[port[0]], block.text)
+        text = text.replace(DATABASE, self._database)
         if text.startswith("zonemint up "):
             self._start(text, block.place)
         elif block.console:
@@ -56,13 +60,13 @@ class Terminal:
         self.ran.append(block)
 
     def close(self) -> None:
-        """Stop the server as Ctrl-C does; raises AssertionError when it does not end well."""
-        if self._server is not None:
-            self._server.send_signal(signal.SIGINT)
-            try:
-                assert self._server.wait(PATIENCE) == 0
-            finally:
-                self._server.kill()
+        """Stop the servers as Ctrl-C does; raises AssertionError when one does not end well."""
+        with ExitStack() as stack:
+            for server in self._servers:
+                stack.callback(server.kill)
+                server.send_signal(signal.SIGINT)
+            for server in self._servers:
+                assert server.wait(PATIENCE) == 0
 
     def _shell(self, text: str, place: str) -> str:
         done = subprocess.run(
@@ -79,25 +83,26 @@ class Terminal:
         return done.stdout
 
     def _start(self, text: str, place: str) -> None:
-        screen = self._folder / "screen"
+        screen = self._folder / f"screen-{len(self._servers)}"
         with screen.open("wb") as out:
             command = ["bash", "-c", f"exec {text}"]
-            self._server = subprocess.Popen(command, cwd=self._folder, env=self._env, stdout=out, stderr=out)
+            server = subprocess.Popen(command, cwd=self._folder, env=self._env, stdout=out, stderr=out)
+        self._servers.append(server)
         deadline = time.monotonic() + PATIENCE
         while not re.search(r"^ready ", screen.read_text(), re.MULTILINE):
-            assert self._server.poll() is None, f"{place}: the server ended\n{screen.read_text()}"
+            assert server.poll() is None, f"{place}: the server ended\n{screen.read_text()}"
             assert time.monotonic() < deadline, f"{place}: the server is not ready\n{screen.read_text()}"
             time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
-def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+def terminal(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Terminal]:
     """A terminal in which the README's blocks were run; its server still serves."""
     for program in ("bash", "curl", "dig", "openssl"):
         require_program(program)
     if not Path(sys.executable).with_name("certbot").exists():
         require_program("certbot")
-    one = Terminal(tmp_path_factory.mktemp("reader"))
+    one = Terminal(tmp_path_factory.mktemp("reader"), postgres)
     with ExitStack() as stack:
         stack.callback(one.close)
         _run(README, one)

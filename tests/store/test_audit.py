@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.postgres import Postgres
+from tests.postgres import Postgres, query
 from zonemint.core.errors import AuditBroken, StoreError
 from zonemint.core.hash_chain import GENESIS, Chain, Head
 from zonemint.store import audit, certificates
@@ -43,7 +43,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
         url = server.database()
         return Engine(
             lambda: open_store(url, tmp_path),
-            lambda statement: void(server.sql(statement, url)),
+            lambda statement: void(query(url, statement)),
             ("DROP TRIGGER audit_is_not_changed ON audit",),
         )
     path = tmp_path / "store.db"
@@ -160,7 +160,7 @@ async def test_postgresql_does_not_empty_the_table_either(postgres: Postgres, tm
     db = await open_store(url, tmp_path)
     await db.write(audit.append(fact("1"), now=NOW))
     with pytest.raises(Exception, match="append-only"):
-        postgres.sql("TRUNCATE audit", url)
+        query(url, "TRUNCATE audit")
     assert (await verified(db)).count == 1
     await db.close()
 

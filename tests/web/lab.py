@@ -18,6 +18,7 @@ import dns.message
 import dns.rdatatype
 from msgspec.structs import replace
 
+from tests.postgres import query
 from tests.web.wire import Reply, exchange, request
 from zonemint.app import dynamic
 from zonemint.app.server import Server
@@ -103,7 +104,11 @@ class Lab:
         assert (await self.send("POST", "/update", headers, body)).status == 200
 
     def rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
-        """What the store's file holds, read by SQLite itself."""
+        """What the store holds, read by the engine itself; parameters are `?` in their order."""
+        if self.config.store.database:
+            for number in range(1, len(args) + 1):
+                sql = sql.replace("?", f"${number}", 1)
+            return query(self.config.store.database, sql, *args)
         with closing(sqlite3.connect(f"file:{self.data.database}?mode=ro", uri=True)) as connection:
             return connection.execute(sql, args).fetchall()
 

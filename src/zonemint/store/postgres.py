@@ -88,7 +88,7 @@ class PostgresDatabase:
                 await connection.close(timeout=_PATIENCE)
             # A connection keeps nothing of a transaction that ended, so there is nothing to reset.
             pool = await asyncpg.create_pool(
-                min_size=1, max_size=_CONNECTIONS, connect=lambda *_, **__: connect(url), reset=_keep
+                min_size=0, max_size=_CONNECTIONS, connect=lambda *_, **__: connect(url), reset=_keep
             )
         except _PASSING as error:
             raise StoreUnavailable(f"{without_password(url)}: {_why(error)}") from error
@@ -147,6 +147,10 @@ class PostgresDatabase:
         except _PASSING as error:
             self._note(error)
             raise StoreUnavailable(f"{self._name}: {_why(error)}") from error
+        except asyncio.CancelledError:
+            # Somebody else's patience was shorter than ours.
+            self._trouble.set()
+            raise
         except (asyncpg.PostgresError, asyncpg.InternalClientError) as error:
             raise StoreError(f"{self._name}: {_why(error)}") from error
 
