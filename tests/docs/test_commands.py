@@ -1,7 +1,8 @@
 """Every command on the pages holds: it is run as it stands, in order, beside a real server and real clients.
 
-README.md starts the server; the pages of docs/how-to go on with it. A reader's ports become free ones here, and
-the URL of a database one of an empty one; nothing else is changed. What needs root or another machine is marked with `<!-- not run: reason -->`.
+README.md starts the server; the pages of docs/how-to go on with it. A reader's ports become free ones here, and the URL
+of a database that of an empty one; nothing else is changed. What needs root or another machine is marked with
+`<!-- not run: reason -->`.
 """
 
 from __future__ import annotations
