@@ -87,6 +87,14 @@ class Postgres:
             self._process.wait(_PATIENCE)
             self._process = None
 
+    def freeze(self, *, thaw: bool = False) -> None:
+        """Stop every process of our server in its tracks, or let them go on."""
+        assert self._process is not None
+        number = signal.SIGCONT if thaw else signal.SIGSTOP
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for process in (self._process.pid, *map(int, children)):
+            os.kill(process, number)
+
 
 def query(url: str, statement: str, *args: object) -> list[tuple[Any, ...]]:
     """Run a statement on a database, as anybody beside us could."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -25,15 +26,18 @@ HOST = "ca.lab.test"
 
 @dataclass
 class Nodes(Lab):
-    """Each request, and each question, goes to the next node."""
+    """Each request, and each question, goes to the next node; `statuses` counts the replies."""
 
     each: list[Lab] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._turns = cycle(self.each)
+        self.statuses: Counter[int] = Counter()
 
     async def send_raw(self, sent: bytes) -> Reply:
-        return await exchange(next(self._turns).server.https_port, sent, tls=self.tls, host=HOST)
+        reply = await exchange(next(self._turns).server.https_port, sent, tls=self.tls, host=HOST)
+        self.statuses[reply.status] += 1
+        return reply
 
     async def ask(self, name: str, type_: str) -> dns.message.Message:
         query = dns.message.make_query(name, type_, use_edns=0, payload=1232)

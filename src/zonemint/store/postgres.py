@@ -38,6 +38,7 @@ _BROKEN = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
@@ -151,7 +152,7 @@ class PostgresDatabase:
             # Somebody else's patience was shorter than ours.
             self._trouble.set()
             raise
-        except (asyncpg.PostgresError, asyncpg.InternalClientError) as error:
+        except asyncpg.PostgresError as error:
             raise StoreError(f"{self._name}: {_why(error)}") from error
 
     async def _transact(self, steps: Steps[T], begin: str) -> T:
@@ -172,10 +173,8 @@ class PostgresDatabase:
                 rows = await _execute(connection, step)
             if begin:
                 await connection.execute("COMMIT")
-        except BaseException:
-            if begin:
-                with suppress(*_PASSING):
-                    await connection.execute("ROLLBACK")
+        except BaseException as error:
+            await _undo(connection, error, begin)
             raise
         finally:
             await self._pool.release(connection)
@@ -190,9 +189,7 @@ class PostgresDatabase:
                     await connection.execute(begin)
                 return connection, await _execute(connection, first)
             except BaseException as error:
-                if begin:
-                    with suppress(*_PASSING):
-                        await connection.execute("ROLLBACK")
+                await _undo(connection, error, begin)
                 await self._pool.release(connection)
                 if is_last or not isinstance(error, _BROKEN):
                     raise
@@ -232,7 +229,7 @@ class PostgresDatabase:
                             "INSERT INTO leases VALUES ('probe', '', 0) "
                             "ON CONFLICT (name) DO UPDATE SET until_ms = leases.until_ms + 1"
                         )
-            except (*_PASSING, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
+            except (*_PASSING, asyncpg.PostgresError) as error:
                 self._found(f"{self._name}: {_why(error)}", is_down=not isinstance(error, _UNWRITABLE))
                 self._trouble.set()
                 await asyncio.sleep(_PROBE)
@@ -250,6 +247,17 @@ class PostgresDatabase:
 
 def _alone(sql: Sql) -> Steps[Rows]:
     return (yield sql)
+
+
+async def _undo(connection: Any, error: BaseException, begin: str) -> None:
+    """Undo what was begun; where nobody knows what the connection is at, that is to end it, which waits for nothing."""
+    if isinstance(error, (*_BROKEN, asyncio.CancelledError, TimeoutError)):
+        # One that broke by itself is not the pool's any more.
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
+    elif begin:
+        with suppress(*_PASSING):
+            await connection.execute("ROLLBACK")
 
 
 async def _execute(connection: Any, step: Step) -> Rows:
