@@ -43,7 +43,8 @@ class Measure:
 
 def median(runs: Sequence[Measure], field: str) -> float:
     """Return the median of one figure."""
-    return statistics.median(getattr(run, field) for run in runs)
+    values: list[float] = [getattr(run, field) for run in runs]
+    return statistics.median(values)
 
 
 def measure(server: Running, clients: int) -> Measure | None:
