@@ -111,19 +111,34 @@ class Client:
     async def certificate(self, job: Job) -> bytes:
         """Go through the flow of RFC 8555 section 7 and return the chain in PEM; raises Unexpected."""
         made = await self.post(self.directory["newOrder"], {"identifiers": [{"type": "dns", "value": job.name}]})
-        order = made.json()
-        authorization_url = order["authorizations"][0]
-        authorization = (await self.post(authorization_url)).json()
-        challenge = next(one for one in authorization["challenges"] if one["type"] == "dns-01")
+        return await self.complete(made.headers["location"], made.json(), job)
+
+    async def complete(self, url: str, order: Any, job: Job) -> bytes:
+        """Bring an order to its end, and return the chain in PEM; raises Unexpected."""
+        authorization_url, challenge = await self.challenge(order)
+        await self.set_value(challenge, job)
+        await self.post(challenge["url"], {})
+        await self.poll(authorization_url)
+        return await self.conclude(url, order, job)
+
+    async def challenge(self, order: Any) -> tuple[str, Any]:
+        """Return the URL of the order's only authorization, and its dns-01 challenge."""
+        url = order["authorizations"][0]
+        authorization = (await self.post(url)).json()
+        return url, next(one for one in authorization["challenges"] if one["type"] == "dns-01")
+
+    async def set_value(self, challenge: Any, job: Job) -> None:
+        """Set the challenge's TXT value, where the server has the acme-dns API."""
         if job.subdomain:
             value = b64url(sha256(f"{challenge['token']}.{self.thumbprint}".encode()).digest())
             body = msgspec.json.encode({"subdomain": job.subdomain, "txt": value})
             await self.request("POST", "/update", body, job.update_headers)
-        await self.post(challenge["url"], {})
-        await self.poll(authorization_url)
+
+    async def conclude(self, url: str, order: Any, job: Job) -> bytes:
+        """Finalize an order that is ready, and return the chain in PEM; raises Unexpected."""
         order = (await self.post(order["finalize"], {"csr": job.csr})).json()
         if order["status"] != "valid":
-            order = await self.poll(made.headers["location"])
+            order = await self.poll(url)
         return (await self.post(order["certificate"])).body
 
     async def poll(self, url: str) -> Any:
