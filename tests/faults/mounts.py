@@ -12,7 +12,7 @@ import pytest
 
 from tests.programs import require_program
 
-__all__ = ["break_off", "ext4", "fill_up", "tmpfs"]
+__all__ = ["break_off", "ext4", "fill_up", "remount", "tmpfs"]
 
 
 @contextmanager
@@ -48,7 +48,12 @@ def fill_up(folder: Path) -> Path:
 
 def break_off(point: Path) -> None:
     """Make a file system read-only at once, as a kernel does that has met an error of the disk."""
-    subprocess.run([require_program("mount"), "-o", "remount,abort", str(point)], check=True)
+    remount(point, "abort")
+
+
+def remount(point: Path, option: str) -> None:
+    """Change a file system that is mounted: `ro` where nobody writes, `rw`."""
+    subprocess.run([require_program("mount"), "-o", f"remount,{option}", str(point)], check=True)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ _MEANINGS = {
 }
 _WORDS = {
     sqlite3.SQLITE_BUSY: "another process keeps the store locked",
+    sqlite3.SQLITE_IOERR: "the disk fails: the system's log says more",
     sqlite3.SQLITE_FULL: "the disk is full: free some space, and the store goes on by itself",
     sqlite3.SQLITE_READONLY: "the store is read-only: make its folder and file system writable",
     sqlite3.SQLITE_CANTOPEN: "the store cannot be opened: its folder must be there and writable",
