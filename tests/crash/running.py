@@ -40,9 +40,9 @@ async def crash(lab: Lab, *, seconds: float, seed: int, clients: int) -> None:
     finally:
         for node in lab.nodes:
             await node.end()
-    check_files(lab)
-    check_promises(lab)
-    check_store(lab)
+    await check_files(lab)
+    await check_promises(lab)
+    await check_store(lab)
     check_words(lab)
 
 
