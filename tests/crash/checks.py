@@ -7,11 +7,12 @@ import json
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.cli.program import run
 from tests.crash.lab import Lab
 from zonemint.config import load
 from zonemint.pki.keys import spki_sha256
 
-__all__ = ["check_files", "check_promises", "check_store", "check_words"]
+__all__ = ["check_audit", "check_files", "check_promises", "check_store", "check_words"]
 
 
 async def check_promises(lab: Lab) -> None:
@@ -78,6 +79,20 @@ async def check_store(lab: Lab) -> None:
     assert told == set(of_orders), "an issuance is missing in its order's story"
     revoked = {row[0] for row in await lab.rows("SELECT serial FROM certificates WHERE status = 'revoked'")}
     assert revoked == lab.ledger.revoked
+
+
+async def check_audit(lab: Lab) -> None:
+    """The chain is whole, and has every issuance and revocation that a client was told of, once."""
+    verified = run("audit", "verify", "--data", lab.data.path)
+    assert verified.returncode == 0, verified.stderr
+    for event, told in (
+        ("certificate.issued", lab.ledger.issued.keys()),
+        ("certificate.revoked", lab.ledger.revoked),
+        ("account.created", {url.rpartition("/")[2] for url in lab.ledger.accounts}),
+    ):
+        subjects = [row[0] for row in await lab.rows(f"SELECT subject FROM audit WHERE event = '{event}'")]
+        assert len(set(subjects)) == len(subjects), f"{event} is told twice"
+        assert told <= set(subjects), f"{event} is missing"
 
 
 async def check_files(lab: Lab) -> None:

@@ -27,6 +27,7 @@ from zonemint.store.opening import Store, open_store
 __all__ = ["Lab"]
 
 
+_ACTOR = "cli:crash"
 _SETTINGS = f"""\
 domain = "{DOMAIN}"
 [validation]
@@ -81,7 +82,7 @@ class Lab:
                 db = await open_store(config.store.database, self.data.database)
                 try:
                     if add:
-                        await edits.add(db, config, self.data, DOMAIN, record, by="crash test")
+                        await edits.add(db, config, self.data, DOMAIN, record, actor=_ACTOR, by=_ACTOR)
                     else:
                         await self._remove(db, record, repeated=repeated)
                 finally:
@@ -99,7 +100,7 @@ class Lab:
     async def _remove(self, db: Store, record: Record, *, repeated: bool) -> None:
         config = load(self.data.config)
         try:
-            await edits.remove(db, config, self.data, DOMAIN, record.name, record.type, record.data)
+            await edits.remove(db, config, self.data, DOMAIN, record.name, record.type, record.data, actor=_ACTOR)
         except ConfigError:
             # It may have gone with the first try.
             if not repeated:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
-from tests.crash.checks import check_files, check_promises, check_store, check_words
+from tests.crash.checks import check_audit, check_files, check_promises, check_store, check_words
 from tests.crash.lab import Lab
 from tests.crash.monitor import crl_of, watch
 from tests.crash.nodes import keep_killing
@@ -43,6 +43,7 @@ async def crash(lab: Lab, *, seconds: float, seed: int, clients: int) -> None:
     await check_files(lab)
     await check_promises(lab)
     await check_store(lab)
+    await check_audit(lab)
     check_words(lab)
 
 
