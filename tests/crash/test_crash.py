@@ -20,6 +20,7 @@ async def test_one_server_on_sqlite(tmp_path: Path) -> None:
     print(f"seed {seed}")
     lab = Lab.on_sqlite(tmp_path / "data")
     await crash(lab, seconds=_SECONDS, seed=seed, clients=6)
+    print(dict(lab.ledger.counts))
     assert lab.ledger.counts["kills"] > 2
 
 
@@ -30,4 +31,5 @@ async def test_two_nodes_on_postgresql(tmp_path: Path, postgres: Postgres, keyle
     print(f"seed {seed}")
     lab = Lab.on_postgres(tmp_path / "nodes", postgres.database(), keyless=keyless)
     await crash(lab, seconds=_SECONDS, seed=seed, clients=16)
+    print(dict(lab.ledger.counts))
     assert lab.ledger.counts["kills"] > 2
