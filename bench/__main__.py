@@ -11,7 +11,11 @@ from bench.dns_queries import PATH
 __all__ = ["main"]
 
 # What a benchmark cannot do without; pebble is not here, since issuance without it still measures our own side.
-_PROGRAMS = {"bench.issuance": ("taskset",), "bench.dns_queries": ("taskset", "knotd", "dnsperf")}
+_PROGRAMS = {
+    "bench.issuance": ("taskset",),
+    "bench.store": ("taskset",),
+    "bench.dns_queries": ("taskset", "knotd", "dnsperf"),
+}
 
 
 def main() -> int:

@@ -168,6 +168,18 @@ async def test_after_a_failed_sync_nothing_is_told_until_the_file_is_opened_anew
     await again.close()
 
 
+async def test_what_writes_nothing_waits_for_no_sync(path: Path) -> None:
+    db = SqliteDatabase(path)
+    await db.write(put(1))
+    reader, writer = os.pipe()
+    os.dup2(writer, db._log)
+    assert await db.write(numbers()) == [1]
+    assert db.failure == ""
+    await db.close()
+    os.close(reader)
+    os.close(writer)
+
+
 FULL = """
 import asyncio, pathlib, resource, signal, sys
 from zonemint.core.errors import StoreUnavailable

@@ -179,11 +179,19 @@ def _check_dates(template: Template, now: int, not_before: int | None, not_after
     if refusal is not None:
         raise AcmeError(AcmeErrorType.MALFORMED, refusal)
     start, end = template.profile.validity(
-        now=now, issuer_not_after=template.issuer_not_after, not_before=not_before, not_after=not_after
+        now=now,
+        issuer_not_before=template.issuer_not_before,
+        issuer_not_after=template.issuer_not_after,
+        not_before=not_before,
+        not_after=not_after,
     )
     if end < (start if not_after is None else not_after):
         raise AcmeError(
             AcmeErrorType.MALFORMED, f"the dates lie beyond the life of the CA, which ends at {rfc3339(end)}"
+        )
+    if not_before is not None and start > not_before:
+        raise AcmeError(
+            AcmeErrorType.MALFORMED, f"notBefore lies before the life of the CA, which begins at {rfc3339(start)}"
         )
 
 

@@ -31,6 +31,7 @@ from zonemint.app.own_certificate import OwnCertificate
 from zonemint.app.revocation_list import RevocationList
 from zonemint.app.sharing import Sharing
 from zonemint.app.signing_desk import SigningDesk
+from zonemint.app.store_watch import StoreWatch
 from zonemint.app.sweeper import Keep, Sweeper
 from zonemint.app.txt_values import AskedValues, StoredValues
 from zonemint.app.zones import ZoneKeeper, auth_of
@@ -62,7 +63,7 @@ from zonemint.web.routes import http_routes, https_routes
 __all__ = ["Server"]
 
 _VALIDATIONS = 64  # challenges that are checked at once
-_FILE_WATCH = 1.0  # seconds between looks at the zone files
+_FILE_WATCH = 1.0  # seconds between looks at the zone files, and at the file of the store
 _CERTIFICATE_WATCH = 3600.0  # seconds between looks at our own certificate
 _HEAD_TOLD = 86400.0  # seconds between the lines that tell the audit log's head
 _SWEEP = 3600.0  # seconds of rest between rounds of removal, and before the first
@@ -192,7 +193,9 @@ class Server:
         self._stack.push_async_callback(background.close)
         await tell_head(db)
         background.every(_HEAD_TOLD, lambda: tell_head(db))
-        background.every(_FILE_WATCH, lambda: _look_at_files(db, zones))
+        background.every(_FILE_WATCH, zones.reload_changed_files)
+        if isinstance(db, SqliteDatabase):
+            background.every(_FILE_WATCH, StoreWatch(db).look)
         background.every(_CERTIFICATE_WATCH, own.renew_if_due)
         background.every(_SWEEP, sweeper.round)
         background.run(crl.keep())
@@ -273,14 +276,6 @@ class Server:
 
     def _missing(self, db: Store) -> list[str]:
         return [why for why in ("" if self.ready else "start-up", db.failure) if why]
-
-
-async def _look_at_files(db: Store, zones: ZoneKeeper) -> None:
-    if isinstance(db, SqliteDatabase) and not db.failure:
-        db.look()
-        if db.failure:
-            _log.error("the store refuses everything from now on", why=db.failure)
-    await zones.reload_changed_files()
 
 
 def _lock(folder: Path) -> int:

@@ -31,5 +31,9 @@ def writing(file: Path, *, private: bool = False) -> Iterator[BinaryIO]:
             out.flush()
             os.fsync(out.fileno())
         half.replace(file)
+    except OSError as error:
+        # A write that fails does not say where.
+        error.filename = error.filename or str(file)
+        raise
     finally:
         half.unlink(missing_ok=True)

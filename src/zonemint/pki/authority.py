@@ -79,6 +79,11 @@ class Authority:
         return constraints.permitted_domains(self.intermediate)
 
     @property
+    def not_before(self) -> float:
+        """Return the first second, since 1970, at which the intermediate is valid."""
+        return self.intermediate.not_valid_before_utc.timestamp()
+
+    @property
     def not_after(self) -> float:
         """Return the last second, since 1970, at which the intermediate is valid."""
         return self.intermediate.not_valid_after_utc.timestamp()

@@ -31,6 +31,7 @@ class Template:
     authority: Authority
     profile: Profile
     extensions: tuple[x509.Extension[x509.ExtensionType], ...]
+    issuer_not_before: float
     issuer_not_after: float
 
 
@@ -70,7 +71,7 @@ def template(authority: Authority, profile: Profile, *, crl_url: str | None, iss
             AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(issuer_url)
         )
         extensions.append(_extension(x509.AuthorityInformationAccess([access])))
-    return Template(authority, profile, tuple(extensions), authority.not_after)
+    return Template(authority, profile, tuple(extensions), authority.not_before, authority.not_after)
 
 
 def prepare(
@@ -93,7 +94,11 @@ def prepare(
     Raises IssuanceError when the issuer has expired, or the order's time has passed meanwhile.
     """
     start, end = template.profile.validity(
-        now=now, issuer_not_after=template.issuer_not_after, not_before=not_before, not_after=not_after
+        now=now,
+        issuer_not_before=template.issuer_not_before,
+        issuer_not_after=template.issuer_not_after,
+        not_before=not_before,
+        not_after=not_after,
     )
     if end < max(start, now):
         raise IssuanceError(f"the certificate would have ended at {rfc3339(end)}: its time has passed")

@@ -34,14 +34,22 @@ class Profile:
         return f"server certificates that live {length}"
 
     def validity(
-        self, *, now: float, issuer_not_after: float, not_before: float | None = None, not_after: float | None = None
+        self,
+        *,
+        now: float,
+        issuer_not_before: float,
+        issuer_not_after: float,
+        not_before: float | None = None,
+        not_after: float | None = None,
     ) -> tuple[int, int]:
         """Return notBefore and notAfter as whole seconds since 1970; both belong to the validity (RFC 5280 4.1.2.5).
 
-        Times that the order asked for replace the profile's own; nothing outlives the issuer.
+        Times that the order asked for replace the profile's own; nothing begins before the issuer, as it would by a
+        clock that was set back, or outlives it.
         """
         start = int(now) - self.backdate if not_before is None else int(not_before)
         end = start + self.lifetime - 1 if not_after is None else int(not_after)
+        start = max(start, int(issuer_not_before))
         return start, min(end, int(issuer_not_after))
 
     def refusal(self, *, now: float, not_before: float | None, not_after: float | None) -> str | None:

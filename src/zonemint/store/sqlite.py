@@ -3,9 +3,11 @@
 A statement costs microseconds, and so does a commit that only writes; the sync that makes it last costs a
 millisecond. So the loop runs and commits transactions, and a thread syncs the log after each commit. Transactions
 that are queued meanwhile run as one group, each in a savepoint of its own, and the next sync is for all of them.
-Whoever waits for a transaction, or reads what one has written, goes on when it is on disk. When a sync has failed,
-nobody knows what of the log is on disk, and a later sync may succeed without it: the store then answers no more until
-it is opened anew, which keeps what is whole.
+Whoever waits for a transaction, or reads what one has written, goes on when it is on disk.
+
+A disk that is full, or fails a write, undoes the group, and the next may go well. When a sync has failed, nobody knows
+what of the log is on disk, and a later sync may succeed without it; when a page is damaged, others may be: the store
+then answers no more until it is opened anew.
 """
 
 from __future__ import annotations
@@ -21,10 +23,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from zonemint.core.errors import StoreError, StoreUnavailable
 from zonemint.store import sqlite_schema
 from zonemint.store.checkpoint import Checkpointer
 from zonemint.store.database import Lock, Sql, Steps
+from zonemint.store.sqlite_errors import Meaning, meaning, translated
 
 __all__ = ["SqliteDatabase"]
 
@@ -34,7 +39,6 @@ _GROUP = 64  # transactions in one commit: bounds how long the loop runs SQL at 
 _LOCK_RETRY = 0.004  # seconds between tries while another process holds the write lock
 _LOCK_PATIENCE = 10.0  # seconds until a held write lock is an error
 _SOON = 0.25  # seconds that `write_soon` may wait for company
-_BUSY_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 _texts: dict[str, str] = {}
 # Where there is no fdatasync, fsync does what it does and more.
@@ -48,7 +52,7 @@ class SqliteDatabase:
 
     All calls come from the event loop's thread, that of the loop running when it was opened.
 
-    failure: why the store refuses until it is opened anew, or an empty text.
+    failure: why the store cannot answer now, or an empty text.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,22 +78,26 @@ class SqliteDatabase:
         self._idle = asyncio.Event()
         self._idle.set()
         self.failure = ""
+        self._is_over = False  # until it is opened anew
         self._checkpointer = Checkpointer(path, self._connection)
         self._syncs: queue.SimpleQueue[list[_Outcome] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._sync_thread, name="sqlite-sync", daemon=True)
         self._thread.start()
 
     def read_now(self, steps: Steps[T]) -> T:
-        """Run a read transaction on the spot; each statement sees the newest commit, on disk already or nearly so."""
+        """Run a read transaction on the spot; each statement sees the newest commit, on disk already or nearly so.
+
+        Raises StoreUnavailable.
+        """
+        if self._is_over:
+            raise StoreUnavailable(self.failure)
         try:
             return _drive(self._connection, steps)
-        except sqlite3.Error as error:
-            raise _translated(error, self._path) from error
+        except (sqlite3.Error, msgspec.DecodeError) as error:
+            raise self._understood(error) from error
 
     async def read(self, steps: Steps[T]) -> T:
         """See Database.read."""
-        if self.failure:
-            raise StoreUnavailable(self.failure)
         found = self.read_now(steps)
         if self._syncing:
             # What was found may be what is being synced: nobody is told before it lasts.
@@ -112,16 +120,26 @@ class SqliteDatabase:
             self._soon = self._loop.call_later(_SOON, self._wake)
 
     def version(self) -> int:
-        """Return a number that changes when another process has committed to the file."""
-        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        """Return a number that changes when another process has committed to the file; raises StoreUnavailable."""
+        try:
+            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise self._understood(error) from error
         return version
 
     def look(self) -> None:
-        """Refuse from now on if the file is no longer there: what was written to it then would be lost."""
-        if not self.failure and _identity(self._path) != self._identity:
-            self.failure = (
-                f"{self._path}: the file was removed or replaced while it was in use: restore it and start again"
-            )
+        """Refuse from now on if the file is no longer there, since what was written to it then would be lost.
+
+        After a failure, see whether a write succeeds again. To be called now and then.
+        """
+        if self._is_over:
+            return
+        if _identity(self._path) != self._identity:
+            why = f"{self._path}: the file was removed or replaced while it was in use: restore it and start again"
+            self._found(why, is_over=True)
+        elif self.failure:
+            self._queue.append((_probe(), None))
+            self._wake()
 
     async def close(self) -> None:
         """See Database.close."""
@@ -149,7 +167,7 @@ class SqliteDatabase:
         if not self._queue and not self._later:
             self._rest()
             return
-        if self.failure:
+        if self._is_over:
             self._give_up(StoreUnavailable(self.failure))
             return
         try:
@@ -164,9 +182,13 @@ class SqliteDatabase:
         while self._later and len(group) < _GROUP:
             group.append((self._later.popleft(), None))
         alone = len(group) == 1
+        before = self._connection.total_changes
         outcomes = [(future, *self._run_one(steps, alone=alone)) for steps, future in group]
         if (failure := self._commit()) is not None:
             self._settled(outcomes, failure)
+        elif self._connection.total_changes == before:
+            # Nothing was written, so nothing has to last, and no sync of it can fail.
+            self._settled(outcomes, None)
         else:
             self._syncing = True
             self._syncs.put(outcomes)
@@ -193,7 +215,7 @@ class SqliteDatabase:
                     execute("RELEASE one")
             except sqlite3.Error:
                 pass  # a full disk or an I/O error ended the whole transaction; the commit will say so
-            return None, _translated(error, self._path) if isinstance(error, sqlite3.Error) else error
+            return None, self._understood(error) if isinstance(error, (sqlite3.Error, msgspec.DecodeError)) else error
         return result, None
 
     def _commit(self) -> StoreError | None:
@@ -201,12 +223,15 @@ class SqliteDatabase:
         try:
             if not self._connection.in_transaction:
                 return StoreUnavailable(f"{self._path}: the transaction was ended by a disk error")
-            self._connection.execute("COMMIT")
+            # What stands beside a damaged page is not written.
+            self._connection.execute("ROLLBACK" if self._is_over else "COMMIT")
         except sqlite3.Error as error:
             if self._connection.in_transaction:
                 with suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
-            return _translated(error, self._path)
+            return self._understood(error)
+        if self._is_over:
+            return StoreUnavailable(self.failure)
         return None
 
     def _sync_thread(self) -> None:
@@ -219,7 +244,10 @@ class SqliteDatabase:
             self._loop.call_soon_threadsafe(self._synced, outcomes, failure)
 
     def _synced(self, outcomes: list[_Outcome], failure: str) -> None:
-        self.failure = self.failure or failure
+        if failure:
+            self._found(failure, is_over=True)
+        elif not any(isinstance(error, StoreUnavailable) for _, _, error in outcomes):
+            self._found("")
         self._settled(outcomes, StoreUnavailable(failure) if failure else None)
 
     def _settled(self, outcomes: list[_Outcome], failure: StoreError | None) -> None:
@@ -239,7 +267,7 @@ class SqliteDatabase:
                     reader.set_result(None)
                 else:
                     reader.set_exception(failure)
-        if not self.failure:
+        if not self._is_over:
             self._checkpointer.look()
         if self._queue:
             self._run_group()
@@ -256,11 +284,13 @@ class SqliteDatabase:
         """Try again soon while another process writes; give up with an error when it never ends."""
         now = time.monotonic()
         self._lock_deadline = self._lock_deadline or now + _LOCK_PATIENCE
-        if _code(error) in _BUSY_CODES and now < self._lock_deadline:
+        if meaning(error) is Meaning.BUSY and now < self._lock_deadline:
             self._loop.call_later(_LOCK_RETRY, self._run_group)
             return
         self._lock_deadline = 0.0
-        self._give_up(_translated(error, self._path))
+        failure = self._understood(error)
+        self._found(str(failure))
+        self._give_up(failure)
 
     def _give_up(self, failure: StoreError) -> None:
         """Fail everything that is queued."""
@@ -268,6 +298,26 @@ class SqliteDatabase:
         self._queue.clear()
         self._later.clear()
         self._settled(waiting, failure)
+
+    def _understood(self, error: sqlite3.Error | msgspec.DecodeError) -> StoreError:
+        """Translate an error, and take note of what it says about the store."""
+        if isinstance(error, msgspec.DecodeError):
+            return StoreUnavailable(f"{self._path}: a row makes no sense ({error}): look whether the file is damaged")
+        ours = translated(error, self._path)
+        if (means := meaning(error)) in (Meaning.DISK, Meaning.DAMAGE):
+            self._found(str(ours), is_over=means is Meaning.DAMAGE)
+        return ours
+
+    def _found(self, failure: str, *, is_over: bool = False) -> None:
+        """Note that the store cannot answer, for now or until it is opened anew, or that it can again."""
+        if not self._is_over:
+            self.failure, self._is_over = failure, is_over
+
+
+def _probe() -> Steps[None]:
+    """Write a page, and leave in the store what is there."""
+    yield Sql("INSERT INTO schema_versions VALUES (-1, 0)")
+    yield Sql("DELETE FROM schema_versions WHERE version = -1")
 
 
 def _drive(connection: sqlite3.Connection, steps: Steps[T]) -> T:
@@ -330,16 +380,5 @@ def _connect(path: Path) -> sqlite3.Connection:
         # From here on a wait for a lock would stop the event loop, so the engine never waits inside SQLite.
         connection.execute("PRAGMA busy_timeout = 0")
     except sqlite3.Error as error:
-        raise _translated(error, path) from error
+        raise translated(error, path) from error
     return connection
-
-
-def _code(error: sqlite3.Error) -> int:
-    """Return SQLite's primary result code."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _translated(error: sqlite3.Error, path: Path) -> StoreError:
-    if isinstance(error, sqlite3.OperationalError):
-        return StoreUnavailable(f"{path}: the store cannot answer: {error}")
-    return StoreError(f"{path}: {error}")

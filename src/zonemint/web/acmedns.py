@@ -12,12 +12,12 @@ from zonemint.acmedns.context import AcmeDns
 from zonemint.core.errors import AcmeDnsError, StoreUnavailable
 from zonemint.web.dispatch import Route
 from zonemint.web.endpoint import Call, Endpoint, Handler, Refusal, Sources
+from zonemint.web.problems import RETRY_AFTER
 from zonemint.web.reply import Reply
 
 __all__ = ["AcmeDnsResources"]
 
 _BODY_LIMIT = 16384
-_RETRY_AFTER = "5"  # seconds, while the store cannot answer
 
 
 class AcmeDnsResources:
@@ -81,7 +81,7 @@ def _error(error: Exception, path: Mapping[str, Any]) -> Reply:
         case Refusal():
             word, status, headers = "malformed_json_payload", error.status, error.headers
         case StoreUnavailable():
-            word, status, headers = "db_error", 503, {"Retry-After": _RETRY_AFTER}
+            word, status, headers = "db_error", 503, RETRY_AFTER
         case _:
             word, status = "internal_error", 500
     return Reply(f'{{"error": "{word}"}}', status, headers=headers, media_type="application/json")

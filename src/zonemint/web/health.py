@@ -29,7 +29,9 @@ class HealthResources:
 
     async def _ready(self, call: Call) -> Reply:
         if missing := self._missing():
-            return Reply(f"not ready: {', '.join(missing)}\n", 503, media_type="text/plain")
+            return Reply(
+                f"not ready: {', '.join(missing)}\n", 503, headers=problems.RETRY_AFTER, media_type="text/plain"
+            )
         return Reply("OK", media_type="text/plain")
 
     async def _show_metrics(self, call: Call) -> Reply:

@@ -11,9 +11,11 @@ from zonemint.core.errors import AcmeError, AcmeErrorType, StoreUnavailable
 from zonemint.web.endpoint import Refusal
 from zonemint.web.reply import Reply
 
-__all__ = ["document", "response"]
+__all__ = ["RETRY_AFTER", "document", "response"]
 
-_RETRY_AFTER = "5"  # seconds, while the store cannot answer
+RETRY_AFTER = {"Retry-After": "5"}
+"""The header of every 503: seconds, while the store cannot answer."""
+
 _STATUS = {
     AcmeErrorType.UNAUTHORIZED: 403,
     AcmeErrorType.ORDER_NOT_READY: 403,
@@ -51,7 +53,7 @@ def response(error: Exception, path: Mapping[str, Any]) -> Reply:
             status, headers = error.status, error.headers
             problem = document(AcmeError(AcmeErrorType.MALFORMED, str(error)))
         case StoreUnavailable():
-            status, headers = 503, {"Retry-After": _RETRY_AFTER}
+            status, headers = 503, RETRY_AFTER
             problem = document(AcmeError(AcmeErrorType.SERVER_INTERNAL, "the store cannot answer now; try again soon"))
         case _:
             status = 500

@@ -1,19 +1,16 @@
-"""The two sides of the issuance benchmark: `zonemint up` on a fresh folder, and Debian's pebble."""
+"""The other side of the issuance benchmark: Debian's pebble."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,74 +23,11 @@ from cryptography.x509.oid import NameOID
 
 from bench.acme_client import Job, certificate_request
 from bench.cpu import pinned, running
-from zonemint.acmedns import accounts
-from zonemint.app.dynamic import change
-from zonemint.app.zones import auth_of
-from zonemint.config import DataDir, load
-from zonemint.store import txt
-from zonemint.store.database import Steps
-from zonemint.store.records import DynamicRecord
-from zonemint.store.sqlite import SqliteDatabase
+from bench.own_server import DOMAIN, Running, free_port
 
-__all__ = ["Running", "ours", "pebble", "pebble_program"]
+__all__ = ["pebble", "pebble_program"]
 
-DOMAIN = "bench.test"
 _START = 10.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A server that answers, and what its clients need."""
-
-    pid: int
-    port: int
-    directory: str
-    context: ssl.SSLContext
-    jobs: Sequence[Job]
-
-
-@contextmanager
-def ours(folder: Path, certificates: int) -> Iterator[Running]:
-    """Run `zonemint up` on a new folder in which the names have their accounts and aliases."""
-    data, port = DataDir(folder / "zonemint"), _free_port()
-    zonemint = str(Path(sys.executable).with_name("zonemint"))
-    where = ["--data", str(data.path), "--domain", DOMAIN]
-    subprocess.run([zonemint, "init", *where], check=True, capture_output=True, timeout=_START)
-    jobs = asyncio.run(_registered(data, certificates))
-    listen = ["--listen", "127.0.0.1", "--dns-port", "0", "--http-port", "0", "--https-port", str(port)]
-    command = [zonemint, "up", *where, *listen, "--external-url", f"https://localhost:{port}"]
-    with running(pinned(0, command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-        assert child.stdout is not None
-        if not any(line.startswith("ready") for line in child.stdout):
-            raise RuntimeError("zonemint up did not become ready")
-        context = ssl.create_default_context(cafile=str(data.pki / "root.crt"))
-        yield Running(child.pid, port, "/acme/acme/directory", context, jobs)
-
-
-async def _registered(data: DataDir, certificates: int) -> list[Job]:
-    """Do for all names at once what `zonemint register` does for one, and return what is to be ordered."""
-    config = load(data.config)
-    zone, now_ms = config.domain, int(time.time() * 1000)
-    names = [f"h{number}.{zone}" for number in range(certificates)]
-    made = [accounts.new(auth_of(config), (), "bench", now_ms=now_ms) for _ in names]
-
-    def alias(name: str, target: str) -> DynamicRecord:
-        return DynamicRecord(zone, f"_acme-challenge.{name}", "CNAME", f"{target}.", 300, now_ms, "bench")
-
-    def insert() -> Steps[None]:
-        for account, _ in made:
-            yield from txt.insert(account)
-
-    db = SqliteDatabase(data.database)
-    try:
-        aliases = [alias(name, account.fulldomain) for name, (account, _) in zip(names, made, strict=True)]
-        await change(db, config, data, zone, actor="bench", add=aliases, also=insert)
-    finally:
-        await db.close()
-    return [
-        Job(name, certificate_request(name), {"X-Api-User": one.username, "X-Api-Key": one.password}, one.subdomain)
-        for name, (_, one) in zip(names, made, strict=True)
-    ]
 
 
 def pebble_program() -> str | None:
@@ -106,11 +40,11 @@ def pebble(folder: Path, certificates: int) -> Iterator[Running]:
     """Run pebble at its fastest: every challenge holds at once, no nonce is refused, nothing is looked for to reuse."""
     program = pebble_program()
     assert program is not None
-    port = _free_port()
+    port = free_port()
     certificate, key = _localhost_certificate(folder)
     config = {
         "listenAddress": f"127.0.0.1:{port}",
-        "managementListenAddress": f"127.0.0.1:{_free_port()}",
+        "managementListenAddress": f"127.0.0.1:{free_port()}",
         "certificate": str(certificate),
         "privateKey": str(key),
         "httpPort": 5002,
@@ -126,19 +60,13 @@ def pebble(folder: Path, certificates: int) -> Iterator[Running]:
         "PEBBLE_WFE_NONCEREJECT": "0",
         "PEBBLE_AUTHZREUSE": "0",
     }
-    names = [f"h{number}.{DOMAIN}" for number in range(certificates)]
+    names = [f"h{number:06}.{DOMAIN}" for number in range(certificates)]
     jobs = [Job(name, certificate_request(name)) for name in names]
     command = pinned(0, [program, "-config", str(settings), "-strict=false"])
     silent = subprocess.DEVNULL
     with running(command, stdout=silent, stderr=silent, env={**os.environ, **fast}) as child:
         _wait_for(port)
         yield Running(child.pid, port, "/dir", ssl.create_default_context(cafile=str(certificate)), jobs)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:
