@@ -9,7 +9,7 @@ from asyncpg import Connection
 
 from zonemint.store import migrations
 
-__all__ = ["migrate", "version"]
+__all__ = ["in_own_words", "migrate", "version"]
 
 _LOCK = 0x7A6F6E65  # "zone", for those who start at once
 # What the common text, which is SQLite's, calls otherwise.
@@ -28,8 +28,13 @@ async def migrate(connection: Connection) -> None:
         )
         for migration in migrations.after(await version(connection), "postgresql"):
             for statement in migration.statements:
-                await connection.execute(_FOREIGN.sub(lambda found: _OWN_WORDS[found[0]], statement))
+                await connection.execute(in_own_words(statement))
             await connection.execute("INSERT INTO schema_versions VALUES ($1, $2)", migration.version, int(time.time()))
+
+
+def in_own_words(statement: str) -> str:
+    """Return a statement of a migration as PostgreSQL takes it."""
+    return _FOREIGN.sub(lambda found: _OWN_WORDS[found[0]], statement)
 
 
 async def version(connection: Connection) -> int:
