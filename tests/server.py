@@ -127,21 +127,26 @@ class Running:
         return status, time.perf_counter() - began
 
 
-def words_of(folder: Path, ports: Ports) -> list[str]:
+def words_of(folder: Path, ports: Ports, *more: str) -> list[str]:
     """Return the command line that starts a server."""
     words = [ZONEMINT, "up", "--data", str(folder), "--domain", DOMAIN, "--listen", HOST]
     for option, port in (("dns", ports.dns), ("https", ports.https), ("http", ports.http)):
         words += [f"--{option}-port", str(port)]
-    return [*words, "--external-url", f"https://localhost:{ports.https}"]
+    return [*words, "--external-url", f"https://localhost:{ports.https}", *more]
 
 
-def launch(folder: Path, ports: Ports | None = None) -> Running:
-    """Start a server on a folder and wait until it is ready; the caller ends it."""
+def launch(folder: Path, ports: Ports | None = None, *more: str) -> Running:
+    """Start a server on a folder, with more options, and wait until it is ready; the caller ends it."""
     ports = ports or Ports.free()
     log = folder.with_name(f"{folder.name}.log")
     with log.open("a") as errors:
         process = subprocess.Popen(
-            words_of(folder, ports), stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True, env=ENV
+            words_of(folder, ports, *more),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=ENV,
         )
     assert process.stdout is not None
     watchdog = threading.Timer(_PATIENCE, process.kill)
@@ -158,9 +163,9 @@ def launch(folder: Path, ports: Ports | None = None) -> Running:
 
 
 @contextmanager
-def running(folder: Path, ports: Ports | None = None) -> Iterator[Running]:
+def running(folder: Path, ports: Ports | None = None, *more: str) -> Iterator[Running]:
     """Run a server; if the test has not ended it, it must end by itself, quickly and well."""
-    server = launch(folder, ports)
+    server = launch(folder, ports, *more)
     assert server.process.stdout is not None
     with server.process, server.process.stdout:
         try:
