@@ -220,9 +220,12 @@ async def test_a_store_that_fails_refuses_those_who_asked_and_no_others(db: Sqli
         for question_ in questions:
             with pytest.raises(StoreUnavailable, match="removed or replaced"):
                 await question_
+        assert len(values) == 0
         (tmp_path / "elsewhere.db").rename(file)
-        db.failure = ""
+    again = SqliteDatabase(file)
+    async with asked(again) as values:
         assert await values("one") == []
+    await again.close()
 
 
 class Broken(Counted):
