@@ -37,3 +37,12 @@ def postgres() -> Iterator[Postgres]:
     """One PostgreSQL for all tests; each takes a database of its own."""
     with started() as one:
         yield one
+
+
+@pytest.fixture
+def own() -> Iterator[Postgres]:
+    """A PostgreSQL of the test's own, to be stopped and killed."""
+    with started() as one:
+        if one.programs is None:
+            pytest.skip("the server that $ZONEMINT_TEST_POSTGRES names is not ours to be stopped")
+        yield one

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import dns.rcode
@@ -14,21 +13,12 @@ import pytest
 from tests.acme.client import BASE, csr_of, registered
 from tests.acme.signing import b64url
 from tests.app.nodes import nodes
-from tests.postgres import Postgres, query, started
+from tests.postgres import Postgres, query
 from tests.web.fixtures import pytest_asyncio_loop_factories
 from tests.web.lab import Lab
 from tests.web.wire import Reply, exchange, request
 
 __all__ = ["pytest_asyncio_loop_factories"]
-
-
-@pytest.fixture
-def own() -> Iterator[Postgres]:
-    """A server of the test's own, to be stopped and killed."""
-    with started() as one:
-        if one.programs is None:
-            pytest.skip("the server that $ZONEMINT_TEST_POSTGRES names is not ours to be stopped")
-        yield one
 
 
 async def plain(lab: Lab, path: str) -> Reply:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,15 +17,6 @@ from zonemint.store import migrations
 from zonemint.store.database import Sql, Steps
 from zonemint.store.opening import open_store
 from zonemint.store.postgres import PostgresDatabase
-
-
-@pytest.fixture
-def own() -> Iterator[Postgres]:
-    """A server of the test's own, to be stopped and killed."""
-    with started() as one:
-        if one.programs is None:
-            pytest.skip("the server that $ZONEMINT_TEST_POSTGRES names is not ours to be stopped")
-        yield one
 
 
 @asynccontextmanager

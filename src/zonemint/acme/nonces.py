@@ -13,13 +13,33 @@ from typing import Protocol
 
 from zonemint.core.clock import Clock
 
-__all__ = ["LocalNonces", "Nonces"]
+__all__ = ["LocalNonces", "Nonces", "seal", "unseal"]
 
 _GENERATION = 300.0  # seconds in which the nonces of one bitmap are issued
 _KEPT = 13  # bitmaps: a nonce lives 60 to 65 minutes
 _MAC = 16  # octets
 _SIZE = 8 + _MAC
 _LENGTH = _SIZE * 4 // 3
+
+
+def seal(number: int, key: bytes) -> str:
+    """Write a number of 64 bits with its MAC, as 32 characters of base64url."""
+    head = number.to_bytes(8, "big")
+    return urlsafe_b64encode(head + blake2b(head, digest_size=_MAC, key=key).digest()).decode("ascii")
+
+
+def unseal(nonce: str, key: bytes) -> int | None:
+    """Return the number in a nonce that was made with this key, else None."""
+    if len(nonce) != _LENGTH:
+        return None
+    try:
+        raw = urlsafe_b64decode(nonce)
+    except ValueError:
+        return None
+    head = raw[:8]
+    if not secrets.compare_digest(blake2b(head, digest_size=_MAC, key=key).digest(), raw[8:]):
+        return None
+    return int.from_bytes(head, "big")
 
 
 class Nonces(Protocol):
@@ -62,21 +82,13 @@ class LocalNonces:
             current = self._turn()
         counter = current.number << 32 | current.issued
         current.issued += 1
-        head = counter.to_bytes(8, "big")
-        return urlsafe_b64encode(head + blake2b(head, digest_size=_MAC, key=self._key).digest()).decode("ascii")
+        return seal(counter, self._key)
 
     async def redeem(self, nonce: str) -> bool:
         """Use a nonce up; False when it is not ours, was used, or has expired."""
-        if len(nonce) != _LENGTH:
+        counter = unseal(nonce, self._key)
+        if counter is None:
             return False
-        try:
-            raw = urlsafe_b64decode(nonce)
-        except ValueError:
-            return False
-        head = raw[:8]
-        if not secrets.compare_digest(blake2b(head, digest_size=_MAC, key=self._key).digest(), raw[8:]):
-            return False
-        counter = int.from_bytes(head, "big")
         generation = self._generations.get(counter >> 32)
         if generation is None or self._clock() - generation.began > _KEPT * _GENERATION:
             return False

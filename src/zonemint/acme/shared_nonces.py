@@ -8,10 +8,9 @@ every nonce from before it is refused then, and the client goes on with the fres
 from __future__ import annotations
 
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
-from hashlib import blake2b
 
+from zonemint.acme.nonces import seal, unseal
 from zonemint.core.clock import Clock
 from zonemint.store import nonces
 from zonemint.store.database import Database, Rows, Sql, Steps
@@ -21,9 +20,6 @@ __all__ = ["SharedNonces"]
 
 _LIFETIME = 60  # minutes; a nonce lives one longer at most
 _REMEMBERED = 180  # minutes that a used one is known: longer, for a clock may be ahead of another node's
-_MAC = 16  # octets
-_SIZE = 8 + _MAC
-_LENGTH = _SIZE * 4 // 3
 # The number: minutes since 1970, the node, and a count that begins anew each minute.
 _NODE_BITS, _COUNT_BITS = 13, 24
 _MINUTE_AT = _NODE_BITS + _COUNT_BITS
@@ -55,22 +51,12 @@ class SharedNonces:
         if minute > self._minute:
             self._minute, self._issued = minute, 0
         self._issued += 1
-        head = (self._minute << _MINUTE_AT | self._node + self._issued).to_bytes(8, "big")
-        return urlsafe_b64encode(head + self._mac(head)).decode("ascii")
+        return seal(self._minute << _MINUTE_AT | self._node + self._issued, self._key.key)
 
     async def redeem(self, nonce: str) -> bool:
         """Use a nonce up; False when it is not ours, was used, or has expired. Raises StoreError."""
-        if len(nonce) != _LENGTH:
-            return False
-        try:
-            raw = urlsafe_b64decode(nonce)
-        except ValueError:
-            return False
-        head = raw[:8]
-        if not secrets.compare_digest(self._mac(head), raw[8:]):
-            return False
-        number = int.from_bytes(head, "big")
-        if number < self._issued_before(_LIFETIME):
+        number = unseal(nonce, self._key.key)
+        if number is None or number < self._issued_before(_LIFETIME):
             return False
         if await self._run(nonces.use(number, self._key.id)):
             return True
@@ -85,6 +71,3 @@ class SharedNonces:
     def _issued_before(self, minutes: int) -> int:
         """Return the lowest number that was given out since so many minutes ago."""
         return (int(self._clock()) // 60 - minutes) << _MINUTE_AT
-
-    def _mac(self, head: bytes) -> bytes:
-        return blake2b(head, digest_size=_MAC, key=self._key.key).digest()
