@@ -28,7 +28,7 @@ _SHOWN = 20  # of what is damaged
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a file that is there, and close it; raises StoreError, StoreUnavailable."""
-    try:
+    with _translated(path):
         if not path.exists():
             raise StoreError(f"{path}: there is no store; `zonemint init` or `zonemint up` makes one")
         db = sqlite3.connect(
@@ -44,6 +44,13 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
             yield db
         finally:
             db.close()
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Say which file an error is about: in a copy there are two."""
+    try:
+        yield
     except sqlite3.OperationalError as error:
         raise StoreUnavailable(f"{path}: the store cannot answer: {error}") from error
     except sqlite3.Error as error:
@@ -66,7 +73,8 @@ class SqliteSnapshot:
             step = next(steps)
             while True:
                 if not isinstance(step, Lock):
-                    rows = self._db.execute(step.text.replace("$", "?"), step.args).fetchall()
+                    with _translated(self._path):
+                        rows = self._db.execute(step.text.replace("$", "?"), step.args).fetchall()
                 step = steps.send(rows)
         except StopIteration as stop:
             result: T = stop.value
@@ -74,7 +82,7 @@ class SqliteSnapshot:
 
     async def rows(self, table: Table) -> AsyncIterator[list[Row]]:
         """See Snapshot.rows."""
-        async for batch in _rows(self._db, table):
+        async for batch in _rows(self._path, self._db, table):
             yield batch
 
     async def sizes(self) -> Sizes:
@@ -125,17 +133,19 @@ async def snapshot(path: Path) -> AsyncIterator[SqliteSnapshot]:
 class SqliteTarget:
     """See Target; made by `target`."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self._path = path
         self._db = db
 
     async def insert(self, table: Table, rows: Sequence[Row]) -> None:
         """See Target.insert."""
         values = ", ".join("?" * len(table.columns))
-        self._db.executemany(f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({values})", rows)
+        with _translated(self._path):
+            self._db.executemany(f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({values})", rows)
 
     async def rows(self, table: Table) -> AsyncIterator[list[Row]]:
         """See Target.rows."""
-        async for batch in _rows(self._db, table):
+        async for batch in _rows(self._path, self._db, table):
             yield batch
 
 
@@ -154,7 +164,7 @@ async def target(path: Path) -> AsyncIterator[SqliteTarget]:
             sqlite_schema.migrate(db)
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("BEGIN")
-            yield SqliteTarget(db)
+            yield SqliteTarget(path, db)
             db.execute("COMMIT")
         _put(half, path)
     except OSError as error:
@@ -195,10 +205,16 @@ def vacuum(path: Path) -> tuple[int, int]:
         return before, path.stat().st_size
 
 
-async def _rows(db: sqlite3.Connection, table: Table) -> AsyncIterator[list[Row]]:
-    cursor = db.execute(f"SELECT {', '.join(table.columns)} FROM {table.name}")
-    while batch := cursor.fetchmany(BATCH):
+async def _rows(path: Path, db: sqlite3.Connection, table: Table) -> AsyncIterator[list[Row]]:
+    with _translated(path):
+        cursor = db.execute(f"SELECT {', '.join(table.columns)} FROM {table.name}")
+    while batch := _fetched(path, cursor):
         yield converted(table, batch)
+
+
+def _fetched(path: Path, cursor: sqlite3.Cursor) -> list[Row]:
+    with _translated(path):
+        return cursor.fetchmany(BATCH)
 
 
 def _make_empty(file: Path) -> None:
