@@ -93,7 +93,7 @@ class SqliteSnapshot:
             used = dict(
                 self._db.execute(
                     "SELECT tbl_name, sum(pgsize) FROM dbstat JOIN sqlite_master ON sqlite_master.name = dbstat.name "
-                    "WHERE aggregate GROUP BY tbl_name"
+                    "WHERE aggregate = TRUE GROUP BY tbl_name"
                 )
             )
         found = [
