@@ -169,7 +169,7 @@ def test_more_than_there_is_room_for() -> None:
         msgspec.structs.replace(one, size=1 << 49) if one.name == "zonemint.db" else one for one in made.members
     )
     first = manifest.encode(msgspec.structs.replace(made, members=members))
-    assert "octets are free" in refused(tar_of(lambda tar: None, first=first)).replace("are free", "octets are free")
+    assert "are free" in refused(tar_of(lambda tar: None, first=first))
 
 
 def test_a_manifest_without_end() -> None:
@@ -203,7 +203,7 @@ def test_another_content() -> None:
 def test_something_after_the_end() -> None:
     whole = gzip.decompress(packed())
     assert "after its end" in refused(gzip.compress(whole + b"x"))
-    assert "after its end" in refused(gzip.compress(whole[:-1024] + packed()[:512] + bytes(1024)) )  # fmt: skip
+    assert "after its end" in refused(gzip.compress(whole[:-1024] + whole[:512] + bytes(1024)))
     assert "does not come" in refused(gzip.compress(whole + bytes(1 << 20)))
 
 
@@ -242,20 +242,15 @@ def test_any_octets(octets: bytes, compressed: bool) -> None:
     refused(gzip.compress(octets) if compressed else octets)
 
 
+_KEYS = st.sampled_from(["format", "members", "name", "size", "sha256", "schema", "domains"])
+_LEAVES = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(st.characters(codec="utf-8"))
+
+
 @settings(max_examples=200, deadline=None)
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda kids: st.lists(kids) | st.dictionaries(
-    st.sampled_from(["format", "members", "name", "size", "sha256", "schema", "domains"]), kids)))  # fmt: skip
+@given(st.recursive(_LEAVES, lambda inner: st.lists(inner) | st.dictionaries(_KEYS, inner)))
 def test_any_manifest(value: object) -> None:
     with pytest.raises(BackupError):
-        manifest.decode(msgspec.json.encode(value) if not _too_large(value) else b"")
-
-
-def _too_large(value: object) -> bool:
-    try:
-        msgspec.json.encode(value)
-    except (OverflowError, msgspec.MsgspecError, UnicodeEncodeError):
-        return True
-    return False
+        manifest.decode(msgspec.json.encode(value))
 
 
 SMALL: dict[str, bytes] = {"zonemint.toml": b"domain", "zonemint.db": b"store" * 30}

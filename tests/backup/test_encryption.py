@@ -75,19 +75,24 @@ class Full(io.BytesIO):
 
 
 def test_a_disk_that_is_full_is_what_is_told(pair: tuple[Keys, Keys]) -> None:
-    with pytest.raises(OSError, match="No space left"), encryption.encrypted(Full(), pair[0]) as plain:
-        for _ in range(100):
-            plain.write(TEXT)
+    def fill() -> None:
+        with encryption.encrypted(Full(), pair[0]) as plain:
+            for _ in range(100):
+                plain.write(TEXT)
+
+    with pytest.raises(OSError, match="No space left"):
+        fill()
     assert not [thread for thread in threading.enumerate() if thread.name == "age"]
 
 
 def test_who_stops_reading_stops_the_rest(pair: tuple[Keys, Keys]) -> None:
-    with (
-        pytest.raises(BackupError, match="enough"),
-        encryption.decrypted(io.BytesIO(locked(pair[0])), pair[1]) as plain,
-    ):
-        plain.read(10)
-        raise BackupError("enough")
+    def stop() -> None:
+        with encryption.decrypted(io.BytesIO(locked(pair[0])), pair[1]) as plain:
+            plain.read(10)
+            raise BackupError("enough")
+
+    with pytest.raises(BackupError, match="enough"):
+        stop()
     assert not [thread for thread in threading.enumerate() if thread.name == "age"]
 
 

@@ -66,33 +66,28 @@ def encrypted(out: BinaryIO, keys: Keys) -> Iterator[BinaryIO]:
         yield whole
         out.write(pyrage.passphrase.encrypt(whole.getvalue(), keys.password))
         return
-
-    def work(end: BinaryIO) -> None:
-        pyrage.encrypt_io(end, out, list(keys.others))
-
-    with _piped(work, "rb", "wb") as end:
+    kept = _Kept(out)
+    with _piped("rb", "wb", lambda end: pyrage.encrypt_io(end, kept, list(keys.others)), kept) as end:
         yield end
 
 
 @contextmanager
 def decrypted(source: BinaryIO, keys: Keys) -> Iterator[BinaryIO]:
-    """Decrypt what is read. Raises BackupError when it is damaged, or when nothing in `keys` opens it."""
+    """Decrypt what is read. Raises BackupError when it is damaged, or when nothing in `keys` opens it; OSError."""
     pyrage = _pyrage()
-    try:
-        if keys.password:
-            whole = source.read(_MOST_IN_MEMORY + 1)
-            if len(whole) > _MOST_IN_MEMORY:
-                raise BackupError("the backup is too large to be encrypted with a password: use --identity")
-            yield io.BytesIO(pyrage.passphrase.decrypt(whole, keys.password))
-            return
-
-        def work(end: BinaryIO) -> None:
-            pyrage.decrypt_io(source, end, list(keys.others))
-
-        with _piped(work, "wb", "rb") as end:
-            yield end
-    except pyrage.DecryptError as error:
-        raise BackupError(f"the backup cannot be decrypted: {error}") from None
+    if keys.password:
+        whole = source.read(_MOST_IN_MEMORY + 1)
+        if len(whole) > _MOST_IN_MEMORY:
+            raise BackupError("the backup is too large to be encrypted with a password: use --identity")
+        try:
+            plain = pyrage.passphrase.decrypt(whole, keys.password)
+        except pyrage.DecryptError as error:
+            raise BackupError(f"the backup cannot be decrypted: {error}") from None
+        yield io.BytesIO(plain)
+        return
+    kept = _Kept(source)
+    with _piped("wb", "rb", lambda end: pyrage.decrypt_io(kept, end, list(keys.others)), kept) as end:
+        yield end
 
 
 class _Bounded(io.BytesIO):
@@ -104,19 +99,59 @@ class _Bounded(io.BytesIO):
         return super().write(octets)
 
 
+class _Kept:
+    """A file whose error is kept: the library tells of it in its own words, or not at all."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.failure: OSError | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        with self._noted():
+            octets: bytes = self._file.read(size)
+            return octets
+
+    def write(self, octets: bytes) -> int:
+        with self._noted():
+            count: int = self._file.write(octets)
+            return count
+
+    def flush(self) -> None:
+        with self._noted():
+            self._file.flush()
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Close the file, whatever happens."""
+        try:
+            yield
+        finally:
+            with self._noted(), suppress(BrokenPipeError):
+                self._file.close()
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failure = error
+            raise
+
+
 @contextmanager
-def _piped(work: Callable[[BinaryIO], None], its: str, ours: str) -> Iterator[BinaryIO]:
-    """Have a thread work at one end of a pipe while the caller is at the other; its error comes before the caller's."""
-    failures: list[BaseException] = []
-    read_end, write_end = os.pipe()
-    ends = {"rb": read_end, "wb": write_end}
+def _piped(its: str, ours: str, work: Callable[[_Kept], None], file: _Kept) -> Iterator[BinaryIO]:
+    """Have a thread work at one end of a pipe while the caller is at the other, and tell what failed first."""
+    ends = dict(zip(("rb", "wb"), os.pipe(), strict=True))
+    failures: list[Exception] = []
+    pipe = _Kept(os.fdopen(ends[its], its))
 
     def run() -> None:
-        try:
-            with os.fdopen(ends[its], its) as end:
-                work(cast(BinaryIO, end))
-        except BaseException as error:
-            failures.append(error)
+        with pipe.closing():
+            try:
+                work(pipe)
+                pipe.flush()
+            except Exception as error:
+                failures.append(error)
 
     thread = threading.Thread(target=run, name="age", daemon=True)
     thread.start()
@@ -124,21 +159,21 @@ def _piped(work: Callable[[BinaryIO], None], its: str, ours: str) -> Iterator[Bi
     try:
         yield cast(BinaryIO, end)
         end.close()
-    except BaseException as error:
-        _shut(end)
+    except BaseException:
+        # What was buffered may have nobody to go to.
+        with suppress(OSError):
+            end.close()
         thread.join()
-        if failures and not isinstance(failures[0], BrokenPipeError):
-            raise failures[0] from error
+        if failures and pipe.failure is None:
+            raise _translated(failures[0], file) from None
         raise
     thread.join()
     if failures:
-        raise failures[0]
+        raise _translated(failures[0], file)
 
 
-def _shut(end: Any) -> None:
-    # What was buffered may have nobody to go to.
-    with suppress(OSError):
-        end.close()
+def _translated(failure: Exception, file: _Kept) -> Exception:
+    return file.failure or BackupError(f"the backup cannot be decrypted: {failure}")
 
 
 def _pyrage() -> Any:
