@@ -7,8 +7,9 @@ import os
 import subprocess
 import threading
 from pathlib import Path
+from typing import cast
 
-import pyrage
+import pyrage  # type: ignore[import-untyped]
 import pytest
 
 from tests.programs import require_program
@@ -96,11 +97,15 @@ def test_who_stops_reading_stops_the_rest(pair: tuple[Keys, Keys]) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "age"]
 
 
+def reader(octets: bytes) -> io.BufferedReader:
+    return cast(io.BufferedReader, io.BufferedReader(io.BytesIO(octets)))
+
+
 def test_it_is_told_by_its_first_octets(pair: tuple[Keys, Keys]) -> None:
-    source = io.BufferedReader(io.BytesIO(locked(pair[0])))  # type: ignore[arg-type]
+    source = reader(locked(pair[0]))
     assert encryption.is_encrypted(source)
     assert source.read(3) == b"age"
-    assert not encryption.is_encrypted(io.BufferedReader(io.BytesIO(b"")))  # type: ignore[arg-type]
+    assert not encryption.is_encrypted(reader(b""))
 
 
 def test_a_key_that_is_none(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,8 @@ def test_what_was_answered_before_the_backup_began_is_in_it(served: Running, tmp
         thread.start()
     try:
         for round_ in range(3):
-            until(lambda least=30 * (round_ + 1): len(answered) >= least, "accounts are made")
+            least = len(answered) + 30
+            until(partial(_has, answered, least), "accounts are made")
             before = list(answered)
             assert run("backup", tmp_path / f"{round_}", "--data", served.folder).returncode == 0
             after = len(answered)
@@ -125,6 +127,10 @@ def test_what_was_answered_before_the_backup_began_is_in_it(served: Running, tmp
         done.set()
         for thread in threads:
             thread.join()
+
+
+def _has(answered: list[str], least: int) -> bool:
+    return len(answered) >= least
 
 
 def test_no_restore_where_a_server_runs(served: Running, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_the_file_is_private_and_never_replaced_unless_that_is_said(data: Path, 
 
 def test_through_a_pipe(data: Path, tmp_path: Path) -> None:
     made = subprocess.run([ZONEMINT, "backup", "-", "--data", data], capture_output=True, env=ENV, check=True)
-    words = [ZONEMINT, "restore", "-", "--data", tmp_path / "new"]
+    words = [ZONEMINT, "restore", "-", "--data", str(tmp_path / "new")]
     subprocess.run(words, input=made.stdout, capture_output=True, env=ENV, check=True)
     assert (tmp_path / "new/zonemint.db").exists()
 
@@ -296,8 +296,8 @@ def test_a_backup_of_either_engine_goes_into_either(postgres: Postgres, data: Pa
     assert not (tmp_path / "one/zonemint.db").exists()
     assert load(tmp_path / "one/zonemint.toml").store.database == url
     assert run("backup", tmp_path / "2", "--data", tmp_path / "one").returncode == 0
-    for words in (["--data", tmp_path / "two"], ["--data", tmp_path / "three", "--database", other]):
-        done = run("restore", tmp_path / "2", *words)
+    for name, database in (("two", []), ("three", ["--database", other])):
+        done = run("restore", tmp_path / "2", *database, "--data", tmp_path / name)
         assert done.returncode == 0, done.stderr
     assert load(tmp_path / "two/zonemint.toml").store.database == ""
     for table, count in filled.COUNTS.items():

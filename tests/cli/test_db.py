@@ -50,6 +50,8 @@ def test_a_sound_store(sound: Path) -> None:
         ("INSERT INTO schema_versions VALUES (999, 1)", "the schema is", "it is 999"),
         ("INSERT INTO orders VALUES ('o9', 'a1', 'acme', 'valid', '[]', '[]', '', 1, 2, 3, 4, 'ff', 'x', NULL)",
          "a valid order has its certificate", "o9"),
+        ("UPDATE certificates SET order_id = 'gone'", "the order of a certificate", "0a"),
+        ("UPDATE authorizations SET order_id = 'gone'", "the order of an authorization", "z1"),
         ("UPDATE orders SET status = 'processing' WHERE id = 'o2'", "an order that is processing", "o2"),
         ("UPDATE authorizations SET status = 'valid'", "an order is not pending when", "o1"),
         ("UPDATE authorizations SET status = 'invalid'", "a validation is owed", "z1"),

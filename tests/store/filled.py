@@ -51,8 +51,8 @@ def fill(path: Path) -> Path:
         put(order, ("o1", "pending", "01", None))
         put(order, ("o2", "invalid", "02", '{"detail": "\N{SNOWMAN}"}'))
         for one, wildcard in (("z1", 1), ("z2", 0)):
-            values = (one, "o1", "a1", "dns", "x.lab.test", wildcard, "pending", "[]", 1, 2)
-            put("INSERT INTO authorizations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            text = "INSERT INTO authorizations VALUES (?, 'o1', 'a1', 'dns', 'x.lab.test', ?, 'pending', '[]', 1, 2)"
+            put(text, (one, wildcard))
         put("INSERT INTO validations VALUES ('z1', 'dns-01', 3, '', 0)")
         certificate = "INSERT INTO certificates VALUES (?, ?, ?, ?, '[\"x.lab.test\"]', 'hash', 1, 2, 1, ?, ?, ?)"
         put(certificate, ("0a", "o2", "a1", "revoked", b"\x00\xff der", 4, 1))

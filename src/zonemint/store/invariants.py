@@ -38,6 +38,22 @@ RULES = (
         "restore a backup: a client was told of a certificate that is not there",
     ),
     Rule(
+        "the order of a certificate is there",
+        _query(
+            "SELECT certificates.serial FROM certificates LEFT JOIN orders ON orders.id = certificates.order_id "
+            "WHERE certificates.order_id IS NOT NULL AND orders.id IS NULL"
+        ),
+        "restore a backup; the certificate itself is good",
+    ),
+    Rule(
+        "the order of an authorization is there",
+        _query(
+            "SELECT authorizations.id FROM authorizations LEFT JOIN orders ON orders.id = authorizations.order_id "
+            "WHERE orders.id IS NULL"
+        ),
+        "restore a backup; clients that have the order's URL get 404 until then",
+    ),
+    Rule(
         "an order that is processing waits for a signature",
         _query(
             "SELECT orders.id FROM orders LEFT JOIN signings ON signings.order_id = orders.id "
