@@ -171,6 +171,4 @@ def _place(data: Path | None, database: str | None) -> tuple[str, Path]:
     from zonemint.config import DataDir, data_dir, database_url, load
 
     folder = DataDir(data_dir(data))
-    # Without settings there may still be a database to look at.
-    setting = load(folder.config).store.database if folder.config.exists() or not database else ""
-    return database_url(database, setting), folder.database
+    return database_url(database, load(folder.config).store.database), folder.database

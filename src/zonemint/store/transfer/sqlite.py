@@ -186,8 +186,15 @@ async def export(path: Path, file: Path, progress: Progress) -> None:
         total = page * (pages - free)
         os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
         work = asyncio.create_task(asyncio.to_thread(db.execute, "VACUUM INTO ?", (str(file),)))
-        while not (await asyncio.wait([work], timeout=_LOOK))[0]:
-            progress("copying the store", min(_size(file) or 0, total), total)
+        try:
+            while not (await asyncio.wait([work], timeout=_LOOK))[0]:
+                progress("copying the store", min(_size(file) or 0, total), total)
+        except BaseException:
+            # Whoever is told to stop does not wait for the rest, and the connection is closed when nobody works on it.
+            db.interrupt()
+            await asyncio.wait([work])
+            work.exception()
+            raise
         work.result()
 
 
