@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import ENV, ZONEMINT, run
-from tests.postgres import Postgres
+from tests.postgres import Postgres, query
 from tests.server import DOMAIN
 from tests.store import filled
 from zonemint.config import load, with_database
@@ -302,7 +302,7 @@ def test_a_backup_of_either_engine_goes_into_either(postgres: Postgres, data: Pa
     assert load(tmp_path / "two/zonemint.toml").store.database == ""
     for table, count in filled.COUNTS.items():
         question = f"SELECT count(*) FROM {table}"
-        assert rows(tmp_path / "two", question) == postgres.sql(question, other) == [(count,)], table
+        assert rows(tmp_path / "two", question) == query(other, question) == [(count,)], table
     line = failed("restore", tmp_path / "2", "--database", other, "--data", tmp_path / "four")
     assert "there is something in" in line
     assert not (tmp_path / "four").exists()

@@ -29,7 +29,7 @@ def sound(folder: Path) -> Path:
 
 def change(folder: Path, sql: str) -> None:
     with closing(sqlite3.connect(folder / "zonemint.db")) as db, db:
-        db.execute(sql)
+        db.executescript(sql)
 
 
 def test_a_sound_store(sound: Path) -> None:
@@ -57,6 +57,8 @@ def test_a_sound_store(sound: Path) -> None:
         ("UPDATE authorizations SET status = 'invalid'", "a validation is owed", "z1"),
         ("UPDATE certificates SET status = 'valid'", "a certificate is revoked when", "0a"),
         ("UPDATE certificates SET der = NULL", "a certificate", ""),
+        ("DROP TRIGGER audit_is_not_changed; UPDATE audit SET actor = 'cli:else' WHERE sequence = 2",
+         "the audit log follows", "entry 2 of the audit log was changed"),
         ("UPDATE crls SET number = 8", "the revocation list has its number", "it cannot be read"),
     ],
 )  # fmt: skip

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
-from zonemint.store import sqlite_schema
+from zonemint.store import audit, sqlite_schema
+from zonemint.store.database import Lock, Steps
 
 __all__ = ["COUNTS", "fill", "make"]
 
@@ -27,7 +28,17 @@ COUNTS = {
     "crls": 1,
     "signings": 1,
     "authorities": 1,
+    "audit": 2,
 }
+
+
+def drive(db: sqlite3.Connection, steps: Steps[None]) -> None:
+    """Run a transaction's statements."""
+    with suppress(StopIteration):
+        step = next(steps)
+        while True:
+            rows = [] if isinstance(step, Lock) else db.execute(step.text.replace("$", "?"), step.args).fetchall()
+            step = steps.send(rows)
 
 
 def make(path: Path) -> Path:
@@ -68,5 +79,6 @@ def fill(path: Path) -> Path:
         put("INSERT INTO zone_serials VALUES ('lab.test', 4294967290, 'content')")
         put("INSERT INTO crls VALUES (7, ?, 9, 1)", (b"crl",))
         put("INSERT INTO signings VALUES ('s1', 'o1', '[]', ?, '', '', 1, '', 0, '', '')", (b"csr",))
+        drive(db, audit.append(*[audit.Fact(audit.Kind.KEY_BLOCKED, "server", "hash", {"n": 1})] * 2, now=5))
         put("INSERT INTO authorities VALUES ('root', 'PEM', 'PEM', 'lab.test', 1)")
     return path

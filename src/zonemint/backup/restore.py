@@ -94,10 +94,9 @@ async def _adapt(data: DataDir, about: Manifest, database: str, *, now: float) -
         await db.close()
     if load(data.config).store.database != database:
         try:
-            put(data.config, with_database(data.config.read_text(encoding="utf-8"), database).encode())
+            put(data.config, with_database(data.config.read_text(encoding="utf-8"), database).encode(), private=True)
         except ConfigError as error:
             raise BackupError(f"the settings in the backup: {error.detail}") from None
-        data.config.chmod(0o600)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -136,6 +135,7 @@ def read_password(file: Path | None, *, twice: bool = False) -> str:
 def _written(file: Path, *, force: bool) -> Iterator[BinaryIO]:
     """Write a file (0600) that is there whole or not at all, or the standard output; raises BackupError, OSError."""
     from zonemint.core.errors import BackupError
+    from zonemint.core.files import writing
 
     if str(file) == "-":
         if sys.stdout.isatty():
@@ -144,14 +144,8 @@ def _written(file: Path, *, force: bool) -> Iterator[BinaryIO]:
         return
     if file.exists() and not force:
         raise BackupError(f"{file}: the file is there already: choose another name, or --force replaces it")
-    half = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
-        with os.fdopen(os.open(half, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+        with writing(file, private=True) as out:
             yield out
-            out.flush()
-            os.fsync(out.fileno())
-        half.replace(file)
     except OSError as error:
         raise BackupError(f"{file}: the backup cannot be written: {error.strerror or error}") from error
-    finally:
-        half.unlink(missing_ok=True)

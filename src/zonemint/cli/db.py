@@ -21,7 +21,9 @@ app = typer.Typer(help="The store: check, measure, shrink and copy it.", no_args
 
 @app.command()
 def check(
-    every: Annotated[bool, typer.Option("--all", help="Read all certificates, not the newest 1000.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Read all certificates and the whole audit log, not the newest 1000 of each.")
+    ] = False,
     database: DatabaseOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import Postgres
+from tests.postgres import Postgres, query
 from tests.store import filled
 from zonemint.core.errors import StoreError
 from zonemint.store.database import Row
@@ -110,7 +110,7 @@ async def test_the_same_of_postgresql(store: Path, postgres: Postgres, tmp_path:
 
     def write(what: str, done: int, total: int) -> None:
         if what == "copying accounts":
-            postgres.sql("INSERT INTO blocked_keys VALUES ('late', 1, '')", url)
+            query(url, "INSERT INTO blocked_keys VALUES ('late', 1, '')")
 
     async with opening.snapshot(url, Path()) as one, sqlite.target(tmp_path / "copy.db") as other:
         done = await copy(one, other, write)
