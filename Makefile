@@ -40,7 +40,7 @@ lock: setup ## resolve the dependencies anew
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	  --no-emit-trusted-host --no-header --output-file requirements/runtime.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
-	  --no-emit-trusted-host --no-header --extra dev --extra demo --output-file requirements/dev.lock pyproject.toml
+	  --no-emit-trusted-host --no-header --extra dev --extra demo --extra backup --output-file requirements/dev.lock pyproject.toml
 
 clean: ## remove what was made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist build

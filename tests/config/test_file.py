@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zonemint.config import Acme, AcmeDns, Config, Dns, Listen, Seconds, Store, Validation, load, render, settings
+from zonemint.config import (
+    Acme,
+    AcmeDns,
+    Config,
+    Dns,
+    Listen,
+    Seconds,
+    Store,
+    Validation,
+    load,
+    render,
+    settings,
+    with_database,
+)
 from zonemint.core.errors import ConfigError
 
 seconds = st.integers(1, 10**8).map(Seconds)
@@ -181,3 +194,38 @@ def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load(tmp_path)
+
+
+URL = "postgresql://zonemint:secret@db.lab.test/zonemint"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        render(Config("lab.test")),
+        render(Config("lab.test", store=Store(URL))),
+        'domain = "lab.test"',
+        'domain = "lab.test" # mine\n\n[dns]\nttl = "1m"\n',
+        'domain = "lab.test"\n[store]\n# none yet\n[dns]\nttl = "1m"\n',
+        'domain = "lab.test"\n[store]\ndatabase = """\\\npostgresql://u:p@h/d""" # here\n[dns]\nttl = "1m"\n',
+        'domain = "lab.test"\nstore.database = "postgresql://u:p@h/d"\n[dns]\nttl = "1m"\n',
+        'domain = "lab.test"\nstore = { database = "postgresql://u:p@h/d" }\n',
+        'domain = "lab.test"\nstore."database" = "postgresql\\u003a//u:p@h/d"\r\n',
+    ],
+)
+@pytest.mark.parametrize("url", ["", "postgresql://other@h/d", 'postgresql://\N{SNOWMAN}:"\\@h/d'])
+def test_another_database_and_all_else_as_it_was(text: str, url: str) -> None:
+    changed = with_database(text, url)
+    before, after = tomllib.loads(text), tomllib.loads(changed)
+    assert after.pop("store")["database"] == url
+    before.pop("store", None)
+    assert after == before
+    # Of the other lines none is lost, comments included.
+    kept = [line for line in text.splitlines() if "database" not in line and "postgresql" not in line]
+    assert [line for line in changed.splitlines() if line in kept] == kept
+
+
+def test_a_database_among_others_in_one_line_is_not_guessed_at() -> None:
+    text = 'domain = "lab.test"\nstore = { keep_orders = "9d", database = "postgresql://u:p@h/d" }\n'
+    with pytest.raises(ConfigError, match=r"write it on a line of its own"):
+        with_database(text, "")

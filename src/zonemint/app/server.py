@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -38,6 +37,7 @@ from zonemint.app.zones import ZoneKeeper, auth_of
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.clock import Clock, system_clock
 from zonemint.core.errors import ConfigError
+from zonemint.core.files import hold
 from zonemint.core.names import is_within
 from zonemint.dns import client
 from zonemint.dns.catalog import Catalog
@@ -283,13 +283,10 @@ def _lock(folder: Path) -> int:
 
     Commands take no part in this: they and the server share the store.
     """
-    held = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return hold(folder)
     except BlockingIOError:
-        os.close(held)
         raise ConfigError("another zonemint serves this folder already", file=folder.parent) from None
-    return held
 
 
 def _check_domains(config: Config, authority: Authority) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from zonemint import __version__
-from zonemint.cli import audit, certs, config, demo, init, orders, register, up, zone
+from zonemint.cli import audit, backup, certs, config, db, demo, init, orders, register, restore, up, zone
 from zonemint.core.errors import ZonemintError
 
 __all__ = ["app", "main"]
@@ -36,6 +36,9 @@ app.add_typer(certs.app, name="certs")
 app.add_typer(orders.app, name="orders")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
+app.add_typer(db.app, name="db")
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,6 +1,6 @@
 """The settings: one typed tree, the TOML file that holds it, and the folder in which everything is kept."""
 
-from zonemint.config.file import load, render, settings
+from zonemint.config.file import load, render, settings, with_database
 from zonemint.config.folder import DataDir, data_dir, database_url
 from zonemint.config.tree import Acme, AcmeDns, Config, Dns, Listen, Store, Validation, advertised, masked, override
 from zonemint.config.values import Seconds, SettingError
@@ -24,4 +24,5 @@ __all__ = [
     "override",
     "render",
     "settings",
+    "with_database",
 ]

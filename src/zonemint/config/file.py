@@ -7,6 +7,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +17,7 @@ from zonemint.config.tree import Config
 from zonemint.config.values import Seconds, SettingError
 from zonemint.core.errors import ConfigError
 
-__all__ = ["load", "render", "settings"]
+__all__ = ["load", "render", "settings", "with_database"]
 
 _PLACE = re.compile(r"(.*) - at `\$\.([^`]*)`", re.DOTALL)
 _TOML_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
@@ -63,6 +64,25 @@ def render(config: Config) -> str:
         mark = "# " if value == defaults[key] and key != "domain" else ""
         blocks.append(f"\n# {_meaning(key)}\n{mark}{name} = {value}\n")
     return "".join(blocks)
+
+
+def with_database(text: str, url: str) -> str:
+    """Return the text of the settings with another `store.database`, and all else as it was written.
+
+    Raises ConfigError when the setting stands in a way that cannot be replaced as a whole.
+    """
+    wanted = tomllib.loads(text)
+    wanted.setdefault("store", {})["database"] = url
+    lines = text.split("\n")
+    value = f"database = {json.dumps(url, ensure_ascii=False)}"
+    old, table = _statement(lines, ["store", "database"]), _statement(lines, ["store"])
+    # In its place, or on top where there was none, or at the beginning of its table.
+    for (begin, end), written in ((old, value), (old, f"store.{value}"), ((table[1], table[1]), value)):
+        changed = "\n".join([*lines[:begin], written, *lines[end:]])
+        with suppress(tomllib.TOMLDecodeError):
+            if tomllib.loads(changed) == wanted:
+                return changed
+    raise ConfigError("store.database cannot be replaced: write it on a line of its own, in the table [store]")
 
 
 def settings(tree: msgspec.Struct) -> Iterator[tuple[str, str]]:
@@ -122,17 +142,24 @@ def _line_of(text: str, path: list[str]) -> int | None:
 
     TOML knows best where a statement ends: the file is read line by line until the key appears.
     """
-    lines = text.split("\n")
-    begin = 1
-    for count in range(1, len(lines) + 1):
+    begin, end = _statement(text.split("\n"), path)
+    if begin < end:
+        return begin + 1
+    return _line_of(text, path[:-1]) if path[:-1] else None
+
+
+def _statement(lines: list[str], path: list[str]) -> tuple[int, int]:
+    """Return the lines (from 0, the last excluded) of the statement that first sets `path`; (0, 0) if none does."""
+    begin = 0
+    for end in range(1, len(lines) + 1):
         try:
-            tree = tomllib.loads("\n".join(lines[:count]))
+            tree = tomllib.loads("\n".join(lines[:end]))
         except tomllib.TOMLDecodeError:
             continue
         if _has(tree, path):
-            return begin
-        begin = count + 1
-    return _line_of(text, path[:-1]) if path[:-1] else None
+            return begin, end
+        begin = end
+    return 0, 0
 
 
 def _has(tree: object, path: list[str]) -> bool:

@@ -11,6 +11,7 @@ __all__ = [
     "AcmeError",
     "AcmeErrorType",
     "AuditBroken",
+    "BackupError",
     "BadName",
     "ConfigError",
     "CsrError",
@@ -88,6 +89,10 @@ class AcmeDnsError(ZonemintError):
 
 class SchemaTooNew(StoreError):
     """The store was written by a newer release."""
+
+
+class BackupError(ZonemintError):
+    """A backup cannot be made, is damaged or is not one, or cannot be put where it shall go."""
 
 
 class NotHeld(ZonemintError):

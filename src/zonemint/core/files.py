@@ -1,14 +1,29 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and folders that one process has for itself."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["put", "writing"]
+__all__ = ["hold", "put", "writing"]
+
+
+def hold(folder: Path) -> int:
+    """Hold a folder as the one process that does; it ends with the returned descriptor, or with the process.
+
+    Raises BlockingIOError when another process holds it, OSError.
+    """
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        raise
+    return held
 
 
 def put(file: Path, content: bytes, *, private: bool = False) -> None:

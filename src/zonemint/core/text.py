@@ -6,7 +6,8 @@ import re
 
 __all__ = ["shown", "without_password"]
 
-_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)|(?<=password=)[^&]+")
+# Up to the last @, for a password may have any sign in it, escaped or not.
+_PASSWORD = re.compile(r"(?<=://)([^:@/?]*:)[^?]+(?=@)|(password=)[^&]+")
 
 
 def shown(text: str, longest: int = 80) -> str:
@@ -17,4 +18,4 @@ def shown(text: str, longest: int = 80) -> str:
 
 def without_password(url: str) -> str:
     """Return a URL as it may be shown and logged."""
-    return _PASSWORD.sub("***", url)
+    return _PASSWORD.sub(r"\1\2***", url)

@@ -16,12 +16,14 @@ __all__ = [
     "by_serial",
     "count_revoked",
     "expiring",
+    "extent",
     "insert",
     "is_blocked",
     "listing",
     "newest_of_name",
     "revoke",
     "revoked",
+    "signed",
     "store_signed",
 ]
 
@@ -72,6 +74,23 @@ def listing(*, limit: int) -> Steps[list[Certificate]]:
         (limit,),
     )
     return [_certificate(row) for row in rows]
+
+
+def signed(*, before: str, limit: int) -> Steps[list[Certificate]]:
+    """Return certificates that have a DER, by falling serial from below one in hex; an empty one is above all."""
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM certificates WHERE der IS NOT NULL AND ($1 = '' OR serial < $1) "
+        "ORDER BY serial DESC LIMIT $2",
+        (before, limit),
+    )
+    return [_certificate(row) for row in rows]
+
+
+def extent() -> Steps[tuple[int, int | None, int | None]]:
+    """Return how many certificates were signed, and when the oldest and the newest were made."""
+    rows = yield Sql("SELECT count(*), min(created_at), max(created_at) FROM certificates WHERE der IS NOT NULL")
+    count, oldest, newest = require(rows)
+    return count, oldest, newest
 
 
 def newest_of_name(name: str) -> Steps[Certificate | None]:

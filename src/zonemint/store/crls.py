@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from zonemint.store.database import Lock, Sql, Steps
 
-__all__ = ["Crl", "current", "lock", "next_number", "number", "replace"]
+__all__ = ["Crl", "current", "lock", "next_number", "number", "raise_number", "replace"]
 
 
 class Crl(NamedTuple):
@@ -49,3 +49,10 @@ def replace(crl: Crl) -> Steps[None]:
     """Keep this list instead of the one before."""
     yield Sql("DELETE FROM crls")
     yield Sql("INSERT INTO crls (number, der, next_update, revoked) VALUES ($1, $2, $3, $4)", tuple(crl))
+
+
+def raise_number(above: int) -> Steps[None]:
+    """Have the next node with a key make a list, and give it a number greater than this one."""
+    found = yield from current()
+    stale = Crl(above, b"", 0, -1) if found is None else found._replace(number=max(above, found.number), revoked=-1)
+    yield from replace(stale)

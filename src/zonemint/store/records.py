@@ -6,7 +6,7 @@ import msgspec
 
 from zonemint.store.database import Sql, Steps
 
-__all__ = ["DynamicRecord", "add", "at", "bump", "named", "of_zone", "remove", "save_serial", "serial"]
+__all__ = ["DynamicRecord", "add", "at", "bump", "named", "of_zone", "raise_serials", "remove", "save_serial", "serial"]
 
 
 class DynamicRecord(msgspec.Struct, frozen=True):
@@ -77,6 +77,11 @@ def bump(zone: str) -> Steps[None]:
         "ON CONFLICT (zone) DO UPDATE SET serial = (zone_serials.serial + 1) & 4294967295",
         (zone,),
     )
+
+
+def raise_serials(by: int) -> Steps[None]:
+    """Move every zone's serial ahead, by less than 2^31, so that it counts as later (RFC 1982 section 3.2)."""
+    yield Sql("UPDATE zone_serials SET serial = (serial + $1) & 4294967295", (by,))
 
 
 def save_serial(zone: str, number: int, content: str) -> Steps[None]:

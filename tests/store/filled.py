@@ -1,0 +1,84 @@
+"""A store with rows in every table, with every kind of value."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+from zonemint.store import audit, sqlite_schema
+from zonemint.store.database import Lock, Steps
+
+__all__ = ["COUNTS", "fill", "make"]
+
+_MANY = 700  # more than are copied at once
+
+COUNTS = {
+    "accounts": 2,
+    "orders": 2,
+    "authorizations": 2,
+    "validations": 1,
+    "certificates": 3,
+    "blocked_keys": _MANY,
+    "traces": 1,
+    "txt_accounts": 1,
+    "txt_values": 2,
+    "records": 1,
+    "zone_serials": 1,
+    "crls": 1,
+    "signings": 1,
+    "authorities": 1,
+    "audit": 2,
+}
+
+
+def drive(db: sqlite3.Connection, steps: Steps[None]) -> None:
+    """Run a transaction's statements."""
+    with suppress(StopIteration):
+        step = next(steps)
+        while True:
+            rows = [] if isinstance(step, Lock) else db.execute(step.text.replace("$", "?"), step.args).fetchall()
+            step = steps.send(rows)
+
+
+def make(path: Path) -> Path:
+    """Make a file with the newest schema and nothing in it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        sqlite_schema.migrate(db)
+    path.chmod(0o600)
+    return path
+
+
+def fill(path: Path) -> Path:
+    """Make a file with the newest schema and rows that refer to each other."""
+    make(path)
+    with closing(sqlite3.connect(path)) as db, db:
+        put = db.execute
+        for one in ("a1", "a2"):
+            values = (one, "acme", f"thumb-{one}", "{}", "valid", '["mailto:ü@lab.test"]', None, 5, "::1")
+            put("INSERT INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        order = "INSERT INTO orders VALUES (?, 'a1', 'acme', ?, '[]', '[]', 'default', NULL, 9, 1, 2, ?, 'me', ?)"
+        put(order, ("o1", "pending", "01", None))
+        put(order, ("o2", "invalid", "02", '{"detail": "\N{SNOWMAN}"}'))
+        for one, wildcard in (("z1", 1), ("z2", 0)):
+            text = "INSERT INTO authorizations VALUES (?, 'o1', 'a1', 'dns', 'x.lab.test', ?, 'pending', '[]', 1, 2)"
+            put(text, (one, wildcard))
+        put("INSERT INTO validations VALUES ('z1', 'dns-01', 3, '', 0)")
+        certificate = "INSERT INTO certificates VALUES (?, ?, ?, ?, '[\"x.lab.test\"]', 'hash', 1, 2, 1, ?, ?, ?)"
+        put(certificate, ("0a", "o2", "a1", "revoked", b"\x00\xff der", 4, 1))
+        put(certificate, ("0b", None, None, "valid", b"", None, None))
+        put(certificate, ("0c", None, None, "reserved", None, None, None))
+        keys = [(f"{number:064x}", number, "compromised") for number in range(_MANY)]
+        db.executemany("INSERT INTO blocked_keys VALUES (?, ?, ?)", keys)
+        put("INSERT INTO traces VALUES ('o1', 't1', '[]')")
+        put("INSERT INTO txt_accounts VALUES ('u', 'hash', 'auth.lab.test', 'sub', '[]', 1234567890123, '')")
+        for number in (1, 2):
+            put("INSERT INTO txt_values VALUES ('sub', ?, ?, 1, '')", (f"value-{number}", number))
+        put("INSERT INTO records VALUES ('lab.test', 'www.lab.test', 'A', '192.0.2.1', 300, 1, 'me')")
+        put("INSERT INTO zone_serials VALUES ('lab.test', 4294967290, 'content')")
+        put("INSERT INTO crls VALUES (7, ?, 9, 1)", (b"crl",))
+        put("INSERT INTO signings VALUES ('s1', 'o1', '[]', ?, '', '', 1, '', 0, '', '')", (b"csr",))
+        drive(db, audit.append(*[audit.Fact(audit.Kind.KEY_BLOCKED, "server", "hash", {"n": 1})] * 2, now=5))
+        put("INSERT INTO authorities VALUES ('root', 'PEM', 'PEM', 'lab.test', 1)")
+    return path
