@@ -93,6 +93,10 @@ def test_the_restored_server_goes_on_where_the_backup_was(served: Running, ports
         revoke_newest(again)
         assert number(again) > last[0] + 1
         assert run("db", "check", "--all", "--data", again.folder).returncode == 0
+        listed = run("audit", "list", "--event", "store.restored", "--json", "--data", again.folder)
+        (entry,) = json.loads(listed.stdout)
+        assert entry["actor"].startswith("cli:")
+        assert run("audit", "verify", "--data", again.folder).returncode == 0
 
 
 def served_alias(server: Running) -> list[str]:

@@ -17,9 +17,11 @@ from zonemint.backup.encryption import Keys, decrypted, is_encrypted
 from zonemint.backup.manifest import Manifest
 from zonemint.backup.verify import check_folder
 from zonemint.config import DataDir, load, with_database
+from zonemint.core.clock import rfc3339
 from zonemint.core.errors import BackupError, ConfigError
 from zonemint.core.files import hold, put
-from zonemint.store import crls, records
+from zonemint.store import audit, crls, records
+from zonemint.store.audit import Fact, Kind
 from zonemint.store.database import Steps
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.store.transfer.copy import copy
@@ -46,18 +48,27 @@ def check(source: io.BufferedReader, keys: Keys, *, progress: Progress) -> Manif
 
 
 async def restore(
-    source: io.BufferedReader, keys: Keys, folder: Path, *, database: str, force: bool, now: float, progress: Progress
+    source: io.BufferedReader,
+    keys: Keys,
+    folder: Path,
+    *,
+    database: str,
+    force: bool,
+    actor: str,
+    now: float,
+    progress: Progress,
 ) -> Restored:
     """Verify a backup and make a data folder of it, or change nothing.
 
     folder: must be empty or missing, or is moved aside with `force`; database: the URL of an empty database that gets
-    the store, empty for a file in the folder. Raises BackupError, StoreError, OSError.
+    the store, empty for a file in the folder; actor: who does it, for the audit log. Raises BackupError, StoreError,
+    OSError.
     """
     with ExitStack() as stack:
         stack.enter_context(_claimed(folder, force=force))
         room = stack.enter_context(_room(folder))
         about = _unpack(source, keys, room, progress)
-        await _adapt(DataDir(room), about, database, now=now)
+        await _adapt(DataDir(room), about, database, actor=actor, now=now)
         if database:
             file = DataDir(room).database
             async with snapshot("", file) as whole, target(database) as filled:
@@ -78,7 +89,7 @@ def _unpack(source: io.BufferedReader, keys: Keys, room: Path, progress: Progres
     return about
 
 
-async def _adapt(data: DataDir, about: Manifest, database: str, *, now: float) -> None:
+async def _adapt(data: DataDir, about: Manifest, database: str, *, actor: str, now: float) -> None:
     """Bring the store to our schema, and past every number that was published after the backup."""
     elapsed = min(max(0, int(now) - about.created_at), _LONGEST)
 
@@ -86,6 +97,9 @@ async def _adapt(data: DataDir, about: Manifest, database: str, *, now: float) -
         # Lists take longer than a millisecond to sign: no server has ever published as many since 1970.
         yield from crls.raise_number(int(now * 1000))
         yield from records.raise_serials(elapsed + _AHEAD)
+        # The entries between are lost: whoever kept a later head finds here why.
+        made = rfc3339(about.created_at)
+        yield from audit.append(Fact(Kind.STORE_RESTORED, actor, about.root_sha256, {"made": made}), now=now)
 
     db = SqliteDatabase(data.database)
     try:

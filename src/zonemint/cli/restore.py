@@ -51,6 +51,7 @@ def restore(
     from zonemint.cli.backup import facts, read_password
     from zonemint.cli.output import say, show_facts
     from zonemint.cli.progress import shown_progress
+    from zonemint.cli.session import actor
     from zonemint.config import data_dir, database_url
 
     folder = data_dir(data)
@@ -71,6 +72,7 @@ def restore(
                 folder,
                 database=database_url(database, ""),
                 force=force,
+                actor=actor(),
                 now=time.time(),
                 progress=progress,
             )

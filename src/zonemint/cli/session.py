@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from zonemint.config import Config, DataDir
     from zonemint.store.opening import Store
 
-__all__ = ["Session", "run"]
+__all__ = ["Session", "actor", "run"]
 
 T = TypeVar("T")
 
@@ -27,14 +27,19 @@ class Session:
 
     @property
     def actor(self) -> str:
-        """Return who runs the command, for the audit log; the environment has no say in it."""
-        import os
-        import pwd
+        """Return who runs the command, for the audit log."""
+        return actor()
 
-        try:
-            return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
-        except KeyError:
-            return f"cli:{os.getuid()}"
+
+def actor() -> str:
+    """Return who runs this program, for the audit log; the environment has no say in it."""
+    import os
+    import pwd
+
+    try:
+        return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
+        return f"cli:{os.getuid()}"
 
 
 def run(option: Path | None, work: Callable[[Session], Coroutine[None, None, T]], *, database: str | None = None) -> T:

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     TXT_ACCOUNT_REGISTERED = "txt-account.registered"  # full domain
     RECORD_ADDED = "record.added"  # name
     RECORD_REMOVED = "record.removed"  # name
+    STORE_RESTORED = "store.restored"  # SHA-256 of the root
 
 
 class Fact(NamedTuple):
