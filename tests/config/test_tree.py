@@ -54,6 +54,12 @@ def test_a_command_line_overrides_what_it_names_and_no_more() -> None:
     assert override(config) == config
 
 
+def test_a_database_of_the_command_line_changes_nothing_else_of_the_store() -> None:
+    config = Config("lab.test", store=Store("", Seconds(60 * 86400), Seconds(400 * 86400)))
+    for database in ("", "postgresql://db.lab.test/zonemint"):
+        assert override(config, database=database).store == Store(database, Seconds(60 * 86400), Seconds(400 * 86400))
+
+
 def test_a_chosen_external_url_stays_when_the_port_moves() -> None:
     config = Config("lab.test", external_url="https://proxy.lab.test")
     assert override(config, https_port=8443).external_url == "https://proxy.lab.test"
