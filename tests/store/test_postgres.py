@@ -265,6 +265,20 @@ async def test_nodes_are_told_of_changes_and_of_silence(own: Postgres) -> None:
             assert await told.get() == "zone_serials"
 
 
+async def test_nodes_are_told_of_changes_after_a_time_without_a_host_that_takes_writes(postgres: Postgres) -> None:
+    url = postgres.database()
+    name = url.rpartition("/")[2]
+    async with opened(url) as db:
+        told: asyncio.Queue[str] = asyncio.Queue()
+        postgres.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        db.on_change(told.put_nowait)
+        await asyncio.sleep(1)
+        assert told.empty()
+        postgres.sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        async with asyncio.timeout(20):
+            assert await told.get() == ""
+
+
 def _zone(serial: int) -> Steps[None]:
     yield Sql(
         "INSERT INTO zone_serials VALUES ('lab.test', $1, '') "
