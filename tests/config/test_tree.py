@@ -74,7 +74,7 @@ def test_a_database_of_the_command_line_changes_nothing_else_of_the_store() -> N
     ],
 )
 def test_a_database_that_nobody_could_connect_to_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(SettingError, match="store.database: it is not the URL of a database") as refused:
+    with pytest.raises(SettingError, match="database: it is not the URL of a database") as refused:
         Store(url)
     assert "sec" not in str(refused.value)
     assert "ret" not in str(refused.value)
