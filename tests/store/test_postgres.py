@@ -13,7 +13,7 @@ import pytest
 
 from tests.postgres import Postgres, query, started
 from zonemint.core.errors import SchemaTooNew, StoreError, StoreUnavailable
-from zonemint.store import migrations
+from zonemint.store import migrations, postgres_schema
 from zonemint.store.database import Sql, Steps
 from zonemint.store.opening import open_store
 from zonemint.store.postgres import PostgresDatabase
@@ -221,6 +221,23 @@ async def test_nodes_that_start_at_once_migrate_once(postgres: Postgres) -> None
         await one.close()
     count = len(migrations.after(0, "postgresql"))
     assert query(url, "SELECT count(*) FROM schema_versions") == [(count,)]
+
+
+async def test_a_migration_takes_its_time_and_so_does_the_wait_for_one(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zonemint.store.postgres_connection._STATEMENT", 300)
+    url = postgres.database()
+    slow = asyncio.create_task(
+        asyncio.to_thread(query, url, "SELECT pg_advisory_lock($1), pg_sleep(1.5)", postgres_schema._LOCK)
+    )
+    taken = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = $1"
+    async with asyncio.timeout(20):
+        while query(url, taken, postgres_schema._LOCK) == [(0,)]:
+            await asyncio.sleep(0.01)
+    async with opened(url) as db:
+        assert await db.read(numbers()) == []
+    await slow
 
 
 async def test_a_migration_that_fails_leaves_the_schema_as_it_was(postgres: Postgres) -> None:
