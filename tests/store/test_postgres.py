@@ -14,7 +14,7 @@ import pytest
 from tests.postgres import Postgres, query, started
 from zonemint.core.errors import SchemaTooNew, StoreError, StoreUnavailable
 from zonemint.store import migrations, postgres_schema
-from zonemint.store.database import Sql, Steps
+from zonemint.store.database import Lock, Sql, Steps
 from zonemint.store.opening import open_store
 from zonemint.store.postgres import PostgresDatabase
 
@@ -35,6 +35,14 @@ def put(number: int) -> Steps[None]:
 def numbers() -> Steps[list[int]]:
     rows = yield Sql("SELECT blocked_at FROM blocked_keys ORDER BY blocked_at")
     return [row[0] for row in rows]
+
+
+async def until_locked(url: str) -> None:
+    """Wait until somebody holds a lock by name, or that of migrations."""
+    held = "SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database WHERE datname = $1 AND granted"
+    async with asyncio.timeout(20):
+        while query(url, f"{held} AND locktype = 'advisory'", url.rpartition("/")[2]) == [(0,)]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def again(db: PostgresDatabase, seconds: float = 20) -> None:
@@ -115,6 +123,24 @@ async def test_one_that_waits_too_long_is_told_so_and_holds_up_no_other(
         await again(db)
         await db.write(put(1))
         assert await db.read(numbers()) == [1]
+
+
+async def test_who_reads_does_not_wait_for_those_who_wait_for_a_lock(postgres: Postgres) -> None:
+    url = postgres.database()
+    async with opened(url) as db:
+
+        def wait() -> Steps[None]:
+            yield Lock("held")
+
+        hold = "SELECT pg_advisory_lock(hashtextextended('held', 0)), pg_sleep(3)"
+        holder = asyncio.create_task(asyncio.to_thread(query, url, hold))
+        await until_locked(url)
+        writers = [asyncio.create_task(db.write(wait())) for _ in range(20)]
+        await asyncio.sleep(0.2)
+        for _ in range(20):
+            assert await db.read(numbers()) == []
+        assert not any(one.done() for one in (holder, *writers))
+        await asyncio.gather(holder, *writers)
 
 
 async def test_a_request_that_is_given_up_leaves_nothing_behind(postgres: Postgres) -> None:
@@ -231,10 +257,7 @@ async def test_a_migration_takes_its_time_and_so_does_the_wait_for_one(
     slow = asyncio.create_task(
         asyncio.to_thread(query, url, "SELECT pg_advisory_lock($1), pg_sleep(1.5)", postgres_schema._LOCK)
     )
-    taken = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = $1"
-    async with asyncio.timeout(20):
-        while query(url, taken, postgres_schema._LOCK) == [(0,)]:
-            await asyncio.sleep(0.01)
+    await until_locked(url)
     async with opened(url) as db:
         assert await db.read(numbers()) == []
     await slow
