@@ -14,7 +14,7 @@ import pytest
 from tests.postgres import Postgres, query, started
 from zonemint.core.errors import SchemaTooNew, StoreError, StoreUnavailable
 from zonemint.store import migrations, postgres_schema
-from zonemint.store.database import Lock, Sql, Steps
+from zonemint.store.database import Lock, Rows, Sql, Steps
 from zonemint.store.opening import open_store
 from zonemint.store.postgres import PostgresDatabase
 
@@ -158,6 +158,22 @@ async def test_a_request_that_is_given_up_leaves_nothing_behind(postgres: Postgr
         assert all(task.cancelled() for task in tasks)
         await asyncio.gather(*(db.write(put(number)) for number in range(2, 30)))
         assert await db.read(numbers()) == list(range(2, 30))
+
+
+async def test_a_column_that_another_node_changes_is_a_moment_of_unavailability(postgres: Postgres) -> None:
+    url = postgres.database()
+
+    def look() -> Steps[Rows]:
+        yield from numbers()
+        return (yield Sql("SELECT ttl FROM records"))
+
+    async with opened(url) as db:
+        await asyncio.gather(*(db.write(look()) for _ in range(8)))
+        query(url, "ALTER TABLE records ALTER COLUMN ttl TYPE BIGINT")
+        with pytest.raises(StoreUnavailable):
+            await db.write(look())
+        for _ in range(8):
+            assert await db.write(look()) == []
 
 
 async def test_a_full_disk_refuses_writes_until_there_is_room(postgres: Postgres) -> None:

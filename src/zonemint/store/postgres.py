@@ -46,7 +46,7 @@ _BROKEN = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
 )
-# The same may work later: no room, a lost race, a standby that was a primary.
+# The same may work later: no room, a lost race, a standby that was a primary, a schema that just changed.
 _PASSING = (
     *_BROKEN,
     TimeoutError,
@@ -57,6 +57,7 @@ _PASSING = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.UniqueViolationError,
     asyncpg.ForeignKeyViolationError,
+    asyncpg.InvalidCachedStatementError,
     asyncpg.PostgresSystemError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
