@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import ENV, ZONEMINT
-from tests.server import DOMAIN, HOST, Ports, Running, running
+from tests.cli.program import ENV, ZONEMINT, run
+from tests.postgres import Postgres
+from tests.server import DOMAIN, HOST, Ports, Running, running, until, words_of
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -142,3 +143,25 @@ def test_a_signal_ends_it_quietly_with_connections_open(tmp_path: Path, number: 
         assert status == 0
         assert seconds < 5
         assert server.said() == logged
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_node_that_waits_for_another_with_the_key_can_be_stopped(
+    tmp_path: Path, postgres: Postgres, number: signal.Signals
+) -> None:
+    url = postgres.database()
+    assert run("init", "--domain", DOMAIN, "--database", url, "--data", tmp_path / "first").returncode == 0
+    log = tmp_path / "log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [*words_of(tmp_path / "joins", Ports.free()), "--database", url], stderr=errors, stdout=errors, env=ENV
+        ) as node,
+    ):
+        try:
+            until(lambda: "waiting for a node with the CA's key" in log.read_text(), "it waits")
+            node.send_signal(number)
+            assert node.wait(10) == 0, log.read_text()
+        finally:
+            node.kill()
+    assert "Traceback" not in log.read_text()

@@ -54,6 +54,45 @@ def test_a_command_line_overrides_what_it_names_and_no_more() -> None:
     assert override(config) == config
 
 
+def test_a_database_of_the_command_line_changes_nothing_else_of_the_store() -> None:
+    config = Config("lab.test", store=Store("", Seconds(60 * 86400), Seconds(400 * 86400)))
+    for database in ("", "postgresql://db.lab.test/zonemint"):
+        assert override(config, database=database).store == Store(database, Seconds(60 * 86400), Seconds(400 * 86400))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:sec@ret@db/zonemint",
+        "postgresql://u:sec/ret@db/zonemint",
+        "postgresql://u:sec#ret@db/zonemint",
+        "postgresql://u:sec[ret@db/zonemint",
+        "postgresql://u:sec\u2100ret@db/zonemint",
+        "postgresql://u:secret@db:port/zonemint",
+        "postgresql://u:secret@db",
+        "mysql://u:secret@db/zonemint",
+    ],
+)
+def test_a_database_that_nobody_could_connect_to_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(SettingError, match="database: it is not the URL of a database") as refused:
+        Store(url)
+    assert "sec" not in str(refused.value)
+    assert "ret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///zonemint",
+        "postgresql:///zonemint?host=/run/postgresql",
+        "postgres://u:se%40cret@[::1]:5433,db.lab.test,192.0.2.1:5432/zonemint?ssl=require",
+        "postgresql://u@%2Frun%2Fpostgresql/zonemint",
+    ],
+)
+def test_a_database_may_have_hosts_as_libpq_takes_them(url: str) -> None:
+    assert Store(url).database == url
+
+
 def test_a_chosen_external_url_stays_when_the_port_moves() -> None:
     config = Config("lab.test", external_url="https://proxy.lab.test")
     assert override(config, https_port=8443).external_url == "https://proxy.lab.test"

@@ -13,8 +13,8 @@ import pytest
 
 from tests.postgres import Postgres, query, started
 from zonemint.core.errors import SchemaTooNew, StoreError, StoreUnavailable
-from zonemint.store import migrations
-from zonemint.store.database import Sql, Steps
+from zonemint.store import migrations, postgres_schema
+from zonemint.store.database import Lock, Rows, Sql, Steps
 from zonemint.store.opening import open_store
 from zonemint.store.postgres import PostgresDatabase
 
@@ -35,6 +35,14 @@ def put(number: int) -> Steps[None]:
 def numbers() -> Steps[list[int]]:
     rows = yield Sql("SELECT blocked_at FROM blocked_keys ORDER BY blocked_at")
     return [row[0] for row in rows]
+
+
+async def until_locked(url: str) -> None:
+    """Wait until somebody holds a lock by name, or that of migrations."""
+    held = "SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database WHERE datname = $1 AND granted"
+    async with asyncio.timeout(20):
+        while query(url, f"{held} AND locktype = 'advisory'", url.rpartition("/")[2]) == [(0,)]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def again(db: PostgresDatabase, seconds: float = 20) -> None:
@@ -117,6 +125,24 @@ async def test_one_that_waits_too_long_is_told_so_and_holds_up_no_other(
         assert await db.read(numbers()) == [1]
 
 
+async def test_who_reads_does_not_wait_for_those_who_wait_for_a_lock(postgres: Postgres) -> None:
+    url = postgres.database()
+    async with opened(url) as db:
+
+        def wait() -> Steps[None]:
+            yield Lock("held")
+
+        hold = "SELECT pg_advisory_lock(hashtextextended('held', 0)), pg_sleep(3)"
+        holder = asyncio.create_task(asyncio.to_thread(query, url, hold))
+        await until_locked(url)
+        writers = [asyncio.create_task(db.write(wait())) for _ in range(20)]
+        await asyncio.sleep(0.2)
+        for _ in range(20):
+            assert await db.read(numbers()) == []
+        assert not any(one.done() for one in (holder, *writers))
+        await asyncio.gather(holder, *writers)
+
+
 async def test_a_request_that_is_given_up_leaves_nothing_behind(postgres: Postgres) -> None:
     async with opened(postgres.database()) as db:
 
@@ -132,6 +158,22 @@ async def test_a_request_that_is_given_up_leaves_nothing_behind(postgres: Postgr
         assert all(task.cancelled() for task in tasks)
         await asyncio.gather(*(db.write(put(number)) for number in range(2, 30)))
         assert await db.read(numbers()) == list(range(2, 30))
+
+
+async def test_a_column_that_another_node_changes_is_a_moment_of_unavailability(postgres: Postgres) -> None:
+    url = postgres.database()
+
+    def look() -> Steps[Rows]:
+        yield from numbers()
+        return (yield Sql("SELECT ttl FROM records"))
+
+    async with opened(url) as db:
+        await asyncio.gather(*(db.write(look()) for _ in range(8)))
+        query(url, "ALTER TABLE records ALTER COLUMN ttl TYPE BIGINT")
+        with pytest.raises(StoreUnavailable):
+            await db.write(look())
+        for _ in range(8):
+            assert await db.write(look()) == []
 
 
 async def test_a_full_disk_refuses_writes_until_there_is_room(postgres: Postgres) -> None:
@@ -223,6 +265,20 @@ async def test_nodes_that_start_at_once_migrate_once(postgres: Postgres) -> None
     assert query(url, "SELECT count(*) FROM schema_versions") == [(count,)]
 
 
+async def test_a_migration_takes_its_time_and_so_does_the_wait_for_one(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zonemint.store.postgres_connection._STATEMENT", 300)
+    url = postgres.database()
+    slow = asyncio.create_task(
+        asyncio.to_thread(query, url, "SELECT pg_advisory_lock($1), pg_sleep(1.5)", postgres_schema._LOCK)
+    )
+    await until_locked(url)
+    async with opened(url) as db:
+        assert await db.read(numbers()) == []
+    await slow
+
+
 async def test_a_migration_that_fails_leaves_the_schema_as_it_was(postgres: Postgres) -> None:
     url = postgres.database()
     query(url, "CREATE TABLE leases (something TEXT)")
@@ -263,6 +319,20 @@ async def test_nodes_are_told_of_changes_and_of_silence(own: Postgres) -> None:
             await again(other)
             await other.write(_zone(2))
             assert await told.get() == "zone_serials"
+
+
+async def test_nodes_are_told_of_changes_after_a_time_without_a_host_that_takes_writes(postgres: Postgres) -> None:
+    url = postgres.database()
+    name = url.rpartition("/")[2]
+    async with opened(url) as db:
+        told: asyncio.Queue[str] = asyncio.Queue()
+        postgres.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        db.on_change(told.put_nowait)
+        await asyncio.sleep(1)
+        assert told.empty()
+        postgres.sql(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        async with asyncio.timeout(20):
+            assert await told.get() == ""
 
 
 def _zone(serial: int) -> Steps[None]:

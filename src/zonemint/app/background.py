@@ -11,6 +11,8 @@ from zonemint.core.errors import StoreError
 
 __all__ = ["Background"]
 
+_PAUSE = 1.0  # seconds after which what failed is begun again
+
 _log = structlog.get_logger()
 
 
@@ -20,9 +22,18 @@ class Background:
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
 
-    def run(self, work: Coroutine[None, None, None]) -> None:
-        """Begin a task."""
-        self._tasks.append(asyncio.create_task(work))
+    def run(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Begin what goes on for ever; should it fail, that is told in the log, and it is begun again."""
+
+        async def always() -> None:
+            while True:
+                try:
+                    await work()
+                except Exception:
+                    _log.exception("a task failed and is begun again", task=repr(work))
+                await asyncio.sleep(_PAUSE)
+
+        self._tasks.append(asyncio.create_task(always()))
 
     def every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         """Do something again and again, with a pause before each time; a failure is told in the log."""
@@ -37,7 +48,7 @@ class Background:
                 except Exception:
                     _log.exception("a periodic task failed and will be tried again", task=repr(work))
 
-        self.run(forever())
+        self.run(forever)
 
     async def close(self) -> None:
         """Stop all tasks."""

@@ -198,7 +198,7 @@ class Server:
             background.every(_FILE_WATCH, StoreWatch(db).look)
         background.every(_CERTIFICATE_WATCH, own.renew_if_due)
         background.every(_SWEEP, sweeper.round)
-        background.run(crl.keep())
+        background.run(crl.keep)
         if not isinstance(db, SqliteDatabase) and isinstance(nonces, SharedNonces):
             desk = SigningDesk(acme, issuer, provisioner.policy) if self._authority.can_sign else None
             sharing = Sharing(db, nonces, validator, zones, crl, desk, process=acme.process, clock=clock)

@@ -57,11 +57,11 @@ class Sharing:
     def start(self, background: Background) -> None:
         """Begin, and go on for as long as the background does."""
         self._db.on_change(self._changed)
-        background.run(self._follow_zones())
+        background.run(self._follow_zones)
         background.every(_VALIDATIONS, self._validator.look_after)
         background.every(_CLEANING, self._clean)
         if self._desk is not None:
-            background.run(self._desk.keep())
+            background.run(self._desk.keep)
 
     async def stop(self) -> None:
         """Let go of what other nodes would wait for."""

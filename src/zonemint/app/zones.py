@@ -134,9 +134,12 @@ class ZoneKeeper:
             try:
                 await self._load(self._read_again(source))
             except (ConfigError, StoreError) as error:
-                source.stamp = _stamp(source.file)
+                if isinstance(error, ConfigError):
+                    # Another try comes with the next change. The store comes back without one.
+                    source.stamp = _stamp(source.file)
+                if self.failures.get(origin) != str(error):
+                    _log.error("a zone was not reloaded, its old content stays", zone=origin, error=str(error))
                 self.failures[origin] = str(error)
-                _log.error("a zone was not reloaded, its old content stays", zone=origin, error=str(error))
             else:
                 self.failures.pop(origin, None)
                 _log.info("zone reloaded", zone=origin, serial=self._sources[origin].serial)
@@ -223,6 +226,9 @@ class ZoneKeeper:
 
     def _take(self, moved: Sequence[_Moved]) -> None:
         for source, serial, digest, dynamic in moved:
+            if self._sources.get(source.origin) is not source:
+                # Its file was read anew meanwhile; the next look goes by that.
+                continue
             if digest != source.digest:
                 _log.warning("another node has another zone file or advertises another address", zone=source.origin)
             try:

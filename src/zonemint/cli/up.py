@@ -81,6 +81,7 @@ def _serve(folder: DataDir, config: Config, authority: Authority, notes: Sequenc
     import signal
     import sys
     import time
+    from contextlib import suppress
 
     from zonemint.app.server import Server
     from zonemint.core.errors import ConfigError
@@ -91,13 +92,24 @@ def _serve(folder: DataDir, config: Config, authority: Authority, notes: Sequenc
     import uvloop
 
     async def run() -> None:
+        server = Server(folder, config, authority)
         stop = asyncio.Event()
+        serving = asyncio.current_task()
+        assert serving is not None
+
+        def end() -> None:
+            # A start waits for a node with the CA's key for as long as that takes, and is given up.
+            if not server.ready and not stop.is_set():
+                serving.cancel()
+            stop.set()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with Server(folder, config, authority) as server:
-            print(_screen(folder, config, authority, server, notes))
-            print(f"ready in {time.perf_counter() - began:.2f} s: {server.directory_url}", flush=True)
-            await stop.wait()
+            asyncio.get_running_loop().add_signal_handler(number, end)
+        with suppress(asyncio.CancelledError):
+            async with server:
+                print(_screen(folder, config, authority, server, notes))
+                print(f"ready in {time.perf_counter() - began:.2f} s: {server.directory_url}", flush=True)
+                await stop.wait()
 
     # Each connection takes a descriptor, and the usual soft limit is there for programs that use select().
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

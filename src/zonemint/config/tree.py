@@ -184,7 +184,7 @@ def override(
     listen = msgspec.structs.replace(config.listen, **{key: value for key, value in said.items() if value is not None})
     made = Config(config.domain, listen=config.listen).external_url
     url = external_url or ("" if config.external_url == made else config.external_url)
-    store = config.store if database is None else Store(database)
+    store = config.store if database is None else msgspec.structs.replace(config.store, database=database)
     return msgspec.structs.replace(config, listen=listen, store=store, external_url=url)
 
 

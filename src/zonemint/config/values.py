@@ -17,6 +17,7 @@ _Value = TypeVar("_Value")
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"([0-9]{1,9})([dhms])")
 _PORT = re.compile(r"[0-9]{1,5}")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]*)(:[0-9]{1,5})?")
 
 
 class SettingError(ConfigError):
@@ -62,10 +63,21 @@ def endpoint(text: str) -> tuple[str, int]:
 
 
 def database(text: str) -> str:
-    """Check the URL of a PostgreSQL database, in which libpq allows several hosts; raises ValueError."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
-        raise ValueError("it is not the URL of a database, such as postgresql://zonemint@db.lab.test/zonemint")
+    """Check the URL of a PostgreSQL database, in which libpq allows several hosts; raises ValueError.
+
+    No error repeats a part of it, for that might be the password's.
+    """
+    try:
+        scheme, netloc, path, _, _ = urlsplit(text)
+    except ValueError:
+        scheme = netloc = path = ""
+    hosts = netloc.partition("@")[2] if "@" in netloc else netloc
+    is_whole = scheme in ("postgresql", "postgres") and path.strip("/") and all(map(_HOST.fullmatch, hosts.split(",")))
+    if not is_whole:
+        raise ValueError(
+            "it is not the URL of a database, such as postgresql://zonemint@db.lab.test/zonemint; "
+            "in a password, @ is written %40, / is %2F, # is %23 and ? is %3F"
+        )
     return text
 
 

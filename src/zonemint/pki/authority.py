@@ -129,8 +129,8 @@ def create(directory: Path, *, name: str, domains: Sequence[str], now: float) ->
 
 
 def is_there(directory: Path) -> bool:
-    """Tell whether a folder has anything of an authority; raises KeyFileError."""
-    return bool(_present(directory))
+    """Tell whether a folder has a root or a key, and not nothing or what `place` began; raises KeyFileError."""
+    return _present(directory) not in ([], ["intermediate.crt"])
 
 
 def place(directory: Path, *, root: str, intermediate: str) -> None:
@@ -140,8 +140,9 @@ def place(directory: Path, *, root: str, intermediate: str) -> None:
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        put(directory / "root.crt", root.encode())
+        # The root comes last: where it is, the rest is too.
         put(directory / "intermediate.crt", intermediate.encode())
+        put(directory / "root.crt", root.encode())
     except OSError as error:
         raise KeyFileError(f"the folder cannot be made: {error.strerror}", file=directory) from None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -28,6 +28,9 @@ __all__ = ["PostgresDatabase"]
 T = TypeVar("T")
 
 _CONNECTIONS = 8
+_WRITERS = (
+    6  # of them: transactions that wait for each other's locks, on a node that hangs even, leave the others to DNS
+)
 _PATIENCE = 10.0  # seconds for a whole transaction, the wait for a connection included
 _PROBE = 0.5  # seconds between looks while something is wrong
 _LATER = 1000  # transactions that `write_soon` holds at most
@@ -43,7 +46,7 @@ _BROKEN = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
 )
-# The same may work later: no room, a lost race, a standby that was a primary.
+# The same may work later: no room, a lost race, a standby that was a primary, a schema that just changed.
 _PASSING = (
     *_BROKEN,
     TimeoutError,
@@ -54,6 +57,7 @@ _PASSING = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.UniqueViolationError,
     asyncpg.ForeignKeyViolationError,
+    asyncpg.InvalidCachedStatementError,
     asyncpg.PostgresSystemError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -71,6 +75,7 @@ class PostgresDatabase:
         self._name = without_password(url)
         self._pool = pool
         self._is_down = False
+        self._writers = asyncio.Semaphore(_WRITERS)
         self._later: deque[Steps[object]] = deque()
         self._has_later, self._later_done = asyncio.Event(), asyncio.Event()
         self._later_done.set()
@@ -143,7 +148,7 @@ class PostgresDatabase:
         if self._is_down:
             raise StoreUnavailable(self.failure)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_PATIENCE), self._writers if begin else nullcontext():
                 return await self._transact(steps, begin)
         except _PASSING as error:
             self._note(error)

@@ -17,6 +17,8 @@ _CHANNEL = "zonemint"
 _RETRY = 0.5  # seconds between tries to connect
 _PULSE = 5.0  # seconds between signs of life, which find a connection that broke in silence
 _ANSWER = 3.0  # seconds for one
+# Of the connection; the last one is that no host of the URL takes writes, in the middle of a fail-over.
+_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Listener:
@@ -41,7 +43,7 @@ class Listener:
 
     async def _keep(self) -> None:
         while True:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*_FAILURES):
                 connection = await connect(self._url)
                 try:
                     await self._listen(connection)

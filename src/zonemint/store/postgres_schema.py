@@ -22,6 +22,8 @@ async def migrate(connection: Connection) -> None:
     if await version(connection) == migrations.newest():
         return
     async with connection.transaction():
+        # The more there is, the longer a step takes; and so long do the others wait for it.
+        await connection.execute("SET LOCAL statement_timeout TO 0")
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER PRIMARY KEY, applied_at BIGINT NOT NULL)"
