@@ -205,3 +205,21 @@ async def _crl(node: Lab) -> bytes:
 def _lists(der: bytes, leaf: x509.Certificate) -> bool:
     found = x509.load_der_x509_crl(der).get_revoked_certificate_by_serial_number(leaf.serial_number)
     return found is not None
+
+
+async def test_a_name_outside_of_the_policy_is_not_signed_for_another_node(tmp_path: Path, postgres: Postgres) -> None:
+    """Whoever can write rows can make an order look good; the node with the key asks its own policy."""
+    url = postgres.database()
+    async with nodes(tmp_path, url, keys=(True, False)) as two:
+        client = await registered(two.each[1])
+        order_url, order = await client.ready_order("outside.lab.test")
+        await two.each[0].server.__aexit__(None, None, None)
+        await client.post(order["finalize"], {"csr": b64url(csr_of("outside.lab.test"))})
+        query(url, "UPDATE orders SET identifiers = replace(identifiers, 'outside.lab.test', 'www.example.com')")
+        query(url, "UPDATE signings SET csr = $1", csr_of("www.example.com"))
+        async with type(two.each[0].server)(two.each[0].data, two.each[0].config, two.each[0].authority):
+            async with asyncio.timeout(20):
+                while (found := (await client.post(order_url)).json())["status"] == "processing":  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        assert found["error"]["type"].endswith(":rejectedIdentifier")
+        assert query(url, "SELECT serial FROM certificates WHERE names LIKE '%example.com%'") == []

@@ -105,6 +105,7 @@ def _issue(
     acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, asked: Event, via: str
 ) -> Steps[Order | None]:
     """Claim the order, sign, and record both, if all that it rests on still holds; None when it was not to be had."""
+    yield authzs.lock(order.id)
     yield from ensure_valid(acme, order, csr)
     now = acme.now()
     if order.status == states.Order.READY:

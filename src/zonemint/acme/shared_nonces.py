@@ -20,6 +20,7 @@ __all__ = ["SharedNonces"]
 
 _LIFETIME = 60  # minutes; a nonce lives one longer at most
 _REMEMBERED = 180  # minutes that a used one is known: longer, for a clock may be ahead of another node's
+_AT_ONCE = 10_000  # numbers forgotten in one transaction
 # The number: minutes since 1970, the node, and a count that begins anew each minute.
 _NODE_BITS, _COUNT_BITS = 13, 24
 _MINUTE_AT = _NODE_BITS + _COUNT_BITS
@@ -64,9 +65,9 @@ class SharedNonces:
         await self.load()
         return False
 
-    def forget(self) -> Steps[None]:
-        """Delete what is remembered of nonces that have expired."""
-        return nonces.forget(self._issued_before(_REMEMBERED))
+    def forget(self) -> Steps[bool]:
+        """Delete some of what is remembered of nonces that have expired; tell whether there may be more."""
+        return nonces.forget(self._issued_before(_REMEMBERED), limit=_AT_ONCE)
 
     def _issued_before(self, minutes: int) -> int:
         """Return the lowest number that was given out since so many minutes ago."""

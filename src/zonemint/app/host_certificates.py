@@ -30,7 +30,7 @@ from zonemint.store.signings import Signing
 __all__ = ["HostIssuer", "IssuedElsewhere", "IssuedHere"]
 
 _LOOK = 0.1  # seconds between looks whether another node has signed
-_TOLD = 30  # looks after which the log says what we wait for
+_TOLD = 300  # looks after which the log says what we wait for
 
 _log = structlog.get_logger()
 
@@ -128,10 +128,11 @@ class IssuedElsewhere:
         looks = 0
         while True:
             found = await self._db.read(signings.by_id(signing_id))
-            assert found is not None
+            if found is None:
+                raise IssuanceError("no node with the CA's key signed for this one in time")
             if found.serial or found.error:
                 return found
             looks += 1
-            if looks % _TOLD == 0:
+            if looks % _TOLD == _TOLD // 10:
                 _log.warning("waiting for a node with the CA's key to sign this node's own certificate")
             await asyncio.sleep(_LOOK)

@@ -189,9 +189,14 @@ class Server:
 
         if resumed := await validator.take_up(abandoned=isinstance(db, SqliteDatabase)):
             _log.info("took up work of the last run", validations=resumed)
+        await tell_head(db)
+        sharing = None
+        if not isinstance(db, SqliteDatabase) and isinstance(nonces, SharedNonces):
+            desk = SigningDesk(acme, issuer, provisioner.policy) if self._authority.can_sign else None
+            sharing = Sharing(db, nonces, validator, zones, crl, desk, process=acme.process, clock=clock)
+            self._stack.push_async_callback(sharing.stop)
         background = Background()
         self._stack.push_async_callback(background.close)
-        await tell_head(db)
         background.every(_HEAD_TOLD, lambda: tell_head(db))
         background.every(_FILE_WATCH, zones.reload_changed_files)
         if isinstance(db, SqliteDatabase):
@@ -199,10 +204,7 @@ class Server:
         background.every(_CERTIFICATE_WATCH, own.renew_if_due)
         background.every(_SWEEP, sweeper.round)
         background.run(crl.keep)
-        if not isinstance(db, SqliteDatabase) and isinstance(nonces, SharedNonces):
-            desk = SigningDesk(acme, issuer, provisioner.policy) if self._authority.can_sign else None
-            sharing = Sharing(db, nonces, validator, zones, crl, desk, process=acme.process, clock=clock)
-            self._stack.push_async_callback(sharing.stop)
+        if sharing is not None:
             sharing.start(background)
         self.ready = True
 
@@ -275,7 +277,9 @@ class Server:
         return await db.write(leases.take("sweep", node, now_ms=now_ms, until_ms=now_ms + _SWEEP_LEASE))
 
     def _missing(self, db: Store) -> list[str]:
-        return [why for why in ("" if self.ready else "start-up", db.failure) if why]
+        # The plain listener is open to all, and where the database is says the log.
+        store = db.failure if isinstance(db, SqliteDatabase) else "the database, see the log" if db.failure else ""
+        return [why for why in ("" if self.ready else "start-up", store) if why]
 
 
 def _lock(folder: Path) -> int:

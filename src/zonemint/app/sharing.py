@@ -87,9 +87,13 @@ class Sharing:
     async def _clean(self) -> None:
         now_ms = int(self._clock() * 1000)
 
-        def steps() -> Steps[None]:
-            if (yield from leases.take("cleaning", self._process, now_ms=now_ms, until_ms=now_ms + _CLEANING_LEASE)):
-                yield from self._nonces.forget()
-                yield from signings.forget(before=now_ms // 1000 - _UNREAD)
+        def steps() -> Steps[bool]:
+            if not (
+                yield from leases.take("cleaning", self._process, now_ms=now_ms, until_ms=now_ms + _CLEANING_LEASE)
+            ):
+                return False
+            yield from signings.forget(before=now_ms // 1000 - _UNREAD)
+            return (yield from self._nonces.forget())
 
-        await self._db.write(steps())
+        while await self._db.write(steps()):
+            pass

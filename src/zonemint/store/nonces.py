@@ -38,6 +38,11 @@ def use(number: int, key_id: int) -> Sql:
     )
 
 
-def forget(before: int) -> Steps[None]:
-    """Delete the numbers of nonces that have expired."""
-    yield Sql("DELETE FROM used_nonces WHERE number < $1", (before,))
+def forget(before: int, *, limit: int) -> Steps[bool]:
+    """Delete numbers of nonces that have expired, the oldest first; tell whether there may be more."""
+    rows = yield Sql(
+        "DELETE FROM used_nonces WHERE number IN "
+        "(SELECT number FROM used_nonces WHERE number < $1 ORDER BY number LIMIT $2) RETURNING number",
+        (before, limit),
+    )
+    return len(rows) == limit

@@ -62,6 +62,12 @@ _PASSING = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
 )
+# Whoever is told so at the start has something to mend; later it is the server's administrator who mends it.
+_REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
 _UNWRITABLE = (asyncpg.InsufficientResourcesError, asyncpg.ReadOnlySQLTransactionError, asyncpg.PostgresSystemError)
 
 _log = structlog.get_logger()
@@ -96,6 +102,8 @@ class PostgresDatabase:
             pool = await asyncpg.create_pool(
                 min_size=0, max_size=_CONNECTIONS, connect=lambda *_, **__: connect(url), reset=_keep
             )
+        except _REFUSED as error:
+            raise StoreError(f"{without_password(url)}: {_why(error)}") from error
         except _PASSING as error:
             raise StoreUnavailable(f"{without_password(url)}: {_why(error)}") from error
         except asyncpg.PostgresError as error:

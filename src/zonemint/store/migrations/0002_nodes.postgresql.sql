@@ -18,8 +18,6 @@ CREATE TRIGGER zone_serials_changed AFTER INSERT OR UPDATE ON zone_serials
   FOR EACH STATEMENT EXECUTE FUNCTION zonemint_notify();
 CREATE TRIGGER signings_changed AFTER INSERT OR DELETE ON signings
   FOR EACH STATEMENT EXECUTE FUNCTION zonemint_notify();
-CREATE TRIGGER validations_added AFTER INSERT ON validations
-  FOR EACH STATEMENT EXECUTE FUNCTION zonemint_notify();
 CREATE TRIGGER crls_changed AFTER INSERT ON crls
   FOR EACH STATEMENT EXECUTE FUNCTION zonemint_notify();
 CREATE TRIGGER certificates_revoked AFTER UPDATE OF revoked_at ON certificates
