@@ -161,7 +161,12 @@ FAULTS = [
     ("resolver by name", HEAD + '[validation]\nresolver = "ns.lab.test:53"', 3, "validation.resolver: "),
     ("too patient", HEAD + '[validation]\ninterval = "30s"', 2, "at most 30 s are allowed"),
     ("too many values", HEAD + "[acmedns]\nvalues = 101", 3, "acmedns.values: expected a whole number <= 100"),
-    ("neither of three", HEAD + '[acmedns]\nregistration = "X"', 3, "must be one of private, open, closed"),
+    (
+        "neither of three",
+        HEAD + '[acmedns]\nregistration = "X"',
+        3,
+        "must be one of private, open, token, closed, or a list of networks",
+    ),
     ("no network", HEAD + '[acmedns]\ntrusted_proxies = ["10.0.0.1/8"]', 3, "acmedns.trusted_proxies: "),
     ("not TOML", HEAD + "[listen\n", 2, "not TOML: "),
     ("ends too early", HEAD + 'extra_domains = ["a"', 2, "not TOML: "),
