@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,9 +19,10 @@ app = typer.Typer(help="Tokens: for registration, for clients' storage, for the 
 @app.command("create")
 def create(
     rights: Annotated[
-        list[Literal["register", "storage", "admin"]],
+        list[str],
         typer.Option(
             "--right",
+            metavar="RIGHT",
             help="register: make TXT accounts; storage: keep them here, with the CNAME made; admin: the admin API.",
         ),
     ],
@@ -34,18 +35,22 @@ def create(
 ) -> None:
     """Make a token and print it; it is not shown again."""
     import time
+    from typing import get_args
 
     from zonemint.acmedns import scope, tokens
     from zonemint.cli.session import run
+    from zonemint.store.tokens import Right
 
+    for right in rights:
+        if right not in get_args(Right):
+            raise typer.BadParameter(f"'{right}' is not one of {', '.join(get_args(Right))}", param_hint="--right")
     if "storage" in rights and not names:
         raise typer.BadParameter("a token for storage has CNAMEs made: say for which names", param_hint="--name")
 
     async def work(session: Session) -> str:
         wanted = scope.read(names or ())
-        token, text = tokens.new(
-            tuple(dict.fromkeys(rights)), wanted, "zonemint tokens create", now_ms=int(time.time() * 1000)
-        )
+        chosen = [right for right in get_args(Right) if right in rights]
+        token, text = tokens.new(chosen, wanted, "zonemint tokens create", now_ms=int(time.time() * 1000))
         await session.db.write(tokens.insert(token, actor=session.actor))
         return text
 
