@@ -66,8 +66,8 @@ def revoke(token_id: str, *, actor: str, via: str, now: float) -> Steps[bool]:
 def presented(authorization: str) -> str:
     """Return the token in an Authorization header, or an empty text.
 
-    It is the bearer token (RFC 6750) or the password of basic authentication (RFC 7617), since that is what every
-    client sends that is given `https://zonemint:TOKEN@host` as the URL.
+    It is the bearer token (RFC 6750) or the password of basic authentication (RFC 7617), since that is what
+    clients send that are given `https://zonemint:TOKEN@host` as the URL.
     """
     scheme, _, credentials = authorization.partition(" ")
     match scheme.lower():
