@@ -22,6 +22,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def served(folder: Path) -> Iterator[Served]:
         yield Served(child.pid, https_port, dns_port, data / "pki" / "root.crt")
 
 
-async def _register(client: Client) -> Any:
+async def _register(client: Client, number: int = 0) -> Any:
     return (await client.request("POST", "/register")).json()
 
 
@@ -105,11 +106,11 @@ async def _rate(server: Served, work: Sequence[Callable[[int], Awaitable[object]
 async def _measure(server: Served, counts: Sequence[int], seconds: float) -> None:
     for count in counts:
         clients = await _clients(server, count)
-        told = await _rate(server, [lambda _, one=one: _register(one) for one in clients], seconds)  # type: ignore[misc]
+        told = await _rate(server, [partial(_register, one) for one in clients], seconds)
         print(f"{count:3} clients  register  {told}", flush=True)
         accounts = [await _register(one) for one in clients]
         pairs = list(zip(clients, accounts, strict=True))
-        work = [lambda number, pair=pair: _update(*pair, number) for pair in pairs]  # type: ignore[misc]
+        work = [partial(_update, *pair) for pair in pairs]
         print(f"{count:3} clients  update    {await _rate(server, work, seconds)}", flush=True)
         for client in clients:
             await client.close()
@@ -140,7 +141,7 @@ async def _visible(server: Served, folder: Path, seconds: float) -> bool:
         stale += value not in str(answer)
 
     pairs = list(zip(clients, accounts, strict=True))
-    steps = [lambda number, pair=pair: work(*pair, number) for pair in pairs]  # type: ignore[misc]
+    steps = [partial(work, *pair) for pair in pairs]
     told = await _rate(server, steps, seconds)
     perf.send_signal(signal.SIGINT)
     said = (await perf.communicate())[0].decode()
