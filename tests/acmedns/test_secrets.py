@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 from zonemint.acmedns import accounts
 from zonemint.acmedns.context import AcmeDns
 from zonemint.core.clock import system_clock
+from zonemint.store.database import Steps
 from zonemint.store.sqlite import SqliteDatabase
 
 
@@ -31,9 +33,13 @@ async def _work(acmedns: AcmeDns, user: str, key: str) -> list[str]:
     return called
 
 
+async def _no_alias(domain: str, target: str, *, actor: str, also: Callable[[], Steps[None]]) -> bool:
+    raise AssertionError(domain)
+
+
 async def test_an_unknown_user_costs_what_a_wrong_key_costs(tmp_path: Path) -> None:
     db = SqliteDatabase(tmp_path / "store.db")
-    acmedns = AcmeDns(db, system_clock, "auth.lab.test", (), 10, 60.0)
+    acmedns = AcmeDns(db, system_clock, ("auth.lab.test",), (), 10, 60.0, "https://ca.lab.test", False, _no_alias)
     known = await accounts.register(acmedns, (), "127.0.0.1")
     assert await accounts.authenticate(acmedns, known.username, known.password, "127.0.0.1") is not None
     wrong = await _work(acmedns, known.username, "A" * 40)

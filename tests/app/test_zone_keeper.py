@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from tests.postgres import Postgres
 from zonemint.app.txt_values import AskedValues
-from zonemint.app.zones import ZoneKeeper, auth_of
+from zonemint.app.zones import ZoneKeeper
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import system_clock
 from zonemint.core.errors import StoreUnavailable
@@ -47,7 +47,7 @@ class Node:
         self.file = data.zone_file("lab.test")
         self.file.touch()
         self.catalog = Catalog()
-        values = AskedValues(db, auth_of(config), 60.0, system_clock)
+        values = {zone: AskedValues(db, zone, 60.0, system_clock) for zone in config.auth_zones}
         self.keeper = ZoneKeeper(self.catalog, db, values, config, data, "127.0.0.1", system_clock)
 
     def names(self) -> set[str]:

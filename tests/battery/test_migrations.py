@@ -25,7 +25,8 @@ ROWS = (
     "INSERT INTO validations (authorization_id, challenge_type, requested_at) VALUES ('z1', 'dns-01', 1)",
     "INSERT INTO certificates VALUES ('5e', 'o1', 'a1', 'revoked', '[\"a.test\"]', 'k', 1, 2, 1, {blob}, 3, 4)",
     "INSERT INTO traces VALUES ('o1', 't1', '[]')",
-    "INSERT INTO txt_accounts VALUES ('u', 'h', 'auth.test', 's', '[]', 1, 'test')",
+    "INSERT INTO txt_accounts (username, key_hash, zone, subdomain, allow_from, created_ms, created_from) "
+    "VALUES ('u', 'h', 'auth.test', 's', '[]', 1, 'test')",
     "INSERT INTO txt_values VALUES ('s', 'v', 1, 1, 'test')",
     "INSERT INTO records VALUES ('test', 'a.test', 'TXT', '\"x\"', 60, 1, 'test')",
     "INSERT INTO zone_serials VALUES ('test', 5, 'digest')",

@@ -23,6 +23,8 @@ COUNTS = {
     "traces": 1,
     "txt_accounts": 1,
     "txt_values": 2,
+    "tokens": 1,
+    "txt_storage": 1,
     "records": 1,
     "zone_serials": 1,
     "crls": 1,
@@ -72,7 +74,9 @@ def fill(path: Path) -> Path:
         keys = [(f"{number:064x}", number, "compromised") for number in range(_MANY)]
         db.executemany("INSERT INTO blocked_keys VALUES (?, ?, ?)", keys)
         put("INSERT INTO traces VALUES ('o1', 't1', '[]')")
-        put("INSERT INTO txt_accounts VALUES ('u', 'hash', 'auth.lab.test', 'sub', '[]', 1234567890123, '')")
+        put("INSERT INTO txt_accounts VALUES ('u', 'hash', 'auth.lab.test', 'sub', '[]', 1234567890123, '', '[]', 7)")
+        put("INSERT INTO tokens VALUES ('t1', 'hash', '[\"storage\"]', '[\"*\"]', 1, 'me', 2)")
+        put("INSERT INTO txt_storage VALUES ('t1', 'www.lab.test', 'sub', ?)", (b"\x00sealed",))
         for number in (1, 2):
             put("INSERT INTO txt_values VALUES ('sub', ?, ?, 1, '')", (f"value-{number}", number))
         put("INSERT INTO records VALUES ('lab.test', 'www.lab.test', 'A', '192.0.2.1', 300, 1, 'me')")

@@ -44,6 +44,7 @@ class Witness(Protocol):
 class Acme:
     """The ACME server; lifetimes in seconds, `patience` is how long a reply waits for work under way.
 
+    `objection` says why the names that answered a validation prove nothing all the same, or nothing;
     `revoked` is called after each revocation; `process` names this run of the program, and
     `used_serials` are those that it has signed with and could not yet record.
     """
@@ -56,6 +57,7 @@ class Acme:
     resolver: Resolver
     attempts: Attempts
     witness: Witness
+    objection: Callable[[Sequence[str]], Steps[str]]
     revoked: Callable[[], None]
     order_lifetime: float
     authorization_lifetime: float

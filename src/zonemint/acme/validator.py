@@ -7,6 +7,7 @@ node when this one is not heard of any more, takes it up.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import msgspec
 import structlog
@@ -145,6 +146,8 @@ class Validator:
         if challenge is None or authorization.status != states.Authorization.PENDING:
             return None
         now = self._acme.now()
+        if outcome.error is None and (objection := (yield from self._acme.objection(outcome.names))):
+            outcome = replace(outcome, error=AcmeErrorType.UNAUTHORIZED, detail=objection)
         events = [asked, *outcome.events, *(yield from self._acme.witness(outcome.names))]
         if outcome.error is None:
             events.append(Event(self._acme.clock(), "valid", "ca", detail=f"{pending.challenge_type} holds"))

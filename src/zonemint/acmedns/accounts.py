@@ -17,7 +17,7 @@ from zonemint.store import audit, txt
 from zonemint.store.database import Steps
 from zonemint.store.txt import TxtAccount
 
-__all__ = ["Credentials", "authenticate", "insert", "may_register", "new", "register"]
+__all__ = ["Credentials", "authenticate", "insert", "may_register", "new", "register", "rekeyed"]
 
 _PASSWORD_OCTETS = 30  # 40 characters of base64url
 _PASSWORD_LENGTH = 40
@@ -38,15 +38,26 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 def may_register(acmedns: AcmeDns, source: str) -> bool:
-    """Tell whether a client at this address may register."""
+    """Tell whether a client at this address may register without a token."""
     address = _address(source)
-    return address is not None and any(address in network for network in acmedns.registrars)
+    return address is not None and any(address in network for network in acmedns.registrars or ())
 
 
-async def register(acmedns: AcmeDns, allow_from: Sequence[str], source: str) -> Credentials:
-    """Make and store an account with a random name in the auth zone; raises AcmeDnsError invalid_allowfrom_cidr."""
-    account, credentials = new(acmedns.zone, allow_from, source, now_ms=acmedns.now_ms())
-    await acmedns.db.write(insert(account, actor=f"address:{source}"))
+async def register(
+    acmedns: AcmeDns,
+    allow_from: Sequence[str],
+    source: str,
+    *,
+    zone: str | None = None,
+    scope: Sequence[str] = (),
+    actor: str = "",
+) -> Credentials:
+    """Make and store an account with a random name in an auth zone; raises AcmeDnsError invalid_allowfrom_cidr.
+
+    scope: the names that it is for, none is all; actor: who asked, for the audit log, by default the address.
+    """
+    account, credentials = new(zone or acmedns.zones[0], allow_from, source, now_ms=acmedns.now_ms(), scope=scope)
+    await acmedns.db.write(insert(account, actor=actor or f"address:{source}"))
     return credentials
 
 
@@ -54,11 +65,15 @@ def insert(account: TxtAccount, *, actor: str) -> Steps[None]:
     """Store an account and record that it was made."""
     yield from txt.insert(account)
     told: Detail = {"allowfrom": account.allow_from, "via": account.created_from}
+    if account.scope:
+        told["scope"] = account.scope
     fact = audit.Fact(audit.Kind.TXT_ACCOUNT_REGISTERED, actor, account.fulldomain, told)
     yield from audit.append(fact, now=account.created_ms / 1000)
 
 
-def new(zone: str, allow_from: Sequence[str], source: str, *, now_ms: int) -> tuple[TxtAccount, Credentials]:
+def new(
+    zone: str, allow_from: Sequence[str], source: str, *, now_ms: int, scope: Sequence[str] = ()
+) -> tuple[TxtAccount, Credentials]:
     """Return an account, not yet stored, and what its owner is told; raises AcmeDnsError invalid_allowfrom_cidr."""
     password = secrets.token_urlsafe(_PASSWORD_OCTETS)
     username = str(uuid.uuid4())
@@ -70,8 +85,15 @@ def new(zone: str, allow_from: Sequence[str], source: str, *, now_ms: int) -> tu
         allow_from=_networks(allow_from),
         created_ms=now_ms,
         created_from=source,
+        scope=tuple(scope),
     )
-    return account, Credentials(username, password, account.fulldomain, account.subdomain, account.allow_from)
+    return account, _credentials(account, password)
+
+
+def rekeyed(account: TxtAccount) -> tuple[str, Credentials]:
+    """Return the hash of another key for an account, not yet stored, and what its owner is told."""
+    password = secrets.token_urlsafe(_PASSWORD_OCTETS)
+    return _hash(account.username, password), _credentials(account, password)
 
 
 async def authenticate(acmedns: AcmeDns, user: str, key: str, source: str) -> TxtAccount | None:
@@ -92,6 +114,10 @@ async def authenticate(acmedns: AcmeDns, user: str, key: str, source: str) -> Tx
     if account.allow_from and not (address and any(address in ip_network(one) for one in account.allow_from)):
         return None
     return account
+
+
+def _credentials(account: TxtAccount, password: str) -> Credentials:
+    return Credentials(account.username, password, account.fulldomain, account.subdomain, account.allow_from)
 
 
 def _hash(username: str, password: str) -> str:

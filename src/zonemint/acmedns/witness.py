@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zonemint.core.names import is_within, parent
+from zonemint.core.names import parent
 from zonemint.core.trace import Event
 from zonemint.store import records, txt
 from zonemint.store.database import Steps
@@ -12,11 +12,11 @@ from zonemint.store.database import Steps
 __all__ = ["testify"]
 
 
-def testify(auth_zone: str, names: Sequence[str]) -> Steps[list[Event]]:
+def testify(zones: Sequence[str], names: Sequence[str]) -> Steps[list[Event]]:
     """Tell who registered the account, who made the alias and who set the value, each at its own time."""
     events: list[Event] = []
     for alias, name in zip(("", *names), names, strict=False):
-        if not is_within(name, auth_zone) or parent(name) != auth_zone:
+        if parent(name) not in zones:
             continue
         account = yield from txt.by_subdomain(name.partition(".")[0])
         if account is None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from zonemint.app.contents import canonical, contents
 from zonemint.app.dynamic import change, zone_of
-from zonemint.app.zones import auth_of
 from zonemint.config import Config, DataDir
 from zonemint.core.errors import ConfigError
 from zonemint.core.names import absolute, is_within
@@ -26,8 +25,7 @@ def owner(config: Config, zone: str, text: str) -> str:
     """Read the name of a record, relative to its zone or absolute, perhaps a wildcard; raises BadName, ConfigError."""
     wildcard = "*." if text == "*" or text.startswith("*.") else ""
     name = absolute(text.removeprefix("*").removeprefix(".") or "@" if wildcard else text, zone)
-    auth = auth_of(config)
-    if is_within(name, auth):
+    if auth := next((one for one in config.auth_zones if is_within(name, one)), None):
         raise ConfigError(f"{name} lies in {auth}: the records there are those of the acme-dns API")
     if (nearest := zone_of(config, name)) != zone:
         raise ConfigError(f"{name} lies in {f'the zone {nearest}' if nearest else 'no zone of ours'}, not in {zone}")

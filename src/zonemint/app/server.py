@@ -20,7 +20,9 @@ from zonemint.acme.shared_nonces import SharedNonces
 from zonemint.acme.urls import Urls
 from zonemint.acme.validator import Validator
 from zonemint.acmedns.context import AcmeDns
+from zonemint.acmedns.scope import objection
 from zonemint.acmedns.witness import testify
+from zonemint.app.aliases import Aliases
 from zonemint.app.audit_log import record_authority, tell_head
 from zonemint.app.background import Background
 from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
@@ -33,7 +35,7 @@ from zonemint.app.signing_desk import SigningDesk
 from zonemint.app.store_watch import StoreWatch
 from zonemint.app.sweeper import Keep, Sweeper
 from zonemint.app.txt_values import AskedValues, StoredValues
-from zonemint.app.zones import ZoneKeeper, auth_of
+from zonemint.app.zones import ZoneKeeper
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.clock import Clock, system_clock
 from zonemint.core.errors import ConfigError
@@ -55,10 +57,13 @@ from zonemint.validation.attempts import Attempts
 from zonemint.validation.resolver import Answer, Resolver, Rr
 from zonemint.web.acme import AcmeResources
 from zonemint.web.acmedns import AcmeDnsResources
+from zonemint.web.admin import AdminResources
 from zonemint.web.endpoint import Sources
 from zonemint.web.health import HealthResources
 from zonemint.web.pki import PkiResources
+from zonemint.web.rates import Rates
 from zonemint.web.routes import http_routes, https_routes
+from zonemint.web.storage import StorageResources
 
 __all__ = ["Server"]
 
@@ -115,7 +120,15 @@ class Server:
         self._stack.push_async_callback(db.close)
 
         catalog = Catalog()
-        zones = ZoneKeeper(catalog, db, self._txt_values(db), config, self._data, address, clock)
+        zones = ZoneKeeper(
+            catalog,
+            db,
+            {zone: self._txt_values(db, zone) for zone in config.auth_zones},
+            config,
+            self._data,
+            address,
+            clock,
+        )
         await zones.load()
         dns = DnsServer(catalog, freshen=zones.refresh)
         await dns.start(hosts, config.listen.dns_port)
@@ -164,7 +177,8 @@ class Server:
             attempts=Attempts(
                 config.validation.attempts, float(config.validation.interval), asyncio.Semaphore(_VALIDATIONS)
             ),
-            witness=lambda names: testify(auth_of(config), names),
+            witness=lambda names: testify(config.auth_zones, names),
+            objection=lambda names: objection(config.auth_zones, names),
             revoked=crl.revoked,
             order_lifetime=float(config.acme.order_lifetime),
             authorization_lifetime=float(config.acme.authorization_lifetime),
@@ -172,7 +186,15 @@ class Server:
         validator = Validator(acme)
         self._stack.push_async_callback(validator.close)
         acmedns = AcmeDns(
-            db, clock, auth_of(config), self._registrars(), config.acmedns.values, float(config.acmedns.value_lifetime)
+            db=db,
+            clock=clock,
+            zones=config.auth_zones,
+            registrars=self._registrars(),
+            keep=config.acmedns.values,
+            lifetime=float(config.acmedns.value_lifetime),
+            server_url=config.external_url,
+            tells_url=config.acmedns.tell_server_url,
+            alias=Aliases(db, config, self._data, zones, clock),
         )
         sources = Sources([ip_network(one) for one in config.acmedns.trusted_proxies])
         pki = PkiResources(self._authority, crl.der, sources)
@@ -180,9 +202,15 @@ class Server:
         metrics = Metrics(dns.queries, lambda: zones.failures, sweeper)
         health = HealthResources(lambda: self._missing(db), metrics.exposition, sources)
 
-        await https.serve(
-            https_routes(AcmeResources(acme, validator, sources), AcmeDnsResources(acmedns, sources), pki), own.context
+        api = AcmeDnsResources(
+            acmedns,
+            sources,
+            registrations=Rates(config.acmedns.registrations_per_minute),
+            updates=Rates(config.acmedns.updates_per_minute),
+            origins=config.acmedns.origins,
         )
+        kept, admin = StorageResources(acmedns, sources), AdminResources(acmedns, sources, zones.take_over)
+        await https.serve(https_routes(AcmeResources(acme, validator, sources), api, kept, admin, pki), own.context)
         self._stack.push_async_callback(https.close)
         await http.serve(http_routes(pki, health))
         self._stack.push_async_callback(http.close)
@@ -208,8 +236,8 @@ class Server:
             sharing.start(background)
         self.ready = True
 
-    def _txt_values(self, db: Store) -> TxtSource:
-        of = auth_of(self._config), float(self._config.acmedns.value_lifetime), self._clock
+    def _txt_values(self, db: Store, zone: str) -> TxtSource:
+        of = zone, float(self._config.acmedns.value_lifetime), self._clock
         if isinstance(db, SqliteDatabase):
             return StoredValues(db, *of)
         asked = AskedValues(db, *of)
@@ -231,7 +259,7 @@ class Server:
         """Return the DNS names and addresses that our own certificate must have."""
         domain = self._config.domain
         host = urlsplit(self._config.external_url).hostname or ""
-        names = [f"ca.{domain}", f"ns1.{domain}", f"auth.{domain}", "localhost"]
+        names = [f"ca.{domain}", f"ns1.{domain}", *self._config.auth_zones, "localhost"]
         ips = ["127.0.0.1", "::1"]
         policy = Policy(self._config.domains)
         for one in (host, address):
@@ -256,13 +284,18 @@ class Server:
 
         return resolve
 
-    def _registrars(self) -> Sequence[IPv4Network | IPv6Network]:
+    def _registrars(self) -> Sequence[IPv4Network | IPv6Network] | None:
         match self._config.acmedns.registration:
+            case "private":
+                return PRIVATE_NETWORKS
             case "open":
                 return _ANYWHERE
-            case "closed":
+            case "token":
                 return ()
-        return PRIVATE_NETWORKS
+            case "closed":
+                return None
+            case networks:
+                return [ip_network(one) for one in networks]
 
     def _keep(self) -> Keep:
         # Authorizations go with their order, and one that still holds is worth something when the order is over.

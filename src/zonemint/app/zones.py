@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,7 @@ import structlog
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import Clock
 from zonemint.core.errors import ConfigError, StoreError
+from zonemint.core.names import is_within
 from zonemint.dns import implied, zonefile
 from zonemint.dns.catalog import Catalog
 from zonemint.dns.zone import Record, TxtSource, TxtZone, Zone, is_later
@@ -23,7 +24,7 @@ from zonemint.store.opening import Store
 from zonemint.store.records import DynamicRecord
 from zonemint.store.sqlite import SqliteDatabase
 
-__all__ = ["ZoneKeeper", "auth_of", "build", "fixed_records"]
+__all__ = ["ZoneKeeper", "auth_of", "auth_zones_in", "build", "fixed_records"]
 
 _LOOK = 0.005  # seconds
 _RETRY = 1.0  # seconds, after a failure
@@ -53,8 +54,17 @@ class _Source:
 
 
 def auth_of(config: Config) -> str:
-    """Return the auth zone's name."""
-    return f"auth.{config.domain}"
+    """Return the first auth zone's name, where accounts are unless it is said otherwise."""
+    return config.auth_zones[0]
+
+
+def auth_zones_in(config: Config, origin: str) -> list[str]:
+    """Return the auth zones that a zone of ours delegates: those whose nearest domain it is."""
+    nearest = {
+        auth: max((domain for domain in config.domains if is_within(auth, domain)), key=len)
+        for auth in config.auth_zones
+    }
+    return [auth for auth, domain in nearest.items() if domain == origin]
 
 
 def fixed_records(config: Config, file: Path, origin: str, address: str) -> list[Record]:
@@ -74,7 +84,8 @@ def fixed_records(config: Config, file: Path, origin: str, address: str) -> list
         address=address,
         ttl=int(config.dns.ttl),
         negative_ttl=int(config.dns.negative_ttl),
-        with_hosts=origin == config.domain,
+        with_ca=origin == config.domain,
+        auth_zones=auth_zones_in(config, origin),
     )
     return [*given, *added]
 
@@ -93,14 +104,14 @@ def build(
 class ZoneKeeper:
     """Keeps the catalog true: to the zone files, to the store's records, and to what other processes do to it.
 
-    values: the source of the auth zone.
+    values: the source of each auth zone.
     """
 
     def __init__(
         self,
         catalog: Catalog,
         db: Store,
-        values: TxtSource,
+        values: Mapping[str, TxtSource],
         config: Config,
         data: DataDir,
         address: str,
@@ -113,7 +124,6 @@ class ZoneKeeper:
         self._data = data
         self._address = address
         self._clock = clock
-        self._auth = auth_of(config)
         self._sources: dict[str, _Source] = {}
         self._version = 0
         self._next_look = 0.0
@@ -244,22 +254,22 @@ class ZoneKeeper:
         zone = build(source.origin, source.records, dynamic, serial=serial, file=source.file)
         source.serial = serial
         self._catalog.put(zone)
-        if source.origin == self._config.domain:
-            self._serve_auth(source, serial)
+        for auth in auth_zones_in(self._config, source.origin):
+            self._serve_auth(auth, source, serial)
 
-    def _serve_auth(self, source: _Source, serial: int) -> None:
-        """Serve the auth zone, unless the zone file gives `auth` to another server."""
-        if not implied.delegates_to_us(source.origin, source.records):
-            self._catalog.remove(self._auth)
+    def _serve_auth(self, auth: str, source: _Source, serial: int) -> None:
+        """Serve an auth zone, unless the zone file gives it to another server."""
+        if not implied.delegates_to_us(auth, source.origin, source.records):
+            self._catalog.remove(auth)
             return
         apex = implied.auth_zone(
-            self._auth,
+            auth,
             source.origin,
             address=self._address,
             ttl=int(self._config.dns.ttl),
             negative_ttl=int(self._config.dns.negative_ttl),
         )
-        self._catalog.put(TxtZone.build(self._auth, apex, serial=serial, source=self._values))
+        self._catalog.put(TxtZone.build(auth, apex, serial=serial, source=self._values[auth]))
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

@@ -13,7 +13,22 @@ from typing import Annotated
 import typer
 
 from zonemint import __version__
-from zonemint.cli import audit, backup, certs, config, db, demo, init, orders, register, restore, up, zone
+from zonemint.cli import (
+    accounts,
+    audit,
+    backup,
+    certs,
+    config,
+    db,
+    demo,
+    init,
+    orders,
+    register,
+    restore,
+    tokens,
+    up,
+    zone,
+)
 from zonemint.core.errors import ZonemintError
 
 __all__ = ["app", "main"]
@@ -34,6 +49,8 @@ app.command("register")(register.register)
 app.add_typer(zone.app, name="zone")
 app.add_typer(certs.app, name="certs")
 app.add_typer(orders.app, name="orders")
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")

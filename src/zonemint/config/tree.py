@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from zonemint.config.values import Seconds, SettingError, check, database, endpoint, origin
-from zonemint.core.names import hostname
+from zonemint.core.names import hostname, is_within
 from zonemint.core.text import without_password
 
 __all__ = ["Acme", "AcmeDns", "Config", "Dns", "Listen", "Store", "Validation", "advertised", "masked", "override"]
 
+_REGISTRATION = ("private", "open", "token", "closed")
+_SITE = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _LONGEST_VALIDATION = 30.0
 _LONGEST_NAME = 64 - len(" Intermediate CA")  # RFC 5280 appendix A: ub-common-name
 
@@ -90,9 +93,26 @@ class AcmeDns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The acme-dns API."""
 
     registration: Annotated[
-        Literal["private", "open", "closed"],
-        Meta(description="Who may register: private (loopback and private addresses), open, or closed."),
+        str | tuple[str, ...],
+        Meta(
+            description="Who may register: private (loopback and private addresses), open, token, closed, or networks."
+        ),
     ] = "private"
+    registrations_per_minute: Annotated[
+        int, Meta(ge=0, description="Calls of /register that one address may make in a minute; 0: no limit.")
+    ] = 120
+    updates_per_minute: Annotated[
+        int, Meta(ge=0, description="Calls of /update that one address may make in a minute; 0: no limit.")
+    ] = 12000
+    extra_zones: Annotated[
+        tuple[str, ...], Meta(description="More auth zones; who registers at such a host gets a name in it.")
+    ] = ()
+    tell_server_url: Annotated[
+        bool, Meta(description="Whether the reply to /register has the API's URL as a sixth member.")
+    ] = False
+    origins: Annotated[
+        tuple[str, ...], Meta(description="Web sites whose scripts may call the API from a browser (CORS).")
+    ] = ()
     values: Annotated[int, Meta(ge=2, le=100, description="TXT values kept for each account.")] = 10
     value_lifetime: Annotated[Seconds, Meta(description="How long a TXT value is served.")] = Seconds(86400)
     trusted_proxies: Annotated[
@@ -100,8 +120,20 @@ class AcmeDns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.registration, str):
+            if self.registration not in _REGISTRATION:
+                words = ", ".join(_REGISTRATION)
+                raise SettingError("acmedns.registration", f"it must be one of {words}, or a list of networks")
+        else:
+            for network in self.registration:
+                check("acmedns.registration", network, ipaddress.ip_network)
         for network in self.trusted_proxies:
             check("acmedns.trusted_proxies", network, ipaddress.ip_network)
+        zones = tuple(check("acmedns.extra_zones", name, hostname) for name in self.extra_zones)
+        msgspec.structs.force_setattr(self, "extra_zones", zones)
+        for site in self.origins:
+            if site != "*" and not _SITE.fullmatch(site):
+                raise SettingError("acmedns.origins", f"'{site}' is not an origin, such as https://www.lab.test")
 
 
 class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,6 +186,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         complete("extra_domains", tuple(check("extra_domains", name, hostname) for name in self.extra_domains))
         if len(set(self.domains)) < len(self.domains):
             raise SettingError("extra_domains", "a domain is named twice")
+        for zone in self.acmedns.extra_zones:
+            if not any(is_within(zone, domain) and zone != domain for domain in self.domains):
+                raise SettingError("acmedns.extra_zones", f"{zone} lies below none of {', '.join(self.domains)}")
+        if len(set(self.auth_zones)) < len(self.auth_zones):
+            raise SettingError("acmedns.extra_zones", "an auth zone is named twice")
+        for zone in self.auth_zones:
+            if any(zone != other and is_within(zone, other) for other in self.auth_zones):
+                raise SettingError("acmedns.extra_zones", f"{zone} lies in another auth zone")
         if len(self.name) > _LONGEST_NAME or not self.name.isprintable():
             raise SettingError("name", f"it must have at most {_LONGEST_NAME} characters, all printable")
         complete("name", self.name or self.domain[:_LONGEST_NAME])
@@ -164,6 +204,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def domains(self) -> tuple[str, ...]:
         """Every domain, the first one first."""
         return (self.domain, *self.extra_domains)
+
+    @property
+    def auth_zones(self) -> tuple[str, ...]:
+        """Every zone of the acme-dns API, the first one first."""
+        return (f"auth.{self.domain}", *self.acmedns.extra_zones)
 
 
 def override(

@@ -10,6 +10,7 @@ __all__ = [
     "AcmeDnsError",
     "AcmeError",
     "AcmeErrorType",
+    "AdminError",
     "AuditBroken",
     "BackupError",
     "BadName",
@@ -79,12 +80,22 @@ class AuditBroken(ZonemintError):
 
 
 class AcmeDnsError(ZonemintError):
-    """A request that the acme-dns API refuses with one word and an HTTP status."""
+    """A request that the acme-dns API refuses with one word, an HTTP status and perhaps headers."""
 
-    def __init__(self, word: str, status: int) -> None:
+    def __init__(self, word: str, status: int, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(word)
         self.word = word
         self.status = status
+        self.headers = dict(headers or {})
+
+
+class AdminError(ZonemintError):
+    """A request that the admin API refuses, with an HTTP status and perhaps headers."""
+
+    def __init__(self, detail: str, status: int, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = dict(headers or {})
 
 
 class SchemaTooNew(StoreError):

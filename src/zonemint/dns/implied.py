@@ -12,11 +12,18 @@ _REFRESH, _RETRY, _EXPIRE = 3600, 600, 604800  # seconds
 
 
 def private_zone(
-    origin: str, given: Sequence[Record], *, address: str, ttl: int, negative_ttl: int, with_hosts: bool
+    origin: str,
+    given: Sequence[Record],
+    *,
+    address: str,
+    ttl: int,
+    negative_ttl: int,
+    with_ca: bool,
+    auth_zones: Sequence[str],
 ) -> list[Record]:
     """Return what to add to the records of a zone file; whatever the file says about a name stands.
 
-    address: where `ns1`, and with `with_hosts` also `ca` and the delegated `auth`, are found; TTLs in seconds.
+    address: where `ns1`, and with `with_ca` also `ca`, are found; auth_zones: what is delegated to us; TTLs in seconds.
     """
     names = {record.name for record in given}
     apex_types = {record.type for record in given if record.name == origin}
@@ -28,10 +35,9 @@ def private_zone(
         added.append(Record(origin, ttl, "NS", f"{host}."))
     if host not in names:
         added.append(_address(host, address, ttl))
-    if with_hosts and f"ca.{origin}" not in names:
+    if with_ca and f"ca.{origin}" not in names:
         added.append(_address(f"ca.{origin}", address, ttl))
-    if with_hosts and f"auth.{origin}" not in names:
-        added.append(Record(f"auth.{origin}", ttl, "NS", f"{host}."))
+    added += [Record(zone, ttl, "NS", f"{host}.") for zone in auth_zones if zone not in names]
     return added
 
 
@@ -45,9 +51,9 @@ def auth_zone(origin: str, parent: str, *, address: str, ttl: int, negative_ttl:
     ]
 
 
-def delegates_to_us(origin: str, records: Sequence[Record]) -> bool:
-    """Tell whether a zone's records leave `auth` to us, as it is unless the zone file says otherwise."""
-    servers = {record.data for record in records if record.name == f"auth.{origin}" and record.type == "NS"}
+def delegates_to_us(auth: str, origin: str, records: Sequence[Record]) -> bool:
+    """Tell whether a zone's records leave an auth zone to us, as it is unless the zone file says otherwise."""
+    servers = {record.data for record in records if record.name == auth and record.type == "NS"}
     return servers == {f"ns1.{origin}."}
 
 

@@ -27,13 +27,21 @@ class Kind(StrEnum):
     ACCOUNT_REKEYED = "account.rekeyed"  # account id
     ACCOUNT_DEACTIVATED = "account.deactivated"  # account id
     TXT_ACCOUNT_REGISTERED = "txt-account.registered"  # full domain
+    TXT_ACCOUNT_ROTATED = "txt-account.rotated"  # full domain
+    TXT_ACCOUNT_SCOPED = "txt-account.scoped"  # full domain
+    TXT_ACCOUNT_DELETED = "txt-account.deleted"  # full domain
+    TOKEN_CREATED = "token.created"  # token id  # noqa: S105
+    TOKEN_REVOKED = "token.revoked"  # token id  # noqa: S105
     RECORD_ADDED = "record.added"  # name
     RECORD_REMOVED = "record.removed"  # name
     STORE_RESTORED = "store.restored"  # SHA-256 of the root
 
 
 class Fact(NamedTuple):
-    """What is to be recorded; the actor is `account:ID`, `key:SHA256`, `address:IP`, `cli:USER` or `server`."""
+    """What is to be recorded.
+
+    The actor is `account:ID`, `key:SHA256`, `address:IP`, `token:ID`, `cli:USER` or `server`.
+    """
 
     kind: Kind
     actor: str

@@ -6,7 +6,19 @@ import msgspec
 
 from zonemint.store.database import Sql, Steps
 
-__all__ = ["DynamicRecord", "add", "at", "bump", "named", "of_zone", "raise_serials", "remove", "save_serial", "serial"]
+__all__ = [
+    "DynamicRecord",
+    "add",
+    "aliases_to",
+    "at",
+    "bump",
+    "named",
+    "of_zone",
+    "raise_serials",
+    "remove",
+    "save_serial",
+    "serial",
+]
 
 
 class DynamicRecord(msgspec.Struct, frozen=True):
@@ -41,6 +53,14 @@ def at(zone: str, name: str, type_: str) -> Steps[list[DynamicRecord]]:
 def named(name: str, type_: str) -> Steps[list[DynamicRecord]]:
     """Return the dynamic records of a name and type, in whichever zone."""
     rows = yield Sql(f"SELECT {_COLUMNS} FROM records WHERE name = $1 AND type = $2", (name, type_))
+    return [DynamicRecord(*row) for row in rows]
+
+
+def aliases_to(target: str) -> Steps[list[DynamicRecord]]:
+    """Return the dynamic records that lead to a name, in whichever zone."""
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM records WHERE type = 'CNAME' AND data = $1 ORDER BY name", (f"{target}.",)
+    )
     return [DynamicRecord(*row) for row in rows]
 
 

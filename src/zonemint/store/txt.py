@@ -15,7 +15,12 @@ __all__ = [
     "by_subdomain",
     "by_username",
     "insert",
+    "listing",
     "put",
+    "remove",
+    "rescope",
+    "rotate",
+    "touch",
     "values",
     "zone_values",
 ]
@@ -27,7 +32,8 @@ LABELS = 64
 class TxtAccount(msgspec.Struct, frozen=True):
     """A row: may set the values of `subdomain` in the auth zone `zone`; `allow_from` are CIDRs, none means all.
 
-    Times here are in milliseconds: an order's story puts them in their place.
+    `scope` are the names whose challenges may be answered by it, none means all. Times here are in milliseconds: an
+    order's story puts them in their place; `used_ms`, the last update, is exact to a minute, and 0 for never.
     """
 
     username: str
@@ -37,6 +43,8 @@ class TxtAccount(msgspec.Struct, frozen=True):
     allow_from: tuple[str, ...]
     created_ms: int
     created_from: str
+    scope: tuple[str, ...] = ()
+    used_ms: int = 0
 
     @property
     def fulldomain(self) -> str:
@@ -52,8 +60,8 @@ class TxtValue(msgspec.Struct, frozen=True):
     updated_from: str
 
 
-_COLUMNS = "username, key_hash, zone, subdomain, allow_from, created_ms, created_from"
-_cidrs = msgspec.json.Decoder(tuple[str, ...])
+_COLUMNS = "username, key_hash, zone, subdomain, allow_from, created_ms, created_from, scope, used_ms"
+_texts = msgspec.json.Decoder(tuple[str, ...])
 
 
 def by_username(username: str) -> Steps[TxtAccount | None]:
@@ -71,7 +79,7 @@ def by_subdomain(subdomain: str) -> Steps[TxtAccount | None]:
 def insert(account: TxtAccount) -> Steps[None]:
     """Add an account."""
     yield Sql(
-        f"INSERT INTO txt_accounts ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        f"INSERT INTO txt_accounts ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         (
             account.username,
             account.key_hash,
@@ -80,8 +88,55 @@ def insert(account: TxtAccount) -> Steps[None]:
             msgspec.json.encode(account.allow_from).decode(),
             account.created_ms,
             account.created_from,
+            msgspec.json.encode(account.scope).decode(),
+            account.used_ms,
         ),
     )
+
+
+def listing(*, after: str = "", limit: int) -> Steps[list[TxtAccount]]:
+    """Return accounts in the order of their user names, those after one."""
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM txt_accounts WHERE username > $1 ORDER BY username LIMIT $2", (after, limit)
+    )
+    return [_account(row) for row in rows]
+
+
+def remove(subdomain: str) -> Steps[bool]:
+    """Remove an account with its values and where it is kept; tell whether there was one."""
+    yield Lock(f"txt {subdomain}")
+    yield Sql("DELETE FROM txt_values WHERE subdomain = $1", (subdomain,))
+    yield Sql("DELETE FROM txt_storage WHERE subdomain = $1", (subdomain,))
+    rows = yield Sql("DELETE FROM txt_accounts WHERE subdomain = $1 RETURNING subdomain", (subdomain,))
+    return bool(rows)
+
+
+def rotate(username: str, *, was: str, key_hash: str) -> Steps[bool]:
+    """Give an account another key if `was` is still the hash of its key; tell whether it was.
+
+    What is kept for its client goes: the key in it is of no use.
+    """
+    rows = yield Sql(
+        "UPDATE txt_accounts SET key_hash = $3 WHERE username = $1 AND key_hash = $2 RETURNING subdomain",
+        (username, was, key_hash),
+    )
+    for (subdomain,) in rows:
+        yield Sql("DELETE FROM txt_storage WHERE subdomain = $1", (subdomain,))
+    return bool(rows)
+
+
+def rescope(username: str, scope: tuple[str, ...]) -> Steps[bool]:
+    """Say which names an account may answer for; tell whether there is one."""
+    rows = yield Sql(
+        "UPDATE txt_accounts SET scope = $2 WHERE username = $1 RETURNING username",
+        (username, msgspec.json.encode(scope).decode()),
+    )
+    return bool(rows)
+
+
+def touch(username: str, *, now_ms: int) -> Steps[None]:
+    """Note when an account was used."""
+    yield Sql("UPDATE txt_accounts SET used_ms = $2 WHERE username = $1", (username, now_ms))
 
 
 def put(subdomain: str, value: str, *, now_ms: int, source: str, keep: int) -> Steps[None]:
@@ -140,5 +195,15 @@ def zone_values(zone: str, labels: Sequence[str], *, newer_than: int) -> Steps[d
 
 
 def _account(row: Row) -> TxtAccount:
-    username, key_hash, zone, subdomain, allow_from, created_ms, created_from = row
-    return TxtAccount(username, key_hash, zone, subdomain, _cidrs.decode(allow_from), created_ms, created_from)
+    username, key_hash, zone, subdomain, allow_from, created_ms, created_from, scope, used_ms = row
+    return TxtAccount(
+        username,
+        key_hash,
+        zone,
+        subdomain,
+        _texts.decode(allow_from),
+        created_ms,
+        created_from,
+        _texts.decode(scope),
+        used_ms,
+    )

@@ -12,7 +12,17 @@ import structlog
 from zonemint.core.errors import StoreError, ZonemintError
 from zonemint.web.reply import Reply
 
-__all__ = ["BodyTooLarge", "Call", "Endpoint", "Handler", "MethodNotAllowed", "Refusal", "Sources", "WrongMediaType"]
+__all__ = [
+    "BodyTooLarge",
+    "Call",
+    "Endpoint",
+    "Handler",
+    "MethodNotAllowed",
+    "OnError",
+    "Refusal",
+    "Sources",
+    "WrongMediaType",
+]
 
 _log = structlog.get_logger()
 

@@ -1,0 +1,55 @@
+"""The CNAMEs of challenges that clients over the network may have made, and the rules for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zonemint.app.dynamic import change, zone_of
+from zonemint.app.zones import ZoneKeeper
+from zonemint.config import Config, DataDir
+from zonemint.core.clock import Clock
+from zonemint.core.errors import AcmeDnsError, ConfigError
+from zonemint.core.names import is_within
+from zonemint.store import records
+from zonemint.store.database import Database, Steps
+from zonemint.store.records import DynamicRecord
+
+__all__ = ["Aliases"]
+
+
+class Aliases:
+    """Makes `_acme-challenge.DOMAIN CNAME TARGET`, where nobody else has said anything about that name.
+
+    What the same actor made before is replaced; what is in a zone file, or a person or another token made, stays.
+    """
+
+    def __init__(self, db: Database, config: Config, data: DataDir, zones: ZoneKeeper, clock: Clock) -> None:
+        self._db = db
+        self._config = config
+        self._data = data
+        self._zones = zones
+        self._clock = clock
+
+    async def __call__(self, domain: str, target: str, *, actor: str, also: Callable[[], Steps[None]]) -> bool:
+        """Make the CNAME and do what belongs with it; False when the domain is in no zone of ours."""
+        config = self._config
+        if any(is_within(domain, zone) for zone in config.auth_zones):
+            raise AcmeDnsError("bad_domain", 400)
+        zone = zone_of(config, domain)
+        if zone is None:
+            await self._db.write(also())
+            return False
+        alias = f"_acme-challenge.{domain}"
+        now_ms = int(self._clock() * 1000)
+        wanted = DynamicRecord(zone, alias, "CNAME", f"{target}.", int(config.dns.ttl), now_ms, actor)
+        old = await self._db.read(records.at(zone, alias, "CNAME"))
+        if any(one.created_by != actor and one.data != wanted.data for one in old):
+            raise AcmeDnsError("cname_exists", 409)
+        stale = [one for one in old if one.data != wanted.data]
+        try:
+            # Two CNAMEs of one name are no zone, so whoever comes between the look and the change is not overwritten.
+            await change(self._db, config, self._data, zone, actor=actor, add=[wanted], remove=stale, also=also)
+        except ConfigError:
+            raise AcmeDnsError("cname_exists", 409) from None
+        await self._zones.take_over()
+        return True
