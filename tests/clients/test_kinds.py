@@ -18,7 +18,9 @@ from zonemint.clients.kinds import KINDS
 
 USER, KEY = "b209bffa-6866-4138-9cbd-b410af9ff367", "-_mj31uNBfx5LZ0CFhXgS9NDk4hjNMJvdbIeNU9o"
 SUB = "efcbf95a-5719-4beb-ab1f-9890714300a1"
+OTHER_SUB = "0a2e0f2e-3c5d-4f0e-9c1b-3f0a6d1c2b4e"
 API = "https://ca.lab.test"
+OTHER = Account("9f0c8a52-1111-4e0e-8a3e-6f1d2c3b4a59", "x" * 40, f"{OTHER_SUB}.auth.lab.test", OTHER_SUB, (), API)
 ACCOUNT = Account(USER, KEY, f"{SUB}.auth.lab.test", SUB, (), API)
 DIRECTORY = f"{API}/acme/acme/directory"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIBoTCC\nAUigAwIB\n-----END CERTIFICATE-----\n"
@@ -28,13 +30,20 @@ SHELL = ["certbot", "lego", "acme.sh", "dehydrated"]
 
 
 def told(kind: str, name: str = "web.lab.test", *, storage: str = ODD_STORAGE, roots: Roots | None = ODD) -> str:
-    return KINDS[kind](Registered(name, ACCOUNT, DIRECTORY, Path(storage), roots))
+    accounts = {name.removeprefix("*."): ACCOUNT}
+    return KINDS[kind](Registered((name,), accounts, DIRECTORY, Path(storage), roots))
+
+
+def told_of_several(kind: str) -> str:
+    """A wildcard with its base, which share an account, and another name."""
+    names = ("*.lab.test", "lab.test", "web.lab.test")
+    return KINDS[kind](Registered(names, {"lab.test": ACCOUNT, "web.lab.test": OTHER}, DIRECTORY, Path("/a.json"), ODD))
 
 
 def run_stub(text: str, folder: Path, program: str) -> tuple[list[list[str]], dict[str, str]]:
     """Run lines in a shell with a program of a name that notes its words; return those and its last environment."""
     stub = folder / "bin" / program
-    stub.parent.mkdir()
+    stub.parent.mkdir(parents=True)
     stub.write_text(
         f'#!/bin/sh\nprintf "%s\\0" "$@" >> {folder}/words\necho >> {folder}/words\nenv -0 > {folder}/env\n'
     )
@@ -108,7 +117,7 @@ def test_certbot_is_told_what_is_unusual(tmp_path: Path) -> None:
 
 def test_lego_trusts_both_servers(tmp_path: Path) -> None:
     [words], env = run_stub(told("lego", "*.lab.test"), tmp_path, "lego")
-    assert words[-1] == "run"
+    assert words[0] == "run"
     assert option(words, "--server") == DIRECTORY
     assert option(words, "--dns") == "acme-dns"
     assert option(words, "--domains") == "*.lab.test"
@@ -119,9 +128,9 @@ def test_lego_trusts_both_servers(tmp_path: Path) -> None:
 
 
 def test_lego_reads_the_command(tmp_path: Path) -> None:
-    """Its own parser takes every option; what is not there, the directory, is where it ends."""
+    """Debian's is lego 4. Its own parser takes every option; what is not there, the directory, is where it ends."""
     lego = require_program("lego")
-    words = shlex.split(told("lego").splitlines()[-1])[1:]
+    words = shlex.split(told("lego").splitlines()[-1].removeprefix("# lego 4: "))[1:]
     words[words.index(DIRECTORY)] = "http://127.0.0.1:1/directory"
     done = subprocess.run([lego, "--path", str(tmp_path), *words], capture_output=True, text=True, timeout=30, env={})
     assert done.returncode == 1
@@ -170,10 +179,61 @@ def test_dehydrated_asks_curl_for_one_update_and_hides_the_key_from_its_words(tm
     assert (tmp_path / "stdin").read_text() == f'header = "X-Api-User: {USER}"\nheader = "X-Api-Key: {KEY}"\n'
 
 
-def test_caddy_gets_a_site_block() -> None:
+def test_dehydrated_finds_the_account_of_each_name(tmp_path: Path) -> None:
+    calls, _ = run_stub(told_of_several("dehydrated"), tmp_path, "dehydrated")
+    assert option(calls[1], "--domain") == "*.lab.test lab.test web.lab.test"
+    hook = tmp_path / "dehydrated-lab.test/hook"
+    (tmp_path / "bin/curl").write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" > {tmp_path}/curl\ncat > {tmp_path}/stdin\n')
+    (tmp_path / "bin/curl").chmod(0o700)
+    env = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    for domain, account in (("lab.test", ACCOUNT), ("web.lab.test", OTHER)):
+        subprocess.run([hook, "deploy_challenge", domain, "file", "x" * 43], env=env, check=True, timeout=30)
+        body = json.loads(option((tmp_path / "curl").read_text().split("\0"), "--data"))
+        assert body == {"subdomain": account.subdomain, "txt": "x" * 43}
+        assert account.password in (tmp_path / "stdin").read_text()
+    unknown = [str(hook), "deploy_challenge", "other.test", "file", "x" * 43]
+    done = subprocess.run(unknown, env=env, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (1, "there is no account for other.test\n")
+
+
+def test_certbot_and_lego_get_one_certificate_for_several_names(tmp_path: Path) -> None:
+    for kind, flag in (("certbot", "-d"), ("lego", "--domains")):
+        [words], _ = run_stub(told_of_several(kind), tmp_path / kind, kind)
+        assert [words[at + 1] for at, word in enumerate(words) if word == flag] == [
+            "*.lab.test",
+            "lab.test",
+            "web.lab.test",
+        ]
+
+
+def test_acme_sh_gets_a_certificate_for_each_account(tmp_path: Path) -> None:
+    """It knows one account for a certificate, so a name of another account cannot stand beside."""
+    calls, env = run_stub(told_of_several("acme.sh"), tmp_path, "acme.sh")
+    names = [[words[at + 1] for at, word in enumerate(words) if word == "-d"] for words in calls]
+    assert names == [["*.lab.test", "lab.test"], ["web.lab.test"]]
+    assert env["ACMEDNS_SUBDOMAIN"] == OTHER_SUB
+
+
+def test_traefik_gets_the_other_names_beside_the_first() -> None:
+    text = told_of_several("traefik")
+    assert '#       - main: "*.lab.test"\n#         sans: ["lab.test", "web.lab.test"]' in text
+
+
+def test_cert_manager_gets_one_secret_with_all_accounts() -> None:
+    secret, issuer, _ = told_of_several("cert-manager").split("\n---\n")
+    accounts = json.loads(dedent(at(secret, "stringData", "accounts.json")))
+    assert {name: account["subdomain"] for name, account in accounts.items()} == {
+        "lab.test": SUB,
+        "web.lab.test": OTHER_SUB,
+    }
+    assert issuer.count("accountSecretRef") == 1
+
+
+def caddyfile(text: str) -> dict[str, str]:
+    """Read settings by the path of the blocks that they stand in."""
     blocks: list[str] = []
     seen = {}
-    for line in told("caddy", "*.lab.test", roots=Roots(Path('/a "b" c/root.crt'), PEM)).splitlines():
+    for line in text.splitlines():
         words = [one[1:-1].replace('\\"', '"') if one[0] == '"' else one for one in _TOKEN.findall(line)]
         if line.startswith("#"):
             continue
@@ -184,7 +244,11 @@ def test_caddy_gets_a_site_block() -> None:
         else:
             seen["/".join([*blocks, words[0]])] = words[1]
     assert blocks == []
-    assert seen == {
+    return seen
+
+
+def test_caddy_gets_a_site_block() -> None:
+    assert caddyfile(told("caddy", "*.lab.test", roots=Roots(Path('/a "b" c/root.crt'), PEM))) == {
         "*.lab.test/tls/ca": DIRECTORY,
         "*.lab.test/tls/ca_root": '/a "b" c/root.crt',
         "*.lab.test/tls/dns acmedns/username": USER,
@@ -193,6 +257,36 @@ def test_caddy_gets_a_site_block() -> None:
         "*.lab.test/tls/dns acmedns/server_url": API,
         "*.lab.test/respond": "Hello",
     }
+
+
+def test_caddy_gets_the_accounts_of_several_names_by_domain() -> None:
+    seen = caddyfile(told_of_several("caddy"))
+    module = "*.lab.test, lab.test, web.lab.test/tls/dns acmedns/config"
+    assert seen[f"{module}/lab.test/subdomain"] == SUB
+    assert seen[f"{module}/web.lab.test/subdomain"] == OTHER_SUB
+    assert seen[f"{module}/web.lab.test/server_url"] == API
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("several", [False, True])
+def test_caddy_takes_all_but_the_module_that_debians_is_built_without(tmp_path: Path, several: bool) -> None:
+    """It reads the site and names what it lacks; without those lines it accepts the rest."""
+    caddy = require_program("caddy")
+    (tmp_path / "root.crt").write_text(PEM)
+    roots = Roots(tmp_path / "root.crt", PEM)
+    text = told_of_several("caddy").replace(str(ODD.file), str(roots.file)) if several else told("caddy", roots=roots)
+    whole, rest = tmp_path / "whole", tmp_path / "rest"
+    whole.write_text(text)
+    rest.write_text(re.sub(r"\t\tdns acmedns \{\n.*?\n\t\t\}\n", "", text, flags=re.DOTALL))
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    words = [caddy, "adapt", "--adapter", "caddyfile", "--config"]
+    done = subprocess.run([*words, str(whole)], capture_output=True, text=True, env=env, timeout=30)
+    assert done.returncode == 1
+    assert "module not registered: dns.providers.acmedns" in done.stderr
+    done = subprocess.run([*words, str(rest)], capture_output=True, text=True, env=env, timeout=30, check=True)
+    (policy,) = json.loads(done.stdout)["apps"]["tls"]["automation"]["policies"]
+    assert policy["issuers"][0]["ca"] == DIRECTORY
+    assert policy["issuers"][0]["trusted_roots_pem_files"] == [str(roots.file)]
 
 
 _TOKEN = re.compile(r'"(?:\\"|[^"])*"|\S+')
