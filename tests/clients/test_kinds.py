@@ -8,8 +8,10 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.programs import require_program
 from zonemint.clients.accounts import Account, Registered, Roots
@@ -59,25 +61,13 @@ def option(words: list[str], name: str) -> str:
     return words[words.index(name) + 1]
 
 
-def at(yaml: str, *path: str) -> str:
-    """Return the scalar or block behind nested keys of block-style YAML (YAML 1.2 section 8.2)."""
-    text = yaml
+def at(document: Any, *path: str) -> Any:
+    """Return what is behind nested keys of a YAML document; a list is that of one member."""
     for key in path:
-        pattern = rf"^( *)(?:- )?{re.escape(key)}:(?: (.*)|((?:\n(?:\1 .*)?$)+))$"
-        found = re.search(pattern, text, re.MULTILINE)
-        assert found is not None, f"{key} of {path} in\n{text}"
-        text = found[2] if found[2] is not None else found[3]
-        if text == "|":
-            block = re.match(rf"(?:\n(?:{found[1]} .*)?)+", found.string[found.end() :])
-            assert block is not None
-            text = block[0]
-    return text
-
-
-def dedent(block: str) -> str:
-    lines = block.removeprefix("\n").splitlines()
-    indent = len(lines[0]) - len(lines[0].lstrip())
-    return "".join(f"{line[indent:]}\n" for line in lines)
+        if isinstance(document, list):
+            [document] = document
+        document = document[key]
+    return document
 
 
 @pytest.mark.parametrize("kind", SHELL)
@@ -214,21 +204,6 @@ def test_acme_sh_gets_a_certificate_for_each_account(tmp_path: Path) -> None:
     assert env["ACMEDNS_SUBDOMAIN"] == OTHER_SUB
 
 
-def test_traefik_gets_the_other_names_beside_the_first() -> None:
-    text = told_of_several("traefik")
-    assert '#       - main: "*.lab.test"\n#         sans: ["lab.test", "web.lab.test"]' in text
-
-
-def test_cert_manager_gets_one_secret_with_all_accounts() -> None:
-    secret, issuer, _ = told_of_several("cert-manager").split("\n---\n")
-    accounts = json.loads(dedent(at(secret, "stringData", "accounts.json")))
-    assert {name: account["subdomain"] for name, account in accounts.items()} == {
-        "lab.test": SUB,
-        "web.lab.test": OTHER_SUB,
-    }
-    assert issuer.count("accountSecretRef") == 1
-
-
 def caddyfile(text: str) -> dict[str, str]:
     """Read settings by the path of the blocks that they stand in."""
     blocks: list[str] = []
@@ -305,33 +280,56 @@ def test_caddy_and_traefik_are_told_the_environment() -> None:
 
 def test_traefik_gets_a_resolver() -> None:
     text = told("traefik", "*.lab.test")
-    acme = at(text, "certificatesResolvers", "zonemint", "acme")
-    assert json.loads(at(acme, "caServer")) == DIRECTORY
-    assert json.loads(at(acme, "email")) == "hostmaster@lab.test"
-    assert at(acme, "dnsChallenge", "provider") == "acme-dns"
+    acme = at(yaml.safe_load(text), "certificatesResolvers", "zonemint", "acme")
+    assert acme["caServer"] == DIRECTORY
+    assert acme["email"] == "hostmaster@lab.test"
+    assert acme["dnsChallenge"] == {"provider": "acme-dns"}
     assert '- main: "*.lab.test"' in text
 
 
+def test_a_router_of_traefik_gets_every_name() -> None:
+    lines = told_of_several("traefik").splitlines()
+    router = [line.removeprefix("#   ") for line in lines[lines.index("#   tls:") :]]
+    assert yaml.safe_load("\n".join(router)) == {
+        "tls": {
+            "certResolver": "zonemint",
+            "domains": [{"main": "*.lab.test", "sans": ["lab.test", "web.lab.test"]}],
+        }
+    }
+
+
 def test_cert_manager_gets_a_secret_that_its_issuer_points_to() -> None:
-    secret, issuer, _ = told("cert-manager", "*.lab.test").split("\n---\n")
-    assert at(secret, "kind") == "Secret"
-    accounts = json.loads(dedent(at(secret, "stringData", "accounts.json")))
+    secret, issuer, roots = yaml.safe_load_all(told("cert-manager", "*.lab.test"))
+    assert [one["kind"] for one in (secret, issuer, roots)] == ["Secret", "ClusterIssuer", "ConfigMap"]
+    assert [one["apiVersion"] for one in (secret, issuer)] == ["v1", "cert-manager.io/v1"]
+    accounts = json.loads(secret["stringData"]["accounts.json"])
     assert accounts == json.loads(told("json", "*.lab.test"))
     assert list(accounts) == ["lab.test"]
-    assert at(issuer, "kind") == "ClusterIssuer"
     solver = at(issuer, "spec", "acme", "solvers", "dns01", "acmeDNS")
-    assert json.loads(at(solver, "host")) == API
-    assert at(solver, "accountSecretRef", "name") == at(secret, "metadata", "name")
-    assert at(solver, "accountSecretRef", "key") == "accounts.json"
+    assert solver == {
+        "host": API,
+        "accountSecretRef": {"name": secret["metadata"]["name"], "key": "accounts.json"},
+    }
+
+
+def test_cert_manager_gets_one_secret_with_all_accounts() -> None:
+    secret, issuer, _ = yaml.safe_load_all(told_of_several("cert-manager"))
+    accounts = json.loads(secret["stringData"]["accounts.json"])
+    assert {name: account["subdomain"] for name, account in accounts.items()} == {
+        "lab.test": SUB,
+        "web.lab.test": OTHER_SUB,
+    }
+    assert len(issuer["spec"]["acme"]["solvers"]) == 1
 
 
 def test_cert_manager_gets_the_roots_twice() -> None:
-    _, issuer, roots = told("cert-manager").split("\n---\n")
+    _, issuer, roots = yaml.safe_load_all(told("cert-manager") + "\n")  # as it is printed
     acme = at(issuer, "spec", "acme")
-    assert json.loads(at(acme, "server")) == DIRECTORY
-    assert base64.b64decode(at(acme, "caBundle"), validate=True).decode() == PEM
-    assert at(acme, "privateKeySecretRef", "name") != at(
-        acme, "solvers", "dns01", "acmeDNS", "accountSecretRef", "name"
-    )
-    assert at(roots, "kind") == "ConfigMap"
-    assert dedent(at(roots, "data", "root.crt")) == PEM
+    assert acme["server"] == DIRECTORY
+    assert base64.b64decode(acme["caBundle"], validate=True).decode() == PEM
+    assert acme["privateKeySecretRef"]["name"] != at(acme, "solvers", "dns01", "acmeDNS", "accountSecretRef", "name")
+    assert roots["data"]["root.crt"] == PEM
+
+
+def test_cert_manager_without_roots_gets_two_documents() -> None:
+    assert [one["kind"] for one in yaml.safe_load_all(told("cert-manager", roots=None))] == ["Secret", "ClusterIssuer"]
