@@ -18,7 +18,7 @@ from zonemint.acmedns.context import AcmeDns
 from zonemint.acmedns.tokens import Bearer
 from zonemint.core.errors import AcmeDnsError, BadName
 from zonemint.core.hash_chain import Detail
-from zonemint.core.names import hostname
+from zonemint.core.names import hostname, normalize
 from zonemint.store import audit, txt, txt_storage
 from zonemint.store.database import Steps
 from zonemint.store.txt import TxtAccount
@@ -98,6 +98,7 @@ async def keep(acmedns: AcmeDns, bearer: Bearer, text: str, body: dict[str, Any]
 def _domain(bearer: Bearer, text: str) -> str:
     try:
         domain = hostname(text)
+        normalize(f"_acme-challenge.{domain}")  # which may be too long where the domain is not
     except BadName:
         raise AcmeDnsError("bad_domain", 400) from None
     # A token without names may register for all, and keeps for none: the right to make CNAMEs is always said.
