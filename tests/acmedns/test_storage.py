@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -12,6 +12,11 @@ import pytest_asyncio
 from tests.acmedns.test_registration import VALUE, basic, bearer, token, update
 from tests.web.lab import Lab
 from tests.web.wire import Reply
+from zonemint.acmedns import administration, storage, tokens
+from zonemint.acmedns.context import AcmeDns
+from zonemint.core.errors import AcmeDnsError
+from zonemint.store.database import Steps
+from zonemint.store.opening import open_store
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -156,3 +161,37 @@ async def test_no_password_is_in_the_store_and_another_token_opens_nothing(lab: 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{", b'{"username":1}', b'{"a":' * 3000])
 async def test_a_body_that_is_no_account(lab: Lab, key: str, body: bytes) -> None:
     assert (await lab.send("POST", "/storage/body.lab.test", basic(key), body)).status == 400
+
+
+@pytest.mark.parametrize("deed", ["rescope", "rotate", "delete", "revoke"])
+async def test_what_an_administrator_does_meanwhile_stands(lab: Lab, deed: str) -> None:
+    account, key = await registered(lab), await token(lab, "storage", names=("*",))
+    db = await open_store(lab.config.store.database, lab.data.database)
+    bearer = await tokens.recognise(db, key, "storage", now_ms=0)
+    known = await db.read(administration.find(account["username"]))
+    assert bearer is not None and known is not None
+    by: dict[str, Any] = {"actor": "test", "via": "test", "now": lab.clock()}
+
+    async def alias(domain: str, target: str, *, actor: str, also: Callable[[], Steps[None]]) -> bool:
+        """Has it done between the look at the account and the change."""
+        deeds: dict[str, Callable[[], Steps[Any]]] = {
+            "rescope": lambda: administration.rescope(known, ["other.lab.test"], **by),
+            "rotate": lambda: administration.rotate(known, **by),
+            "delete": lambda: administration.delete(known, **by),
+            "revoke": lambda: tokens.revoke(bearer.token.id, **by),
+        }
+        await db.write(deeds[deed]())
+        await db.write(also())
+        return False
+
+    acmedns = AcmeDns(db, lab.clock, ("auth.lab.test",), None, 2, 60.0, "", tells_url=False, alias=alias)
+    try:
+        with pytest.raises(AcmeDnsError, match="forbidden"):
+            await storage.keep(acmedns, bearer, "meanwhile.lab.test", account, "127.0.0.1")
+    finally:
+        await db.close()
+    assert lab.rows("SELECT domain FROM txt_storage WHERE subdomain = ?", account["subdomain"]) == []
+    if deed == "rescope":
+        assert lab.rows("SELECT scope FROM txt_accounts WHERE username = ?", account["username"]) == [
+            ('["other.lab.test"]',)
+        ]

@@ -55,6 +55,7 @@ def delete(account: TxtAccount, *, actor: str, via: str, now: float) -> Steps[li
 def rotate(account: TxtAccount, *, actor: str, via: str, now: float) -> Steps[Credentials | None]:
     """Give an account another key, and return what its owner is told; None when another one did it meanwhile."""
     key_hash, credentials = accounts.rekeyed(account)
+    yield Lock(f"txt {account.subdomain}")
     if not (yield from txt.rotate(account.username, was=account.key_hash, key_hash=key_hash)):
         return None
     fact = audit.Fact(audit.Kind.TXT_ACCOUNT_ROTATED, actor, account.fulldomain, {"via": via})
@@ -65,6 +66,7 @@ def rotate(account: TxtAccount, *, actor: str, via: str, now: float) -> Steps[Cr
 def rescope(account: TxtAccount, names: Sequence[str], *, actor: str, via: str, now: float) -> Steps[TxtAccount | None]:
     """Say which names an account may answer for, none for all; None when it is gone."""
     scope = tuple(names)
+    yield Lock(f"txt {account.subdomain}")
     if not (yield from txt.rescope(account.username, scope)):
         return None
     told: Detail = {"scope": scope, "via": via}
