@@ -15,7 +15,7 @@ from tests.web.wire import Reply
 from zonemint.acmedns import administration, storage, tokens
 from zonemint.acmedns.context import AcmeDns
 from zonemint.core.errors import AcmeDnsError
-from zonemint.store.database import Steps
+from zonemint.store.database import Lock, Rows, Step, Steps
 from zonemint.store.opening import open_store
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -195,3 +195,26 @@ async def test_what_an_administrator_does_meanwhile_stands(lab: Lab, deed: str) 
         assert lab.rows("SELECT scope FROM txt_accounts WHERE username = ?", account["username"]) == [
             ('["other.lab.test"]',)
         ]
+
+
+async def test_a_deletion_takes_the_cname_that_was_made_while_it_waited(lab: Lab, key: str) -> None:
+    account = await registered(lab)
+    db = await open_store(lab.config.store.database, lab.data.database)
+    known = await db.read(administration.find(account["username"]))
+    assert known is not None
+    steps = administration.delete(known, actor="test", via="test", now=lab.clock())
+
+    def alone(step: Step) -> Steps[Rows]:
+        return (yield step)
+
+    try:
+        step = next(steps)
+        while True:
+            if step == Lock(f"txt {known.subdomain}"):
+                assert (await put(lab, key, "late.lab.test", account)).status == 201
+            step = steps.send(await db.write(alone(step)))
+    except StopIteration as done:
+        assert done.value == ["_acme-challenge.late.lab.test"]
+    finally:
+        await db.close()
+    assert not lab.rows("SELECT name FROM records WHERE name = ?", "_acme-challenge.late.lab.test")

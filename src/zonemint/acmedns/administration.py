@@ -35,11 +35,12 @@ def delete(account: TxtAccount, *, actor: str, via: str, now: float) -> Steps[li
 
     None when the account is gone already. CNAMEs in zone files and in other servers' zones stay, and lead nowhere.
     """
-    aliases = yield from records.aliases_to(account.fulldomain)
-    for zone in sorted({alias.zone for alias in aliases}):
+    for zone in sorted({alias.zone for alias in (yield from records.aliases_to(account.fulldomain))}):
         yield Lock(f"zone {zone}")
     if not (yield from txt.remove(account.subdomain)):
         return None
+    # Read again: storage may have made one while we waited for the account's lock, and makes none from now on.
+    aliases = yield from records.aliases_to(account.fulldomain)
     facts = []
     for alias in aliases:
         if (yield from records.remove(alias.zone, alias.name, alias.type, alias.data)):
