@@ -169,7 +169,8 @@ async def test_what_an_administrator_does_meanwhile_stands(lab: Lab, deed: str) 
     db = await open_store(lab.config.store.database, lab.data.database)
     bearer = await tokens.recognise(db, key, "storage", now_ms=0)
     known = await db.read(administration.find(account["username"]))
-    assert bearer is not None and known is not None
+    assert bearer is not None
+    assert known is not None
     by: dict[str, Any] = {"actor": "test", "via": "test", "now": lab.clock()}
 
     async def alias(domain: str, target: str, *, actor: str, also: Callable[[], Steps[None]]) -> bool:
@@ -207,6 +208,7 @@ async def test_a_deletion_takes_the_cname_that_was_made_while_it_waited(lab: Lab
     def alone(step: Step) -> Steps[Rows]:
         return (yield step)
 
+    gone = None
     try:
         step = next(steps)
         while True:
@@ -214,7 +216,8 @@ async def test_a_deletion_takes_the_cname_that_was_made_while_it_waited(lab: Lab
                 assert (await put(lab, key, "late.lab.test", account)).status == 201
             step = steps.send(await db.write(alone(step)))
     except StopIteration as done:
-        assert done.value == ["_acme-challenge.late.lab.test"]
+        gone = done.value
     finally:
         await db.close()
+    assert gone == ["_acme-challenge.late.lab.test"]
     assert not lab.rows("SELECT name FROM records WHERE name = ?", "_acme-challenge.late.lab.test")
