@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -12,6 +12,11 @@ import pytest_asyncio
 from tests.acmedns.test_registration import VALUE, basic, bearer, token, update
 from tests.web.lab import Lab
 from tests.web.wire import Reply
+from zonemint.acmedns import administration, storage, tokens
+from zonemint.acmedns.context import AcmeDns
+from zonemint.core.errors import AcmeDnsError
+from zonemint.store.database import Lock, Rows, Step, Steps
+from zonemint.store.opening import open_store
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -116,7 +121,9 @@ async def test_a_domain_that_the_token_is_not_for(lab: Lab, key: str, domain: st
     assert (await get(lab, key, f"/{domain}")).status == 403
 
 
-@pytest.mark.parametrize("domain", ["*.lab.test", "_acme-challenge.lab.test", "a..lab.test", "%2e%2e", "x" * 70])
+@pytest.mark.parametrize(
+    "domain", ["*.lab.test", "_acme-challenge.lab.test", "a..lab.test", "%2e%2e", "x" * 70, "x." * 115 + "lab.test"]
+)
 async def test_a_domain_that_is_none(lab: Lab, key: str, domain: str) -> None:
     assert (await put(lab, key, domain, await registered(lab))).status == 400
 
@@ -154,3 +161,63 @@ async def test_no_password_is_in_the_store_and_another_token_opens_nothing(lab: 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{", b'{"username":1}', b'{"a":' * 3000])
 async def test_a_body_that_is_no_account(lab: Lab, key: str, body: bytes) -> None:
     assert (await lab.send("POST", "/storage/body.lab.test", basic(key), body)).status == 400
+
+
+@pytest.mark.parametrize("deed", ["rescope", "rotate", "delete", "revoke"])
+async def test_what_an_administrator_does_meanwhile_stands(lab: Lab, deed: str) -> None:
+    account, key = await registered(lab), await token(lab, "storage", names=("*",))
+    db = await open_store(lab.config.store.database, lab.data.database)
+    bearer = await tokens.recognise(db, key, "storage", now_ms=0)
+    known = await db.read(administration.find(account["username"]))
+    assert bearer is not None
+    assert known is not None
+    by: dict[str, Any] = {"actor": "test", "via": "test", "now": lab.clock()}
+
+    async def alias(domain: str, target: str, *, actor: str, also: Callable[[], Steps[None]]) -> bool:
+        """Has it done between the look at the account and the change."""
+        deeds: dict[str, Callable[[], Steps[Any]]] = {
+            "rescope": lambda: administration.rescope(known, ["other.lab.test"], **by),
+            "rotate": lambda: administration.rotate(known, **by),
+            "delete": lambda: administration.delete(known, **by),
+            "revoke": lambda: tokens.revoke(bearer.token.id, **by),
+        }
+        await db.write(deeds[deed]())
+        await db.write(also())
+        return False
+
+    acmedns = AcmeDns(db, lab.clock, ("auth.lab.test",), None, 2, 60.0, "", tells_url=False, alias=alias)
+    try:
+        with pytest.raises(AcmeDnsError, match="forbidden"):
+            await storage.keep(acmedns, bearer, "meanwhile.lab.test", account, "127.0.0.1")
+    finally:
+        await db.close()
+    assert lab.rows("SELECT domain FROM txt_storage WHERE subdomain = ?", account["subdomain"]) == []
+    if deed == "rescope":
+        assert lab.rows("SELECT scope FROM txt_accounts WHERE username = ?", account["username"]) == [
+            ('["other.lab.test"]',)
+        ]
+
+
+async def test_a_deletion_takes_the_cname_that_was_made_while_it_waited(lab: Lab, key: str) -> None:
+    account = await registered(lab)
+    db = await open_store(lab.config.store.database, lab.data.database)
+    known = await db.read(administration.find(account["username"]))
+    assert known is not None
+    steps = administration.delete(known, actor="test", via="test", now=lab.clock())
+
+    def alone(step: Step) -> Steps[Rows]:
+        return (yield step)
+
+    gone = None
+    try:
+        step = next(steps)
+        while True:
+            if step == Lock(f"txt {known.subdomain}"):
+                assert (await put(lab, key, "late.lab.test", account)).status == 201
+            step = steps.send(await db.write(alone(step)))
+    except StopIteration as done:
+        gone = done.value
+    finally:
+        await db.close()
+    assert gone == ["_acme-challenge.late.lab.test"]
+    assert not lab.rows("SELECT name FROM records WHERE name = ?", "_acme-challenge.late.lab.test")

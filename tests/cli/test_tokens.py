@@ -36,8 +36,8 @@ def test_a_token_is_printed_once_listed_without_its_secret_and_revoked(folder: P
     assert [one["event"] for one in events] == ["token.revoked", "token.created"]
 
 
-def test_a_right_is_named_and_storage_says_for_which_names(folder: Path) -> None:
-    for words in ([], ["--right", "root"], ["--right", "storage"]):
+def test_a_right_is_named_and_storage_says_for_which_names_and_admin_has_none(folder: Path) -> None:
+    for words in ([], ["--right", "root"], ["--right", "storage"], ["--right", "admin", "--name", "a.lab.test"]):
         assert run("tokens", "create", *words, "--data", folder).returncode == 2
     wrong = run("tokens", "create", "--right", "storage", "--name", "a_b", "--data", folder)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)

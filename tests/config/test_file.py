@@ -167,6 +167,7 @@ FAULTS = [
     ("too many values", HEAD + "[acmedns]\nvalues = 101", 3, "acmedns.values: expected a whole number <= 100"),
     ("no such word", HEAD + '[acmedns]\nregistration = "X"', 3, "must be one of private, open, token, closed, or"),
     ("no network that may register", HEAD + '[acmedns]\nregistration = ["lab"]', 3, "acmedns.registration: 'lab'"),
+    ("a domain that is an auth zone", HEAD + 'extra_domains = ["auth.lab.test"]', 2, "auth.lab.test is an auth zone"),
     ("an auth zone of others", HEAD + '[acmedns]\nextra_zones = ["auth.x.test"]', 3, "auth.x.test lies below none"),
     ("an auth zone in another", HEAD + '[acmedns]\nextra_zones = ["a.auth.lab.test"]', 3, "lies in another auth zone"),
     ("an auth zone twice", HEAD + '[acmedns]\nextra_zones = ["auth.lab.test"]', 3, "is named twice"),

@@ -35,11 +35,12 @@ def delete(account: TxtAccount, *, actor: str, via: str, now: float) -> Steps[li
 
     None when the account is gone already. CNAMEs in zone files and in other servers' zones stay, and lead nowhere.
     """
-    aliases = yield from records.aliases_to(account.fulldomain)
-    for zone in sorted({alias.zone for alias in aliases}):
+    for zone in sorted({alias.zone for alias in (yield from records.aliases_to(account.fulldomain))}):
         yield Lock(f"zone {zone}")
     if not (yield from txt.remove(account.subdomain)):
         return None
+    # Read again: storage may have made one while we waited for the account's lock, and makes none from now on.
+    aliases = yield from records.aliases_to(account.fulldomain)
     facts = []
     for alias in aliases:
         if (yield from records.remove(alias.zone, alias.name, alias.type, alias.data)):
@@ -55,6 +56,7 @@ def delete(account: TxtAccount, *, actor: str, via: str, now: float) -> Steps[li
 def rotate(account: TxtAccount, *, actor: str, via: str, now: float) -> Steps[Credentials | None]:
     """Give an account another key, and return what its owner is told; None when another one did it meanwhile."""
     key_hash, credentials = accounts.rekeyed(account)
+    yield Lock(f"txt {account.subdomain}")
     if not (yield from txt.rotate(account.username, was=account.key_hash, key_hash=key_hash)):
         return None
     fact = audit.Fact(audit.Kind.TXT_ACCOUNT_ROTATED, actor, account.fulldomain, {"via": via})
@@ -65,6 +67,7 @@ def rotate(account: TxtAccount, *, actor: str, via: str, now: float) -> Steps[Cr
 def rescope(account: TxtAccount, names: Sequence[str], *, actor: str, via: str, now: float) -> Steps[TxtAccount | None]:
     """Say which names an account may answer for, none for all; None when it is gone."""
     scope = tuple(names)
+    yield Lock(f"txt {account.subdomain}")
     if not (yield from txt.rescope(account.username, scope)):
         return None
     told: Detail = {"scope": scope, "via": via}

@@ -18,9 +18,9 @@ from zonemint.acmedns.context import AcmeDns
 from zonemint.acmedns.tokens import Bearer
 from zonemint.core.errors import AcmeDnsError, BadName
 from zonemint.core.hash_chain import Detail
-from zonemint.core.names import hostname
-from zonemint.store import audit, txt, txt_storage
-from zonemint.store.database import Steps
+from zonemint.core.names import hostname, normalize
+from zonemint.store import audit, tokens, txt, txt_storage
+from zonemint.store.database import Lock, Steps
 from zonemint.store.txt import TxtAccount
 from zonemint.store.txt_storage import Stored
 
@@ -85,8 +85,13 @@ async def keep(acmedns: AcmeDns, bearer: Bearer, text: str, body: dict[str, Any]
     sealed = _seal(bearer, domain, password)
 
     def also() -> Steps[None]:
+        yield Lock(f"txt {account.subdomain}")
+        now = yield from txt.by_username(account.username)
+        token = yield from tokens.by_id(bearer.token.id)
+        if token is None or now is None or now.key_hash != account.key_hash or not scope.covers(now.scope, domain):
+            raise AcmeDnsError("forbidden", 403)  # by what an administrator did since they were looked at
         yield from txt_storage.put(bearer.token.id, Stored(domain, account.subdomain, sealed))
-        if account.scope != (domain,):
+        if now.scope != (domain,):
             yield from txt.rescope(account.username, (domain,))
             told: Detail = {"scope": (domain,), "via": source}
             fact = audit.Fact(audit.Kind.TXT_ACCOUNT_SCOPED, bearer.actor, account.fulldomain, told)
@@ -98,6 +103,7 @@ async def keep(acmedns: AcmeDns, bearer: Bearer, text: str, body: dict[str, Any]
 def _domain(bearer: Bearer, text: str) -> str:
     try:
         domain = hostname(text)
+        normalize(f"_acme-challenge.{domain}")  # which may be too long where the domain is not
     except BadName:
         raise AcmeDnsError("bad_domain", 400) from None
     # A token without names may register for all, and keeps for none: the right to make CNAMEs is always said.

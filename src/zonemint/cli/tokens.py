@@ -46,6 +46,8 @@ def create(
             raise typer.BadParameter(f"'{right}' is not one of {', '.join(get_args(Right))}", param_hint="--right")
     if "storage" in rights and not names:
         raise typer.BadParameter("a token for storage has CNAMEs made: say for which names", param_hint="--name")
+    if "admin" in rights and names:
+        raise typer.BadParameter("the admin API is for every account: a token for it has no names", param_hint="--name")
 
     async def work(session: Session) -> str:
         wanted = scope.read(names or ())

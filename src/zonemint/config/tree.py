@@ -191,6 +191,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise SettingError("acmedns.extra_zones", f"{zone} lies below none of {', '.join(self.domains)}")
         if len(set(self.auth_zones)) < len(self.auth_zones):
             raise SettingError("acmedns.extra_zones", "an auth zone is named twice")
+        if both := next((zone for zone in self.auth_zones if zone in self.domains), None):
+            raise SettingError("extra_domains", f"{both} is an auth zone: its records are those of the acme-dns API")
         for zone in self.auth_zones:
             if any(zone != other and is_within(zone, other) for other in self.auth_zones):
                 raise SettingError("acmedns.extra_zones", f"{zone} lies in another auth zone")

@@ -33,6 +33,7 @@ __all__ = ["AdminResources"]
 _BODY_LIMIT = 16384
 _RETRY_AFTER = "5"  # seconds, while the store cannot answer
 _PAGE = 100
+_FIELDS = 10  # of a query
 _LIMIT = re.compile(r"[1-9][0-9]{0,2}|1000")
 
 _Work = Callable[[Call, Bearer], Awaitable[Reply]]
@@ -176,7 +177,10 @@ def _acme(account: Account) -> dict[str, object]:
 
 def _page(query: str) -> tuple[str, int]:
     """Read `after` and `limit`; raises AdminError."""
-    wanted = {key: values[-1] for key, values in parse_qs(query, max_num_fields=10).items()}
+    try:
+        wanted = {key: values[-1] for key, values in parse_qs(query, max_num_fields=_FIELDS).items()}
+    except ValueError:
+        raise AdminError(f"a query has at most {_FIELDS} fields", 400) from None
     limit = wanted.get("limit", str(_PAGE))
     if not _LIMIT.fullmatch(limit):
         raise AdminError("limit must be a number from 1 to 1000", 400)
