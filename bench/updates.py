@@ -32,6 +32,7 @@ import uvloop
 
 from bench.acme_client import Client
 from bench.cpu import cpu_seconds, pinned, running
+from bench.own_server import lift_limits
 
 __all__ = ["main"]
 
@@ -39,7 +40,6 @@ _FOLDER = Path(__file__).resolve().parent.parent / ".cache"
 _START = 10.0  # seconds
 _UPDATERS = 64
 _QUERIES = 10_000  # a second
-_NO_LIMIT = "\n[acmedns]\nregistrations_per_minute = 0\nupdates_per_minute = 0\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,7 @@ def served(folder: Path) -> Iterator[Served]:
     subprocess.run(
         [zonemint, "init", *where, "--domain", "bench.test"], check=True, capture_output=True, timeout=_START
     )
-    settings = data / "zonemint.toml"
-    text = re.sub(r"\n\[acmedns\]\n", _NO_LIMIT, settings.read_text(encoding="utf-8"))
-    settings.write_text(text, encoding="utf-8")
+    lift_limits(data / "zonemint.toml")
     ports = ["--dns-port", str(dns_port), "--http-port", "0", "--https-port", str(https_port)]
     command = [zonemint, "up", *where, "--listen", "127.0.0.1", *ports]
     command += ["--external-url", f"https://localhost:{https_port}"]

@@ -35,6 +35,9 @@ attempts = 6
 interval = "1s"
 [store]
 database = "{{database}}"
+[acmedns]
+registrations_per_minute = 0
+updates_per_minute = 0
 """
 
 
