@@ -67,7 +67,9 @@ async def _register(session: Session, text: str, storage: Path | None) -> tuple[
     domain = hostname(absolute(text.removeprefix("*."), config.domain))
     if is_within(domain, auth := auth_of(config)):
         raise ConfigError(f"{domain} lies in {auth}, the zone of the TXT values: no CNAME can be made there")
-    roots = read_roots((data.pki / "root.crt").absolute())
+    if "acmedns" not in config.roles:
+        raise ConfigError("there is no acme-dns API here (roles): register at the server that has it", file=data.config)
+    roots = read_roots((data.pki / "root.crt").absolute()) if "ca" in config.roles else None
     file = (storage or data.path / "acmedns.json").absolute()
     with locked(file):
         known = load(file, domain)
@@ -119,7 +121,7 @@ async def _ensure(session: Session, domain: str, account: Account | None) -> tup
             credentials.fulldomain,
             credentials.subdomain,
             credentials.allowfrom,
-            config.external_url,
+            config.api_url,
         )
 
         def also() -> Steps[None]:
