@@ -154,7 +154,7 @@ def test_a_name_that_is_registered_again_adds_nothing(folder: Path) -> None:
     before = rows(folder)
     assert run("register", NAME, "--data", folder).returncode == 0
     assert rows(folder) == before
-    assert run("register", "elsewhere.example.", "--data", folder).returncode == 0
+    assert run("register", "elsewhere.example.", "--data", folder).returncode == 1
     added = rows(folder)[: -len(before)]
     assert [one["event"] for one in added] == ["txt-account.registered"]
     accounts = json.loads((folder / "acmedns.json").read_text())

@@ -4,13 +4,18 @@ import json
 import shlex
 import stat
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
+import dns.rcode
 import pytest
 
 from tests.cli.program import ENV, ZONEMINT, run
+from tests.clients.servers import Resolver
 from tests.server import DOMAIN, Running, until
+from zonemint.app.registration import TOGETHER
 from zonemint.clients.kinds import KINDS
 
 
@@ -88,12 +93,169 @@ def test_twice_the_same_says_the_same(folder: Path) -> None:
     assert (second.returncode, second.stdout, second.stderr) == (0, first.stdout, "")
 
 
-def test_a_name_of_nobody_here_gets_the_line_for_its_zone(folder: Path) -> None:
-    done = register(folder, "host.elsewhere.test.", "--for", "json")
-    account = account_of(done, "host.elsewhere.test")
-    talk, line = done.stderr.splitlines()
-    assert talk == "host.elsewhere.test is in no zone of ours; add this line to its zone:"
-    assert line.split() == ["_acme-challenge.host.elsewhere.test.", "300", "IN", "CNAME", f"{account['fulldomain']}."]
+@pytest.fixture
+def resolver(folder: Path) -> Iterator[Resolver]:
+    """The resolver that the folder's settings name."""
+    with Resolver().running() as one:
+        file = folder / "zonemint.toml"
+        file.write_text(file.read_text().replace("[validation]\n", f'[validation]\nresolver = "{one.address}"\n', 1))
+        yield one
+
+
+FOREIGN = "host.elsewhere.test"
+FOREIGN_ALIAS = f"_acme-challenge.{FOREIGN}"
+
+
+def test_a_name_of_nobody_here_gets_the_line_for_its_zone(folder: Path, resolver: Resolver) -> None:
+    done = register(folder, f"{FOREIGN}.", "--for", "json")
+    account = json.loads(done.stdout)[FOREIGN]
+    assert done.returncode == 1
+    talk, add, line = done.stderr.splitlines()
+    assert talk == f"{FOREIGN} is in no zone of ours, and {FOREIGN_ALIAS} is no CNAME yet"
+    assert add == "add to its zone:"
+    assert line.split() == [f"{FOREIGN_ALIAS}.", "300", "IN", "CNAME", f"{account['fulldomain']}."]
+    assert resolver.asked == [FOREIGN_ALIAS]
+
+
+@pytest.mark.parametrize("hops", [(), ("alias.elsewhere.test",)])
+def test_a_foreign_cname_that_is_there_is_enough(folder: Path, resolver: Resolver, hops: tuple[str, ...]) -> None:
+    first = register(folder, f"{FOREIGN}.", "--for", "json")
+    names = [FOREIGN_ALIAS, *hops, json.loads(first.stdout)[FOREIGN]["fulldomain"]]
+    resolver.cnames.update(pairwise(names))
+    done = register(folder, f"*.{FOREIGN}.", "--for", "json")
+    assert (done.returncode, done.stdout, done.stderr) == (0, first.stdout, "")
+
+
+def test_a_foreign_cname_that_leads_elsewhere_is_told(folder: Path, resolver: Resolver) -> None:
+    resolver.cnames[FOREIGN_ALIAS] = "old.elsewhere.test"
+    done = register(folder, f"{FOREIGN}.")
+    assert done.returncode == 1
+    assert f"and {FOREIGN_ALIAS} leads to old.elsewhere.test" in done.stderr
+    assert f"{FOREIGN_ALIAS}.\t300\tIN\tCNAME" in done.stderr
+
+
+def test_a_resolver_that_fails_leaves_it_open(folder: Path, resolver: Resolver) -> None:
+    resolver.rcode = dns.rcode.SERVFAIL
+    done = register(folder, f"{FOREIGN}.")
+    assert done.returncode == 1
+    assert f"it is not known whether {FOREIGN_ALIAS} leads to " in done.stderr
+    assert f"name server {resolver.address}, asked for {FOREIGN_ALIAS} CNAME: SERVFAIL" in done.stderr
+    assert done.stdout.startswith("env ")
+
+
+def test_ours_and_foreign_ones_together(folder: Path, resolver: Resolver) -> None:
+    done = register(folder, "web", "a.elsewhere.test.", "b.elsewhere.test.", "--for", "json")
+    assert done.returncode == 1
+    assert list(json.loads(done.stdout)) == [f"web.{DOMAIN}", "a.elsewhere.test", "b.elsewhere.test"]
+    made, *_, add, one, two = done.stderr.splitlines()
+    assert made.startswith(f"made _acme-challenge.web.{DOMAIN} CNAME ")
+    assert add == "add to their zones:"
+    assert (one.split()[0], two.split()[0]) == (
+        "_acme-challenge.a.elsewhere.test.",
+        "_acme-challenge.b.elsewhere.test.",
+    )
+    assert sorted(resolver.asked) == ["_acme-challenge.a.elsewhere.test", "_acme-challenge.b.elsewhere.test"]
+
+
+def test_several_names_at_once_are_one_configuration(folder: Path) -> None:
+    done = register(folder, "*.apps", "apps", "web", "web")
+    words = shlex.split(done.stdout)
+    assert [words[at + 1] for at, word in enumerate(words) if word == "-d"] == [
+        f"*.apps.{DOMAIN}",
+        f"apps.{DOMAIN}",
+        f"web.{DOMAIN}",
+    ]
+    assert done.stderr.count("made ") == 2
+    assert list(json.loads((folder / "acmedns.json").read_text())) == [f"apps.{DOMAIN}", f"web.{DOMAIN}"]
+
+
+def test_names_from_a_file_join_those_of_the_line(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "names"
+    file.write_bytes(b"\xef\xbb\xbf# hosts\r\n\r\n  two  # the second\r\n*.two\r\nthree." + DOMAIN.encode())
+    done = register(folder, "one", "--from", file, "--for", "json")
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(done.stdout)) == [f"one.{DOMAIN}", f"two.{DOMAIN}", f"three.{DOMAIN}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("a b", "one name on a line, not 2"),
+        ("-bad", "'-bad' is not a domain name"),
+        ("b\u00fccher", r"is not a domain name"),
+        ("x.auth", f"x.auth.{DOMAIN} lies in auth.{DOMAIN}"),
+    ],
+)
+def test_a_file_with_a_wrong_line_changes_nothing(folder: Path, tmp_path: Path, line: str, problem: str) -> None:
+    file = tmp_path / "names"
+    file.write_text(f"one\n# two\n{line}\nfour\n")
+    done = register(folder, "--from", file)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"zonemint: {file}:3: ")
+    assert problem in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (folder / "acmedns.json").exists()
+
+
+def test_a_file_that_is_none_and_an_empty_one(folder: Path, tmp_path: Path) -> None:
+    done = register(folder, "--from", tmp_path / "none")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"zonemint: {tmp_path}/none: the names cannot be read: No such file or directory\n",
+    )
+    (tmp_path / "empty").write_text("# nothing yet\n")
+    done = register(folder, "--from", tmp_path / "empty")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"{tmp_path}/empty: there is no name in it\n")
+    assert register(folder).returncode == 2
+
+
+def test_a_long_list_goes_on_where_it_failed(folder: Path, tmp_path: Path) -> None:
+    """Its last group has a name that the zone file takes; the groups before it are whole, in store and file."""
+    names = [f"host-{number}" for number in range(2 * TOGETHER + 1)]
+    (tmp_path / "names").write_text("\n".join(names))
+    zone = folder / f"zones/{DOMAIN}.zone"
+    before = zone.read_text()
+    zone.write_text(f'{before}_acme-challenge.{names[-1]} TXT "mine"\n')
+    words = ["--from", str(tmp_path / "names"), "--for", "json"]
+    done = register(folder, *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    talk, why = done.stderr.splitlines()
+    assert talk == f"{2 * TOGETHER} of {len(names)} names are ready; the same command goes on from there"
+    assert f"_acme-challenge.{names[-1]}.{DOMAIN}" in why
+    ready = json.loads((folder / "acmedns.json").read_text())
+    assert len(ready) == 2 * TOGETHER
+    zone.write_text(before)
+    done = register(folder, *words)
+    accounts = json.loads(done.stdout)
+    assert (done.returncode, list(accounts)) == (0, [f"{name}.{DOMAIN}" for name in names])
+    assert {name: account for name, account in accounts.items() if name in ready} == ready
+    assert done.stderr.splitlines() == [
+        f"made _acme-challenge.{names[-1]}.{DOMAIN} CNAME {accounts[f'{names[-1]}.{DOMAIN}']['fulldomain']}"
+    ]
+
+
+def test_a_cname_that_the_zone_file_has_is_left_to_it(folder: Path) -> None:
+    account = account_of(register(folder, "web", "--for", "json"), f"web.{DOMAIN}")
+    removed = run("zone", "remove", DOMAIN, "_acme-challenge.web", "CNAME", "--data", folder)
+    assert removed.returncode == 0, removed.stderr
+    file = folder / f"zones/{DOMAIN}.zone"
+    file.write_text(f"{file.read_text()}_acme-challenge.web CNAME {account['fulldomain']}.\n")
+    again = register(folder, "web", "--for", "json")
+    assert account_of(again, f"web.{DOMAIN}") == account
+    assert again.stderr == ""
+
+
+def test_what_is_told_can_go_to_a_file_of_its_owner(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "manifests.yaml"
+    file.write_text("older")
+    file.chmod(0o644)
+    done = register(folder, "web", "--for", "cert-manager", "--output", file)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text() == register(folder, "web", "--for", "cert-manager").stdout
+    done = register(folder, "web", "--output", tmp_path / "none/file")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["auth", "x.auth", f"*.auth.{DOMAIN}."])

@@ -24,6 +24,7 @@ __all__ = ["AcmeDns", "Resolver"]
 class AcmeDns:
     """What acme-dns 2.0 does on /register and /update, to the byte, on a free port of 127.0.0.1.
 
+    With a `token` it is one that demands it and keeps accounts in lego's storage protocol, with the status `keeps`.
     `closed` takes the route /register away, as `disable_registration` does; `say` answers every request with a
     status, headers and a body instead.
     """
@@ -33,6 +34,9 @@ class AcmeDns:
         self.values: dict[str, list[str]] = {}
         self.requests: list[tuple[str, Mapping[str, str], bytes]] = []
         self.closed = False
+        self.token = ""
+        self.keeps = 201
+        self.kept: dict[str, object] = {}
         self.say: tuple[int, dict[str, str], bytes] | None = None
         self.url = ""
 
@@ -75,6 +79,11 @@ class AcmeDns:
 
     def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
         """Return status, further headers and body."""
+        if self.token and path != "/update" and headers.get("Authorization") != f"Bearer {self.token}":
+            return 401, {}, b'{"error": "unauthorized"}'
+        if self.token and path.startswith("/storage/"):
+            self.kept[path.removeprefix("/storage/")] = json.loads(body)
+            return self.keeps, {}, b""
         if path == "/register" and not self.closed:
             return self._register(body)
         if path == "/update":

@@ -22,14 +22,16 @@ PLAIN = {
 
 
 def test_json_is_the_map_that_clients_read() -> None:
-    registered = Registered("*.lab.test", ACCOUNT, "https://ca.lab.test/acme/acme/directory", Path("/acmedns.json"))
-    assert json.loads(KINDS["json"](registered)) == {"lab.test": PLAIN}
+    directory, storage = "https://ca.lab.test/acme/acme/directory", Path("/acmedns.json")
+    accounts = {"lab.test": ACCOUNT, "web.lab.test": ACCOUNT}
+    registered = Registered(("*.lab.test", "web.lab.test"), accounts, directory, storage)
+    assert json.loads(KINDS["json"](registered)) == {"lab.test": PLAIN, "web.lab.test": PLAIN}
 
 
 def test_an_account_is_saved_beside_the_others(tmp_path: Path) -> None:
     file = tmp_path / "acmedns.json"
     file.write_text('{"other.test": {"username": "u"}}')
-    save(file, "lab.test", ACCOUNT)
+    save(file, {"lab.test": ACCOUNT})
     assert json.loads(file.read_text()) == {"other.test": {"username": "u"}, "lab.test": PLAIN}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
@@ -38,7 +40,7 @@ def test_a_file_that_is_something_else_is_not_overwritten(tmp_path: Path) -> Non
     file = tmp_path / "acmedns.json"
     file.write_text("mine")
     with pytest.raises(ConfigError, match=r"acmedns.json: not JSON"):
-        save(file, "lab.test", ACCOUNT)
+        save(file, {"lab.test": ACCOUNT})
     assert file.read_text() == "mine"
 
 

@@ -353,3 +353,60 @@ def test_the_file_is_python_3_8_and_needs_the_standard_library_only() -> None:
     assert not {"removeprefix", "removesuffix"} & {
         node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)
     }
+
+
+# --- a server that makes the CNAME
+
+
+def test_with_a_token_the_server_keeps_the_account_and_makes_the_cname(
+    run: Run, server: AcmeDns, storage: Path
+) -> None:
+    server.token = "zonemint_secret"
+    done = run(ACMEDNS_TOKEN="zonemint_secret")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert server.kept == {DOMAIN: stored(storage)[DOMAIN]}
+    assert [path for path, _, _ in server.requests] == ["/register", f"/storage/{DOMAIN}", "/update"]
+    assert server.values == {stored(storage)[DOMAIN]["subdomain"]: [TXT]}
+    assert "Authorization" not in server.requests[-1][1]
+
+
+def test_with_a_token_a_renewal_whose_cname_is_there_makes_nothing(
+    run: Run, server: AcmeDns, account: dict[str, Any]
+) -> None:
+    server.requests.clear()
+    server.token = "zonemint_secret"
+    assert run(ACMEDNS_TOKEN="zonemint_secret").stdout == ""
+    assert [path for path, _, _ in server.requests] == ["/update"]
+    assert server.values[account["subdomain"]] == [TXT, TXT]
+
+
+def test_a_server_that_keeps_but_cannot_make_the_cname_leaves_the_hint(run: Run, server: AcmeDns) -> None:
+    server.token, server.keeps = "zonemint_secret", 200
+    done = run(ACMEDNS_TOKEN="zonemint_secret")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{OWNER} is no CNAME yet, and its zone is not the server's. Add this line")
+
+
+@pytest.mark.usefixtures("account")
+def test_a_server_that_will_not_make_it_is_told_with_the_hint(run: Run, resolver: Resolver) -> None:
+    """A plain acme-dns has no such URL."""
+    del resolver.cnames[OWNER]
+    done = run(ACMEDNS_TOKEN="zonemint_secret")
+    assert done.returncode == 0
+    assert "and the server does not make it: " in done.stdout
+    assert "answered 404" in done.stdout
+    assert f"\n{OWNER}. IN CNAME " in done.stdout
+
+
+@pytest.mark.usefixtures("account")
+def test_a_token_goes_to_the_configured_server_only(run: Run, server: AcmeDns, resolver: Resolver) -> None:
+    """An account may be one of another server, which has no business with it."""
+    del resolver.cnames[OWNER]
+    server.requests.clear()
+    assert run(ACMEDNS_URL=None, ACMEDNS_TOKEN="zonemint_secret").returncode == 0
+    assert [path for path, _, _ in server.requests] == ["/update"]
+
+
+def test_a_token_that_is_no_header_is_refused(run: Run, server: AcmeDns) -> None:
+    assert failed(run(ACMEDNS_TOKEN="a\nb")) == "ACMEDNS_TOKEN is no token"
+    assert server.requests == []

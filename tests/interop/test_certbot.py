@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.cli.program import run
 from tests.interop.programs import names_of, run_program, verify
 from tests.programs import require_program
 from tests.server import DOMAIN, HOST, Running, until
+from zonemint.clients import certbot_hook
 
 pytestmark = pytest.mark.interop
 
@@ -122,3 +124,53 @@ def test_a_failing_order_says_why(shared: Running, certbot: Certbot) -> None:
     assert why.startswith("why: ")
     assert why.removeprefix("why: ") in re.sub(r"\s+", " ", said)
     assert any("CNAME" in event for event in events)
+
+
+def test_the_plugin_of_pypi_reads_what_register_keeps(shared: Running, tmp_path: Path) -> None:
+    """certbot-dns-acmedns. The other one there, certbot-acme-dns, wants a function that certbot 5 no longer has."""
+    name = f"pypi.{DOMAIN}"
+    assert shared.register(name, "--storage", tmp_path / "acmedns.json").returncode == 0
+    settings = tmp_path / "acmedns.ini"
+    settings.write_text(
+        f"dns_acmedns_api_url = {shared.url}\ndns_acmedns_registration_file = {tmp_path}/acmedns.json\n"
+    )
+    settings.chmod(0o600)
+    words = [str(VENV / "certbot"), "certonly", "-a", "dns-acmedns", "--dns-acmedns-credentials", str(settings)]
+    words += ["--dns-acmedns-propagation-seconds", "0", "--server", shared.directory]
+    words += ["-d", f"*.{name}", "-d", name, "--non-interactive", "--agree-tos", "-m", "admin@example.org"]
+    words += [f"--{kind}-dir={tmp_path}/{kind}" for kind in ("config", "work", "logs")]
+    run_program(words, {"REQUESTS_CA_BUNDLE": str(shared.root)})
+    verify(shared, lineage(tmp_path, name))
+    assert sorted(names_of(lineage(tmp_path, name))) == [f"*.{name}", name]
+
+
+def test_the_command_of_the_seed_as_it_stands(shared: Running, tmp_path: Path) -> None:
+    """Its words in their order, and certbot's prompts as a person has them; the rest is configuration."""
+    name = f"server-1.seed.{DOMAIN}"
+    assert shared.register(name).returncode == 0
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "acme-dns-auth.py").write_text(Path(certbot_hook.__file__).read_text())
+    (bin_ / "acme-dns-auth.py").chmod(0o755)
+    line = (
+        "certbot certonly --manual --manual-auth-hook acme-dns-auth.py --preferred-challenges dns --debug-challenges "
+        f"-d {name} --server {shared.directory}"
+    )
+    etc = tmp_path / "etc/letsencrypt"
+    etc.mkdir(parents=True)
+    folders = "".join(f"{kind}-dir = {tmp_path}/{kind}\n" for kind in ("config", "work", "logs"))
+    (etc / "cli.ini").write_text(f"{folders}agree-tos = true\nemail = admin@example.org\nno-eff-email = true\n")
+    env = {
+        "PATH": f"{bin_}:{VENV}:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "XDG_CONFIG_HOME": str(etc.parent),
+        "ACMEDNS_STORAGE": str(shared.folder / "acmedns.json"),
+        "ACMEDNS_RESOLVER": f"{HOST}:{shared.ports.dns}",
+        "REQUESTS_CA_BUNDLE": str(shared.root),
+    }
+    done = subprocess.run(
+        shlex.split(line), env=env, input="\n\n\n", capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Challenges loaded. Press continue to submit to CA." in done.stdout
+    verify(shared, lineage(tmp_path, name))

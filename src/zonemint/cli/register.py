@@ -1,7 +1,9 @@
-"""`zonemint register`: what a name needs to get certificates by dns-01, in one step."""
+"""`zonemint register`: what names need to get certificates by dns-01, in one step."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +12,10 @@ import typer
 from zonemint.cli.options import DataOption
 
 if TYPE_CHECKING:
+    from zonemint.app.registration import Alias
+    from zonemint.cli.names import Name
     from zonemint.cli.session import Session
-    from zonemint.clients.accounts import Account, Registered
+    from zonemint.clients.accounts import Registered
 
 __all__ = ["register"]
 
@@ -20,8 +24,12 @@ _BY = "zonemint register"
 
 def register(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The host: relative to the domain, below it, or with a final dot.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="NAME...", help="Hosts: relative to the domain, below it, or with a final dot."),
+    ] = None,
+    names: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="More names: one on a line, # begins a comment.")
+    ] = None,
     client: Annotated[
         str,
         typer.Option(
@@ -30,113 +38,128 @@ def register(
             help="Whom to tell: certbot, lego, acme.sh, dehydrated, caddy, traefik, cert-manager; or json.",
         ),
     ] = "certbot",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Write what is told to a file, for its owner alone."),
+    ] = None,
     storage: Annotated[
         Path | None, typer.Option("--storage", metavar="FILE", help="The file of accounts; else DIR/acmedns.json.")
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """Make a name ready for certificates.
+    """Make names ready for certificates.
 
-    It gets an account and a CNAME, and what its client must know is printed. The same again changes
+    Each gets an account and a CNAME, and what their client must know is printed. A CNAME in another's zone is
+    looked for instead, and its line printed while it lacks; then the exit status is 1. The same again changes
     nothing and prints the same.
     """
     from zonemint.cli.output import say
     from zonemint.cli.session import run
     from zonemint.clients.kinds import KINDS
+    from zonemint.core.files import put
 
     if client not in KINDS:
         raise typer.BadParameter(f"'{client}' is not one of {', '.join(KINDS)}", param_hint="--for")
-    registered, talk = run(data, lambda session: _register(session, name, storage))
-    for line in talk:
+    if not name and names is None:
+        raise typer.BadParameter("no name is given, here or with --from", param_hint="NAME")
+    outcome = run(data, lambda session: _register(session, name or [], names, storage))
+    for line in outcome.talk:
         say(line)
-    print(KINDS[client](registered))
+    if outcome.registered is not None:
+        told = KINDS[client](outcome.registered)
+        if output is None:
+            print(told)
+        else:
+            put(output, f"{told}\n".encode(), private=True)
+    if not outcome.ready:
+        raise typer.Exit(1)
 
 
-async def _register(session: Session, text: str, storage: Path | None) -> tuple[Registered, list[str]]:
-    """Do it, and return what there is to tell, with what to say beside it."""
-    from zonemint.app.dynamic import zone_of
-    from zonemint.app.zones import auth_of
-    from zonemint.clients.accounts import Registered, load, locked, read_roots, save
-    from zonemint.core.errors import ConfigError
-    from zonemint.core.names import absolute, hostname, is_within
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What there is to tell a client, what to say beside it, and whether every CNAME is there."""
+
+    registered: Registered | None
+    talk: list[str]
+    ready: bool
+
+
+async def _register(session: Session, words: Sequence[str], file: Path | None, storage: Path | None) -> _Outcome:
+    from zonemint.app.registration import Registrar
+    from zonemint.cli import names
+    from zonemint.cli.output import progress, say
+    from zonemint.clients.accounts import Registered, locked, read_roots
+    from zonemint.core.errors import ConfigError, ZonemintError
+
+    config, data = session.config, session.data
+    if "acmedns" not in config.roles:
+        raise ConfigError("there is no acme-dns API here (roles): register at the server that has it", file=data.config)
+    wanted = names.read(words, file, config.domain)
+    if not wanted:
+        return _Outcome(None, [f"{file}: there is no name in it"], ready=True)
+    accounts_file = (storage or data.path / "acmedns.json").absolute()
+    registrar = Registrar(session.db, config, data, accounts_file, session.actor, _BY)
+    domains = _domains(wanted)
+    for one in domains.values():
+        try:
+            registrar.check(one.domain)
+        except ConfigError as error:
+            raise one.refuse(error.detail) from None
+    roots = read_roots((data.pki / "root.crt").absolute()) if "ca" in config.roles else None
+    with locked(accounts_file), progress("names", len(domains)) as show:
+        ready = 0
+
+        def done(count: int) -> None:
+            nonlocal ready
+            ready += count
+            show(count)
+
+        try:
+            accounts, aliases = await registrar.register(list(domains), done=done)
+        except ZonemintError:
+            if ready:
+                say(f"{ready} of {len(domains)} names are ready; the same command goes on from there")
+            raise
+    talk = [line for alias in aliases if alias.made for line in _made(alias)]
+    lacking = await _lacking(session, [alias for alias in aliases if alias.zone is None])
+    directory = f"{config.external_url}/acme/acme/directory"
+    told = Registered(tuple(one.text for one in wanted), accounts, directory, accounts_file, roots)
+    return _Outcome(told, talk + lacking, ready=not lacking)
+
+
+def _domains(names: Sequence[Name]) -> dict[str, Name]:
+    """Return the domains, each with the first name that asked for it."""
+    found: dict[str, Name] = {}
+    for name in names:
+        found.setdefault(name.domain, name)
+    return found
+
+
+def _made(alias: Alias) -> list[str]:
+    lost = [
+        f"it led to {target}: who has that account can answer for {alias.domain} no more" for target in alias.before
+    ]
+    return [f"made {alias.name} CNAME {alias.target}", *lost]
+
+
+async def _lacking(session: Session, aliases: Sequence[Alias]) -> list[str]:
+    """Look for the CNAMEs that are not ours to make; say which of them others have to make, and how."""
+    from zonemint.app import foreign_alias
+    from zonemint.cli.output import progress
     from zonemint.dns import zonefile
     from zonemint.dns.zone import Record
 
-    config, data = session.config, session.data
-    wildcard = "*." if text.startswith("*.") else ""
-    domain = hostname(absolute(text.removeprefix("*."), config.domain))
-    if is_within(domain, auth := auth_of(config)):
-        raise ConfigError(f"{domain} lies in {auth}, the zone of the TXT values: no CNAME can be made there")
-    if "acmedns" not in config.roles:
-        raise ConfigError("there is no acme-dns API here (roles): register at the server that has it", file=data.config)
-    roots = read_roots((data.pki / "root.crt").absolute()) if "ca" in config.roles else None
-    file = (storage or data.path / "acmedns.json").absolute()
-    with locked(file):
-        known = load(file, domain)
-        if known is not None and not await _is_known(session, known):
-            raise ConfigError(
-                f"the account of {domain} is not one of this server: remove it to get a new one", file=file
-            )
-        account, made = await _ensure(session, domain, known)
-        if account is not known:
-            save(file, domain, account)
-    talk = []
-    if zone_of(config, domain) is None:
-        record = Record(f"_acme-challenge.{domain}", 300, "CNAME", f"{account.fulldomain}.")
-        talk.append(f"{domain} is in no zone of ours; add this line to its zone:\n{zonefile.write([record]).strip()}")
-    elif made is not None:
-        talk.append(f"made _acme-challenge.{domain} CNAME {account.fulldomain}")
-        talk += [f"it led to {target}: who has that account can answer for {domain} no more" for target in made]
-    directory = f"{config.external_url}/acme/acme/directory"
-    return Registered(wildcard + domain, account, directory, file, roots), talk
-
-
-async def _is_known(session: Session, account: Account) -> bool:
-    from zonemint.store import txt
-
-    stored = await session.db.read(txt.by_username(account.username))
-    return stored is not None and stored.fulldomain == account.fulldomain
-
-
-async def _ensure(session: Session, domain: str, account: Account | None) -> tuple[Account, list[str] | None]:
-    """Make the account and the CNAME that lack, in one transaction; tell where a new CNAME led before."""
-    import time
-
-    from zonemint.acmedns import accounts
-    from zonemint.app.dynamic import change, zone_of
-    from zonemint.app.zones import auth_of
-    from zonemint.clients.accounts import Account
-    from zonemint.store import records
-    from zonemint.store.database import Steps
-    from zonemint.store.records import DynamicRecord
-
-    config = session.config
-    now_ms = int(time.time() * 1000)
-    also = None
-    if account is None:
-        stored, credentials = accounts.new(auth_of(config), (), _BY, now_ms=now_ms)
-        account = Account(
-            credentials.username,
-            credentials.password,
-            credentials.fulldomain,
-            credentials.subdomain,
-            credentials.allowfrom,
-            config.api_url,
-        )
-
-        def also() -> Steps[None]:
-            yield from accounts.insert(stored, actor=session.actor)
-
-    zone = zone_of(config, domain)
-    if zone is None:
-        if also is not None:
-            await session.db.write(also())
-        return account, None
-    alias = f"_acme-challenge.{domain}"
-    wanted = DynamicRecord(zone, alias, "CNAME", f"{account.fulldomain}.", int(config.dns.ttl), now_ms, _BY)
-    old = await session.db.read(records.at(zone, alias, "CNAME"))
-    stale = [one for one in old if one.data != wanted.data]
-    made = await change(
-        session.db, config, session.data, zone, actor=session.actor, add=[wanted], remove=stale, also=also
-    )
-    return account, [one.data.removesuffix(".") for one in stale] if made else None
+    if not aliases:
+        return []
+    with progress("CNAMEs", len(aliases)) as done:
+        servers = foreign_alias.resolvers(session.config)
+        findings = await foreign_alias.look(aliases, servers, session.config.validation.timeout, done=done)
+    missing = [one for one in findings if one.problem is not None]
+    if not missing:
+        return []
+    lines = [Record(one.alias.name, 300, "CNAME", f"{one.alias.target}.") for one in missing]
+    return [
+        *[f"{one.alias.domain} is in no zone of ours, and {one.problem}" for one in missing],
+        f"add to {'its zone' if len(missing) == 1 else 'their zones'}:",
+        *zonefile.write(lines).splitlines(),
+    ]

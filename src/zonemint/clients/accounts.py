@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import msgspec
 from zonemint.clients import certbot_hook
 from zonemint.core.errors import ConfigError
 
-__all__ = ["Account", "Registered", "Roots", "load", "locked", "read_roots", "save", "tell"]
+__all__ = ["Account", "Registered", "Roots", "domain_of", "load", "locked", "read_roots", "save", "tell"]
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -36,27 +36,37 @@ class Roots(msgspec.Struct, frozen=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """All that a client may have to be told about a name that was registered for it.
+    """All that a client may have to be told about names that were registered for it together.
 
-    name: as it was asked for, so perhaps with `*.`; storage: the file that `save` wrote; roots: None where the
-    machine trusts them already.
+    names: as they were asked for, so perhaps with `*.`, each once; accounts: by domain, which a name and its wildcard
+    share; storage: the file that `save` wrote; roots: None where the machine trusts them already.
     """
 
-    name: str
-    account: Account
+    names: tuple[str, ...]
+    accounts: Mapping[str, Account]
     directory_url: str
     storage: Path
     roots: Roots | None = None
 
     @property
     def domain(self) -> str:
-        """The key of the account in the file, which a name and its wildcard share."""
-        return self.name.removeprefix("*.")
+        """The domain of the first name, after which what has to have one name is called."""
+        return domain_of(self.names[0])
+
+    @property
+    def server_url(self) -> str:
+        """The URL of the acme-dns server, which all accounts share."""
+        return self.accounts[self.domain].server_url
 
     @property
     def contact(self) -> str:
         """An address for the ACME account, for clients that demand one (RFC 2142 section 7 names the mailbox)."""
         return f"hostmaster@{self.domain}"
+
+
+def domain_of(name: str) -> str:
+    """Return the domain of a name, which it shares with its wildcard and which is its account's key."""
+    return name.removeprefix("*.")
 
 
 def read_roots(file: Path) -> Roots:
@@ -70,8 +80,8 @@ def read_roots(file: Path) -> Roots:
 
 
 def tell(registered: Registered) -> str:
-    """Return the file of accounts with this one account, for every client that reads such a file."""
-    return msgspec.json.format(msgspec.json.encode({registered.domain: registered.account}), indent=4).decode()
+    """Return the file of accounts with these accounts alone, for every client that reads such a file."""
+    return msgspec.json.format(msgspec.json.encode(registered.accounts), indent=4).decode()
 
 
 @contextmanager
@@ -85,22 +95,27 @@ def locked(file: Path) -> Iterator[None]:
         yield
 
 
-def load(file: Path, domain: str) -> Account | None:
-    """Return the account of a domain in the file of accounts, if there is one; raises ConfigError."""
+def load(file: Path, domains: Iterable[str]) -> dict[str, Account]:
+    """Return the accounts of those domains that have one in the file of accounts; raises ConfigError."""
+    found: dict[str, Account] = {}
     try:
-        stored = certbot_hook.read_accounts(str(file)).get(domain)
-        return None if stored is None else msgspec.convert(stored, Account)
+        stored = certbot_hook.read_accounts(str(file))
     except certbot_hook.HookError as error:
         raise ConfigError(str(error)) from None
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"the account of {domain} is not whole: {error}", file=file) from None
+    for domain in domains:
+        if domain in stored:
+            try:
+                found[domain] = msgspec.convert(stored[domain], Account)
+            except msgspec.ValidationError as error:
+                raise ConfigError(f"the account of {domain} is not whole: {error}", file=file) from None
+    return found
 
 
-def save(file: Path, domain: str, account: Account) -> None:
-    """Put an account into the file of accounts (0600), beside those of other domains; raises ConfigError."""
+def save(file: Path, new: Mapping[str, Account]) -> None:
+    """Put accounts, by domain, into the file of accounts (0600), beside those of others; raises ConfigError."""
     try:
         accounts = certbot_hook.read_accounts(str(file))
-        accounts[domain] = msgspec.to_builtins(account)
+        accounts.update(msgspec.to_builtins(new))
         certbot_hook.write_accounts(str(file), accounts)
     except certbot_hook.HookError as error:
         raise ConfigError(str(error)) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zonemint.clients.accounts import Registered
+from zonemint.clients.accounts import Account, Registered
 
 __all__ = ["tell"]
 
@@ -13,21 +13,36 @@ def tell(registered: Registered) -> str:
     `ca_root` covers the ACME server only; the requests to the acme-dns API go by SSL_CERT_FILE, which a Caddyfile
     cannot set.
     """
-    account, roots = registered.account, registered.roots
+    roots = registered.roots
     lines = []
     if roots is not None:
         lines += [
             "# Start Caddy with this in its environment, for the acme-dns API:",
             f"#   SSL_CERT_FILE={roots.file}",
         ]
-    lines += [f"{registered.name} {{", "\ttls {", f"\t\tca {_quoted(registered.directory_url)}"]
+    lines += [f"{', '.join(registered.names)} {{", "\ttls {", f"\t\tca {_quoted(registered.directory_url)}"]
     if roots is not None:
         lines.append(f"\t\tca_root {_quoted(str(roots.file))}")
-    lines.append("\t\tdns acmedns {")
-    for field in ("username", "password", "subdomain", "server_url"):
-        lines.append(f"\t\t\t{field} {_quoted(getattr(account, field))}")
-    lines += ["\t\t}", "\t}", '\trespond "Hello"', "}"]
+    lines += ["\t\tdns acmedns {", *[f"\t\t\t{line}" for line in _provider(registered)], "\t\t}"]
+    lines += ["\t}", '\trespond "Hello"', "}"]
     return "\n".join(lines)
+
+
+def _provider(registered: Registered) -> list[str]:
+    """Return the settings of the module: its short form for one account, else its map of them."""
+    [(_, first), *others] = registered.accounts.items()
+    if not others:
+        return _account(first)
+    lines = ["config {"]
+    for domain, account in registered.accounts.items():
+        lines += [f"\t{domain} {{", *[f"\t\t{line}" for line in _account(account)], "\t}"]
+    return [*lines, "}"]
+
+
+def _account(account: Account) -> list[str]:
+    return [
+        f"{field} {_quoted(getattr(account, field))}" for field in ("username", "password", "subdomain", "server_url")
+    ]
 
 
 def _quoted(text: str) -> str:

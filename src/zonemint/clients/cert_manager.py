@@ -15,7 +15,7 @@ _NAMESPACE = "cert-manager"  # where a ClusterIssuer looks for its Secrets, unle
 
 
 def tell(registered: Registered) -> str:
-    """Return manifests (YAML) for `kubectl apply`: the account in a Secret, and a ClusterIssuer of its own.
+    """Return manifests (YAML) for `kubectl apply`: the accounts in a Secret, and a ClusterIssuer that uses them.
 
     The solver looks an account up by the exact dnsName, without `*.`. `caBundle` covers the ACME server only; for
     the acme-dns API, cert-manager itself has to trust the roots, which a ConfigMap brings along.
@@ -56,7 +56,7 @@ spec:
     solvers:
       - dns01:
           acmeDNS:
-            host: {json.dumps(registered.account.server_url)}
+            host: {json.dumps(registered.server_url)}
             accountSecretRef:
               name: {name}
               key: accounts.json"""

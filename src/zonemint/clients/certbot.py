@@ -11,7 +11,7 @@ __all__ = ["tell"]
 
 
 def tell(registered: Registered) -> str:
-    """Return the command line, ready to be pasted into a shell, that gets the certificate.
+    """Return the command line, ready to be pasted into a shell, that gets one certificate for the names.
 
     certbot hands its environment on to the hook; REQUESTS_CA_BUNDLE serves both of them.
     """
@@ -20,5 +20,6 @@ def tell(registered: Registered) -> str:
         env.append(f"REQUESTS_CA_BUNDLE={registered.roots.file}")
     words = ["certbot", "certonly", "--manual", "--manual-auth-hook", "zonemint-certbot-hook"]
     words += ["--preferred-challenges", "dns", "--debug-challenges"]
-    words += ["-d", registered.name, "--server", registered.directory_url]
+    words += [word for name in registered.names for word in ("-d", name)]
+    words += ["--server", registered.directory_url]
     return shlex.join([*(["env", *env] if env else []), *words])

@@ -10,6 +10,7 @@ Its settings are environment variables, which certbot hands on to its hooks:
     ACMEDNS_STORAGE   the accounts; /etc/letsencrypt/acmedns.json
     ACMEDNS_CA        a file or folder of roots to trust; else REQUESTS_CA_BUNDLE, else SSL_CERT_FILE
     ACMEDNS_RESOLVER  the DNS server, HOST or HOST:PORT, that is asked for the CNAME; else those of /etc/resolv.conf
+    ACMEDNS_TOKEN     a token of a zonemint server, which then makes the CNAME; it is sent to ACMEDNS_URL only
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 __all__ = [
     "STORAGE",
     "HookError",
+    "answer",
     "cname_in",
     "locked",
     "main",
@@ -60,7 +62,7 @@ class HookError(Exception):
 def main() -> None:
     """Answer the challenge that certbot describes in the environment; exit status 1 and one line on failure."""
     try:
-        _answer(os.environ)
+        answer(os.environ, lambda text: print(text, flush=True))
     except HookError as error:
         print(f"zonemint-certbot-hook: {_printable(str(error))}", file=sys.stderr)
         sys.exit(1)
@@ -71,7 +73,11 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _answer(env: Mapping[str, str]) -> None:
+def answer(env: Mapping[str, str], tell: Callable[[str], None]) -> None:
+    """Answer the challenge that the settings and certbot's variables describe; raises HookError.
+
+    `tell` takes what a person has to do, if there is something.
+    """
     domain = re.sub(r"^\*\.", "", env.get("CERTBOT_DOMAIN", "").lower())
     if not domain or not env.get("CERTBOT_VALIDATION"):
         raise HookError("CERTBOT_DOMAIN and CERTBOT_VALIDATION are not set; certbot sets them for its hooks")
@@ -88,7 +94,11 @@ def _answer(env: Mapping[str, str]) -> None:
     url = env.get("ACMEDNS_URL") or str(account.get("server_url") or "")
     if not url:
         raise HookError(f"{path}: {domain} has no server_url; set ACMEDNS_URL to the address of the server")
-    _hint(domain, account["fulldomain"], env, new=new)
+    lack = _lack(domain, account["fulldomain"], env, new=new)
+    if lack and _authorization(env):
+        lack = _make_alias(url, domain, account, lack, env)
+    if lack:
+        tell(_hint(lack, domain, account["fulldomain"]))
     body = json.dumps({"subdomain": account["subdomain"], "txt": env["CERTBOT_VALIDATION"]}).encode()
     headers = {"X-Api-User": account["username"], "X-Api-Key": account["password"]}
     _post(f"{url.rstrip('/')}/update", body, headers, env)
@@ -102,7 +112,7 @@ def _register(path: str, accounts: dict[str, Any], env: Mapping[str, str]) -> di
         raise HookError("no server is known to register with; set ACMEDNS_URL to its address")
     # An account that could not be saved would be lost on the server: see that the file can be written first.
     write_accounts(path, accounts)
-    account = _post(f"{url.rstrip('/')}/register", b"", {}, env)
+    account = _post(f"{url.rstrip('/')}/register", b"", _authorization(env), env)
     return dict(_account(account, f"{url} answered with something that is no account"), server_url=url.rstrip("/"))
 
 
@@ -178,13 +188,25 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def _post(url: str, body: bytes, headers: Mapping[str, str], env: Mapping[str, str]) -> dict[str, Any]:
     """POST and return the JSON object of a 2xx answer."""
+    _, content = _send(url, body, headers, env)
+    try:
+        answer = json.loads(content)
+    except ValueError as error:
+        raise HookError(f"{url} gave no answer that can be read: {error}") from None
+    if not isinstance(answer, dict):
+        raise HookError(f"{url} gave no answer that can be read: not a JSON object")
+    return answer
+
+
+def _send(url: str, body: bytes, headers: Mapping[str, str], env: Mapping[str, str]) -> tuple[int, bytes]:
+    """POST and return the status and the body of a 2xx answer."""
     if not url.startswith(("https://", "http://")):
         raise HookError(f"'{url}' is no http or https URL; set ACMEDNS_URL to the address of the server")
     opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=_trust(env)))
     try:
         request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})  # noqa: S310
         with opener.open(request, timeout=30) as reply:
-            answer = json.loads(reply.read(65536))
+            return reply.status, reply.read(65536)
     except urllib.error.HTTPError as error:
         with error:
             raise HookError(f"{url} answered {error.code}{_complaint(error)}") from None
@@ -195,9 +217,26 @@ def _post(url: str, body: bytes, headers: Mapping[str, str], env: Mapping[str, s
         raise HookError(f"{url} cannot be reached: {error.reason}") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise HookError(f"{url} gave no answer that can be read: {error}") from None
-    if not isinstance(answer, dict):
-        raise HookError(f"{url} gave no answer that can be read: not a JSON object")
-    return answer
+
+
+def _authorization(env: Mapping[str, str]) -> dict[str, str]:
+    token = env.get("ACMEDNS_TOKEN", "")
+    if not re.fullmatch(r"[!-~]*", token):
+        raise HookError("ACMEDNS_TOKEN is no token")
+    return {"Authorization": f"Bearer {token}"} if token and env.get("ACMEDNS_URL") else {}
+
+
+def _make_alias(url: str, domain: str, account: dict[str, Any], lack: str, env: Mapping[str, str]) -> str:
+    """Have the server make the CNAME, by lego's storage protocol; say what lacks all the same.
+
+    201 says that it is made, any other 2xx that its owner has to.
+    """
+    place = f"{url.rstrip('/')}/storage/{domain}"
+    try:
+        status, _ = _send(place, json.dumps(account).encode(), _authorization(env), env)
+    except HookError as error:
+        return f"{lack}, and the server does not make it: {error}"
+    return "" if status == 201 else f"{lack}, and its zone is not the server's"
 
 
 def _complaint(reply: IO[bytes]) -> str:
@@ -222,22 +261,23 @@ def _trust(env: Mapping[str, str]) -> ssl.SSLContext:
 # --- DNS: is the CNAME there?
 
 
-def _hint(domain: str, fulldomain: str, env: Mapping[str, str], *, new: bool) -> None:
-    """Print the record to add, unless the DNS has it; a new account's also when the DNS cannot be asked."""
+def _lack(domain: str, fulldomain: str, env: Mapping[str, str], *, new: bool) -> str:
+    """Say what the DNS lacks, "" for nothing; for a new account also when the DNS cannot be asked."""
     owner, goal = f"_acme-challenge.{domain}", fulldomain.lower().rstrip(".")
     resolvers = _resolvers(env)
     try:
         end = _chain_end(owner, goal, resolvers)
     except HookError as error:
-        if not new:
-            return
-        found = f"{error}, so this record may be missing"
-    else:
-        if end == goal:
-            return
-        found = f"{owner} is no CNAME yet" if end == owner else f"{owner} leads to {end}"
-    print(f"{_printable(found)}. Add this line to the zone, once; renewals need nothing more:\n")
-    print(f"{owner}. IN CNAME {goal}.\n", flush=True)
+        return f"{error}, so this record may be missing" if new else ""
+    if end == goal:
+        return ""
+    return f"{owner} is no CNAME yet" if end == owner else f"{owner} leads to {end}"
+
+
+def _hint(lack: str, domain: str, fulldomain: str) -> str:
+    """Return the record to add, and why."""
+    why = f"{_printable(lack)}. Add this line to the zone, once; renewals need nothing more:"
+    return f"{why}\n\n_acme-challenge.{domain}. IN CNAME {fulldomain.lower().rstrip('.')}.\n"
 
 
 def _chain_end(name: str, goal: str, resolvers: Sequence[tuple[str, int]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
-from zonemint.clients.accounts import Registered
+from zonemint.clients.accounts import Account, Registered
 
 __all__ = ["tell"]
 
@@ -28,7 +28,7 @@ def tell(registered: Registered) -> str:
         f"chmod 700 {folder}/hook",
         shlex.join([*command, "--register", "--accept-terms"]),
         # A wildcard needs another name for its folder, and other names do not mind one.
-        shlex.join([*command, "--cron", "--domain", registered.name, "--alias", registered.domain]),
+        shlex.join([*command, "--cron", "--domain", " ".join(registered.names), "--alias", registered.domain]),
     ]
     return "\n".join(lines)
 
@@ -40,14 +40,21 @@ def _config(registered: Registered) -> list[str]:
 
 def _hook(registered: Registered) -> list[str]:
     """Return a script for deploy_challenge DOMAIN FILE VALUE; the headers go through a pipe, unseen by ps(1)."""
-    account = registered.account
-    headers = [f"X-Api-User: {account.username}", f"X-Api-Key: {account.password}"]
-    body = json.dumps({"subdomain": account.subdomain, "txt": "%s"})
+    url = shlex.quote(registered.server_url + "/update")
     return [
         "#!/bin/sh",
         "set -eu",
         '[ "$1" = deploy_challenge ] || exit 0',
-        f"""body=$(printf {shlex.quote(body)} "$4")""",
-        rf"""printf 'header = "%s"\n' {shlex.join(headers)} |""",
-        f"""  curl -fsS --config - --data "$body" --output /dev/null {shlex.quote(account.server_url + "/update")}""",
+        'case "$2" in',
+        *[f"  {shlex.quote(domain)}) {_words(account)} ;;" for domain, account in registered.accounts.items()],
+        '  *) echo "there is no account for $2" >&2; exit 1 ;;',
+        "esac",
+        f"""body=$(printf {shlex.quote(json.dumps({"subdomain": "%s", "txt": "%s"}))} "$subdomain" "$4")""",
+        r"""printf 'header = "X-Api-%s"\n' "User: $user" "Key: $key" |""",
+        f"""  curl -fsS --config - --data "$body" --output /dev/null {url}""",
     ]
+
+
+def _words(account: Account) -> str:
+    words = {"user": account.username, "key": account.password, "subdomain": account.subdomain}
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in words.items())

@@ -28,6 +28,8 @@ def tell(registered: Registered) -> str:
         "#   tls:",
         "#     certResolver: zonemint",
         "#     domains:",
-        f"#       - main: {json.dumps(registered.name)}",
+        f"#       - main: {json.dumps(registered.names[0])}",
     ]
+    if registered.names[1:]:
+        lines.append(f"#         sans: {json.dumps(registered.names[1:])}")
     return "\n".join(lines)

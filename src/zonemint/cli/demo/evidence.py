@@ -93,7 +93,7 @@ def story(lab: Lab, names: Sequence[str], *, until: str) -> Story:
 
 def account(lab: Lab, name: str) -> Account:
     """Return the account that answers the challenges of a name; raises NotHeld."""
-    found = accounts.load(lab.accounts, name)
+    found = accounts.load(lab.accounts, [name]).get(name)
     if found is None:
         raise NotHeld(f"{lab.accounts} has no account for {name}")
     return found
