@@ -169,7 +169,7 @@ def test_one_backup_at_a_time_and_one_that_was_killed_is_cleared_away(data: Path
 
 def test_a_store_that_is_damaged_is_not_backed_up(data: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(data / "zonemint.db")) as db, db:
-        db.execute("INSERT INTO txt_values VALUES ('of nobody', 'x', 1, 1, '')")
+        db.execute("INSERT INTO txt_values VALUES ('of nobody', 'x', 1, 1, '', NULL)")
     line = failed("backup", tmp_path / "b", "--data", data)
     assert "txt_values refers to one of txt_accounts that is not there" in line
     assert "zonemint db check" in line
@@ -220,7 +220,10 @@ def sql(parts: Path, script: str) -> None:
         ("DROP TABLE schema_versions; CREATE VIEW schema_versions AS SELECT 1 AS version", "no store of zonemint"),
         ("INSERT INTO schema_versions VALUES (999, 1)", "use a newer zonemint"),
         ("DELETE FROM schema_versions", "no store of zonemint"),
-        ("INSERT INTO txt_values VALUES ('of nobody', 'x', 1, 1, '')", "damaged: a row of txt_values"),
+        (
+            "INSERT INTO txt_values VALUES ('of nobody', 'x', 1, 1, '', NULL)",
+            "damaged: a row of txt_values",
+        ),
     ],
 )
 def test_a_store_that_is_not_ours(repack: Repack, script: str, why: str) -> None:

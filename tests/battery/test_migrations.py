@@ -27,7 +27,7 @@ ROWS = (
     "INSERT INTO traces VALUES ('o1', 't1', '[]')",
     "INSERT INTO txt_accounts (username, key_hash, zone, subdomain, allow_from, created_ms, created_from) "
     "VALUES ('u', 'h', 'auth.test', 's', '[]', 1, 'test')",
-    "INSERT INTO txt_values VALUES ('s', 'v', 1, 1, 'test')",
+    "INSERT INTO txt_values (subdomain, value, sequence, updated_ms, updated_from) VALUES ('s', 'v', 1, 1, 'test')",
     "INSERT INTO records VALUES ('test', 'a.test', 'TXT', '\"x\"', 60, 1, 'test')",
     "INSERT INTO zone_serials VALUES ('test', 5, 'digest')",
     "INSERT INTO crls (number, der, next_update) VALUES (7, {blob}, 9)",

@@ -157,7 +157,7 @@ async def test_values_are_kept_newest_first_and_two_updates_at_once_are_both_kep
     await db.write(txt.insert(one))
     assert await db.read(txt.by_username("u")) == one
     assert await db.read(txt.by_subdomain("sub")) == one
-    assert await db.read(txt.zone_values("auth.lab.test", ["nobody", "sub"], newer_than=0)) == {"sub": []}
+    assert await db.read(txt.zone_values("auth.lab.test", ["nobody", "sub"], newer_than=0, now_ms=1)) == {"sub": []}
     other = await another()
     updates = [
         (db, other)[turn % 2].write(txt.put("sub", f"v{turn}", now_ms=turn, source="test", keep=8)) for turn in range(8)
@@ -167,7 +167,13 @@ async def test_values_are_kept_newest_first_and_two_updates_at_once_are_both_kep
     await db.write(txt.put("sub", "v0", now_ms=9, source="test", keep=2))
     kept = await db.read(txt.values("sub"))
     assert [kept[0].value, len(kept)] == ["v0", 2]
-    assert await db.read(txt.zone_values("auth.lab.test", ["sub"], newer_than=8)) == {"sub": ["v0"]}
+    assert await db.read(txt.zone_values("auth.lab.test", ["sub"], newer_than=8, now_ms=9)) == {"sub": ["v0"]}
+    await db.write(txt.put("sub", "v1", now_ms=9, source="test", keep=2, expires_ms=11))
+    for now_ms, served in ((10, ["v1", "v0"]), (11, ["v0"])):
+        found = await db.read(txt.zone_values("auth.lab.test", ["sub"], newer_than=8, now_ms=now_ms))
+        assert found == {"sub": served}
+    await db.write(txt.put("sub", "v1", now_ms=9, source="test", keep=2))
+    assert await db.read(txt.zone_values("auth.lab.test", ["sub"], newer_than=8, now_ms=99)) == {"sub": ["v1", "v0"]}
 
 
 async def test_updates_of_one_account_are_in_an_order(db: Store, another: Opener) -> None:

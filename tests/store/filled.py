@@ -78,7 +78,10 @@ def fill(path: Path) -> Path:
         put("INSERT INTO tokens VALUES ('t1', 'hash', '[\"storage\"]', '[\"*\"]', 1, 'me', 2)")
         put("INSERT INTO txt_storage VALUES ('t1', 'www.lab.test', 'sub', ?)", (b"\x00sealed",))
         for number in (1, 2):
-            put("INSERT INTO txt_values VALUES ('sub', ?, ?, 1, '')", (f"value-{number}", number))
+            put(
+                "INSERT INTO txt_values VALUES ('sub', ?, ?, 1, '', NULL)",
+                (f"value-{number}", number),
+            )
         put("INSERT INTO records VALUES ('lab.test', 'www.lab.test', 'A', '192.0.2.1', 300, 1, 'me')")
         put("INSERT INTO zone_serials VALUES ('lab.test', 4294967290, 'content')")
         put("INSERT INTO crls VALUES (7, ?, 9, 1)", (b"crl",))

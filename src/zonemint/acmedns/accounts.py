@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import uuid
 from collections.abc import Sequence
@@ -11,9 +12,10 @@ from ipaddress import ip_address, ip_network
 import msgspec
 
 from zonemint.acmedns.context import AcmeDns
+from zonemint.acmedns.old_keys import is_old
 from zonemint.core.errors import AcmeDnsError
 from zonemint.core.hash_chain import Detail
-from zonemint.store import audit, txt
+from zonemint.store import audit, txt, txt_import
 from zonemint.store.database import Steps
 from zonemint.store.txt import TxtAccount
 
@@ -22,6 +24,7 @@ __all__ = ["Credentials", "authenticate", "insert", "may_register", "new", "regi
 _PASSWORD_OCTETS = 30  # 40 characters of base64url
 _PASSWORD_LENGTH = 40
 _ALLOWED = 100  # networks in `allowfrom`
+_REFUSAL = 0.3  # seconds until a refusal, whatever was looked at: longer than a check of an old key
 _SCHEME = "blake2b$"
 # Verified in place of an unknown account's, so that the time of a refusal does not tell which it was.
 _NO_ACCOUNT = _SCHEME + "0" * 64
@@ -99,15 +102,33 @@ def rekeyed(account: TxtAccount) -> tuple[str, Credentials]:
 async def authenticate(acmedns: AcmeDns, user: str, key: str, source: str) -> TxtAccount | None:
     """Return the account of a user name (any spelling of a UUID) and key, if its address may use it.
 
-    Unknown user and wrong key take the same time.
+    Unknown user and wrong key are refused after the same time, whichever kind of hash the account has. Raises
+    AcmeDnsError `too_many_requests` when so many old keys are checked that nobody can be told.
     """
+    refused_at = asyncio.get_running_loop().time() + _REFUSAL
+    is_busy = acmedns.old_keys.is_full
+    account = await _recognised(acmedns, user, key, source)
+    if account is None:
+        await asyncio.sleep(refused_at - asyncio.get_running_loop().time())
+        if is_busy:
+            raise AcmeDnsError("too_many_requests", 429)
+    return account
+
+
+async def _recognised(acmedns: AcmeDns, user: str, key: str, source: str) -> TxtAccount | None:
     try:
         username = str(uuid.UUID(user))
     except ValueError:
         username = ""
     account = await acmedns.db.read(txt.by_username(username))
     expected = _NO_ACCOUNT if account is None else account.key_hash
-    matches = secrets.compare_digest(_hash(username, key), expected)
+    if account is not None and is_old(expected):
+        matches = await acmedns.old_keys.matches(expected, key)
+        if matches:
+            account = msgspec.structs.replace(account, key_hash=_hash(username, key))
+            await acmedns.db.write(txt_import.take_key(username, was=expected, key_hash=account.key_hash))
+    else:
+        matches = secrets.compare_digest(_hash(username, key), expected)
     if not matches or account is None or len(key) != _PASSWORD_LENGTH:
         return None
     address = _address(source)

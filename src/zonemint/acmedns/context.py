@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
+from zonemint.acmedns.old_keys import OldKeys
 from zonemint.core.clock import Clock
 from zonemint.store.database import Database, Steps
 
@@ -42,6 +43,7 @@ class AcmeDns:
     server_url: str
     tells_url: bool
     alias: MakeAlias
+    old_keys: OldKeys = field(default_factory=OldKeys)
 
     def now_ms(self) -> int:
         """Return the time in milliseconds."""

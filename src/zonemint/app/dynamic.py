@@ -21,6 +21,8 @@ __all__ = ["change", "zone_of"]
 
 def zone_of(config: Config, name: str) -> str | None:
     """Return the zone of ours that a name belongs to, None when it is nobody's here."""
+    if "dns" not in config.roles:
+        return None
     return max((zone for zone in config.domains if is_within(name, zone)), key=len, default=None)
 
 

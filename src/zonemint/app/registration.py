@@ -96,7 +96,7 @@ class Registrar:
                     told.fulldomain,
                     told.subdomain,
                     told.allowfrom,
-                    self.config.external_url,
+                    self.config.api_url,
                 )
 
         def insert() -> Steps[None]:

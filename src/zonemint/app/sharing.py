@@ -6,11 +6,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from zonemint.acme.shared_nonces import SharedNonces
-from zonemint.acme.validator import Validator
 from zonemint.app.background import Background
-from zonemint.app.revocation_list import RevocationList
-from zonemint.app.signing_desk import SigningDesk
+from zonemint.app.ca import Ca
 from zonemint.app.zones import ZoneKeeper
 from zonemint.core.clock import Clock
 from zonemint.core.errors import StoreError
@@ -30,26 +27,15 @@ _UNREAD = 86400  # seconds after which a node's own request is waited for by nob
 
 
 class Sharing:
-    """Keeps a node in step with the others; `desk` is None where the CA's key is not."""
+    """Keeps a node in step with the others; what does not run here is None."""
 
     def __init__(
-        self,
-        db: PostgresDatabase,
-        nonces: SharedNonces,
-        validator: Validator,
-        zones: ZoneKeeper,
-        crl: RevocationList,
-        desk: SigningDesk | None,
-        *,
-        process: str,
-        clock: Clock,
+        self, db: PostgresDatabase, ca: Ca | None, zones: ZoneKeeper | None, *, process: str, clock: Clock
     ) -> None:
         self._db = db
-        self._nonces = nonces
-        self._validator = validator
+        self._ca = ca
+        self._desk = ca.desk if ca else None
         self._zones = zones
-        self._crl = crl
-        self._desk = desk
         self._process = process
         self._clock = clock
         self._zones_changed = asyncio.Event()
@@ -57,8 +43,11 @@ class Sharing:
     def start(self, background: Background) -> None:
         """Begin, and go on for as long as the background does."""
         self._db.on_change(self._changed)
-        background.run(self._follow_zones)
-        background.every(_VALIDATIONS, self._validator.look_after)
+        if self._zones is not None:
+            zones = self._zones
+            background.run(lambda: self._follow_zones(zones))
+        if self._ca is not None:
+            background.every(_VALIDATIONS, self._ca.validator.look_after)
         background.every(_CLEANING, self._clean)
         if self._desk is not None:
             background.run(self._desk.keep)
@@ -71,18 +60,18 @@ class Sharing:
     def _changed(self, table: str) -> None:
         if table in ("", "zone_serials"):
             self._zones_changed.set()
-        if table in ("", "certificates", "crls"):
-            self._crl.revoked()
+        if table in ("", "certificates", "crls") and self._ca is not None:
+            self._ca.crl.revoked()
         if table in ("", "signings") and self._desk is not None:
             self._desk.tell()
 
-    async def _follow_zones(self) -> None:
+    async def _follow_zones(self, zones: ZoneKeeper) -> None:
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._zones_changed.wait(), _LOOK)
             self._zones_changed.clear()
             with suppress(StoreError):
-                await self._zones.take_over()
+                await zones.take_over()
 
     async def _clean(self) -> None:
         now_ms = int(self._clock() * 1000)
@@ -93,7 +82,8 @@ class Sharing:
             ):
                 return False
             yield from signings.forget(before=now_ms // 1000 - _UNREAD)
-            return (yield from self._nonces.forget())
+            nonces = self._ca.shared_nonces if self._ca is not None else None
+            return (yield from nonces.forget()) if nonces is not None else False
 
         while await self._db.write(steps()):
             pass

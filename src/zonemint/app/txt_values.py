@@ -39,8 +39,9 @@ class _Values:
         self._clock = clock
 
     def _of(self, labels: list[str]) -> Steps[dict[str, list[str]]]:
-        oldest = int((self._clock() - self._lifetime) * 1000)
-        return txt.zone_values(self._zone, labels, newer_than=oldest)
+        now_ms = int(self._clock() * 1000)
+        oldest = now_ms - int(self._lifetime * 1000)
+        return txt.zone_values(self._zone, labels, newer_than=oldest, now_ms=now_ms)
 
 
 class StoredValues(_Values):

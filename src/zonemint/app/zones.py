@@ -59,7 +59,9 @@ def auth_of(config: Config) -> str:
 
 
 def auth_zones_in(config: Config, origin: str) -> list[str]:
-    """Return the auth zones that a zone of ours delegates: those whose nearest domain it is."""
+    """Return the auth zones that a zone of ours delegates, if they are served here: its domain is their nearest."""
+    if "acmedns" not in config.roles:
+        return []
     nearest = {
         auth: max((domain for domain in config.domains if is_within(auth, domain)), key=len)
         for auth in config.auth_zones
@@ -84,7 +86,7 @@ def fixed_records(config: Config, file: Path, origin: str, address: str) -> list
         address=address,
         ttl=int(config.dns.ttl),
         negative_ttl=int(config.dns.negative_ttl),
-        with_ca=origin == config.domain,
+        with_ca=origin == config.domain and "ca" in config.roles,
         auth_zones=auth_zones_in(config, origin),
     )
     return [*given, *added]
@@ -253,18 +255,23 @@ class ZoneKeeper:
     def _serve(self, source: _Source, serial: int, dynamic: Sequence[DynamicRecord]) -> None:
         zone = build(source.origin, source.records, dynamic, serial=serial, file=source.file)
         source.serial = serial
-        self._catalog.put(zone)
+        if "dns" in self._config.roles:
+            self._catalog.put(zone)
         for auth in auth_zones_in(self._config, source.origin):
             self._serve_auth(auth, source, serial)
 
     def _serve_auth(self, auth: str, source: _Source, serial: int) -> None:
-        """Serve an auth zone, unless the zone file gives it to another server."""
-        if not implied.delegates_to_us(auth, source.origin, source.records):
+        """Serve an auth zone, unless the zone file gives it to another server.
+
+        Beside a foreign server of the domain it is its own name server, whose address the other one has as glue.
+        """
+        is_parent_here = "dns" in self._config.roles
+        if is_parent_here and not implied.delegates_to_us(auth, source.origin, source.records):
             self._catalog.remove(auth)
             return
         apex = implied.auth_zone(
             auth,
-            source.origin,
+            f"ns1.{source.origin}" if is_parent_here else auth,
             address=self._address,
             ttl=int(self._config.dns.ttl),
             negative_ttl=int(self._config.dns.negative_ttl),

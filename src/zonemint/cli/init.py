@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zonemint.cli.options import DatabaseOption, DataOption
+from zonemint.cli.options import DatabaseOption, DataOption, OnlyOption
 
 if TYPE_CHECKING:
     from zonemint.config import Config, DataDir
@@ -35,6 +36,7 @@ def init(
             "--domain", metavar="DOMAIN", help="The private domain to serve and sign for; repeat it for more."
         ),
     ] = None,
+    only: OnlyOption = None,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="The authority's name in its certificates.")] = "",
     database: DatabaseOption = None,
     data: DataOption = None,
@@ -50,20 +52,27 @@ def init(
 
     folder = DataDir(data_dir(data))
     chosen = Config(domain[0], extra_domains=tuple(domain[1:]), name=name) if domain else None
-    chosen = override(chosen, database=database) if chosen else None
+    chosen = override(chosen, database=database, roles=only or ()) if chosen else None
     config, authority = initialise(folder, chosen, now=time.time(), database=database)
-    show_facts(
-        {"data": folder.path, "domains": config.domains, "root_sha256": authority.fingerprint},
-        as_json=False,
-    )
+    facts: dict[str, object] = {"data": folder.path, "domains": config.domains}
+    if authority is not None:
+        facts["root_sha256"] = authority.fingerprint
+    show_facts(facts, as_json=False)
     say(f"next: zonemint up --data {folder.path}")
 
 
 def initialise(
-    data: DataDir, chosen: Config | None, *, now: float, database: str | None = None, patience: float = 0.0
-) -> tuple[Config, Authority]:
-    """Make what the data folder lacks, and return the settings that hold and the authority.
+    data: DataDir,
+    chosen: Config | None,
+    *,
+    now: float,
+    database: str | None = None,
+    patience: float = 0.0,
+    roles: Sequence[str] = (),
+) -> tuple[Config, Authority | None]:
+    """Make what the data folder lacks, and return the settings that hold and the authority: None without that role.
 
+    roles: those of this run, if they are not the settings'.
     `chosen` are the settings of a new folder; an old one must serve the same domains. With a database, of `database`
     or the settings, the folder joins the authority that is there; `patience` is how many seconds to wait for it.
     Stopped half-way, it goes on where it stopped. Raises ConfigError (KeyFileError of `pki`) and StoreError, and
@@ -83,20 +92,31 @@ def initialise(
     if chosen is not None:
         _agree(config, chosen, data.config)
 
+    roles = roles or config.roles
+
+    # What is made last tells whether the rest was made once: a zone file that the user has removed stays away.
+    def zones() -> None:
+        if "dns" in roles:
+            _make_zones(data, config)
+
+    if "ca" not in roles:
+        if not data.zones.exists():
+            zones()
+        return config, None
+
     def make() -> Authority:
         if {file.name for file in data.pki.glob("*")} - {data.server_certificate.name, data.server_key.name}:
             return authority.load(data.pki, now=now)
         if not url:
             _check_is_first(data)
-        # The authority comes last, so that its folder tells whether the rest was made once.
-        _make_zones(data, config)
+        zones()
         return authority.create(data.pki, name=config.name, domains=config.domains, now=now)
 
     url = database_url(database, config.store.database)
     if not url:
         return config, make()
     if not authority.is_there(data.pki):
-        _make_zones(data, config)
+        zones()
     return config, asyncio.run(join(url, data.pki, config, make, now=now, patience=patience))
 
 

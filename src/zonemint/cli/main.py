@@ -21,6 +21,7 @@ from zonemint.cli import (
     config,
     db,
     demo,
+    import_,
     init,
     orders,
     register,
@@ -56,6 +57,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
+app.add_typer(import_.app, name="import")
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DataOption", "DatabaseOption", "JsonOption"]
+__all__ = ["DataOption", "DatabaseOption", "JsonOption", "OnlyOption"]
 
 DataOption = Annotated[
     Path | None,
@@ -26,3 +26,9 @@ DatabaseOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only", metavar="ROLE", help="Of ca, dns and acmedns, the one that runs here; repeat it for another."
+    ),
+]

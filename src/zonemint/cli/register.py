@@ -92,6 +92,8 @@ async def _register(session: Session, words: Sequence[str], file: Path | None, s
     from zonemint.core.errors import ConfigError, ZonemintError
 
     config, data = session.config, session.data
+    if "acmedns" not in config.roles:
+        raise ConfigError("there is no acme-dns API here (roles): register at the server that has it", file=data.config)
     wanted = names.read(words, file, config.domain)
     if not wanted:
         return _Outcome(None, [f"{file}: there is no name in it"], ready=True)
@@ -103,7 +105,7 @@ async def _register(session: Session, words: Sequence[str], file: Path | None, s
             registrar.check(one.domain)
         except ConfigError as error:
             raise one.refuse(error.detail) from None
-    roots = read_roots((data.pki / "root.crt").absolute())
+    roots = read_roots((data.pki / "root.crt").absolute()) if "ca" in config.roles else None
     with locked(accounts_file), progress("names", len(domains)) as show:
         ready = 0
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zonemint.cli.options import DatabaseOption, DataOption
+from zonemint.cli.options import DatabaseOption, DataOption, OnlyOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,17 @@ def up(
     external_url: Annotated[
         str | None, typer.Option("--external-url", metavar="URL", help="Where clients reach the HTTPS listener.")
     ] = None,
+    only: OnlyOption = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", metavar="FILE", help="The HTTPS listener's chain, of another CA.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help="The key of that certificate.")] = None,
+    plain_http: Annotated[
+        bool, typer.Option("--plain-http", help="Answer the TXT API on the HTTP port, too, without TLS.")
+    ] = False,
+    resolver: Annotated[
+        str | None, typer.Option("--resolver", metavar="ADDR:PORT", help="The DNS server that the CA asks.")
+    ] = None,
     database: DatabaseOption = None,
     data: DataOption = None,
 ) -> None:
@@ -63,19 +75,26 @@ def up(
             http_port=http_port,
             external_url=external_url,
             database=database,
+            roles=only or (),
+            certificate=str(certificate.absolute()) if certificate else None,
+            key=str(key.absolute()) if key else None,
+            plain_http=plain_http or None,
+            resolver=resolver,
         )
 
     folder = DataDir(data_dir(data))
     if not domain and not folder.config.exists() and (url := database_url(database, "")):
         domain = list(asyncio.run(domains_of(url, patience=_PATIENCE)))
     chosen = with_options(Config(domain[0], extra_domains=tuple(domain[1:]))) if domain else None
-    saved, authority = initialise(folder, chosen, now=time.time(), database=database, patience=_PATIENCE)
+    saved, authority = initialise(
+        folder, chosen, now=time.time(), database=database, patience=_PATIENCE, roles=only or ()
+    )
     config = with_options(saved)
     config = override(config, database=database_url(database, config.store.database))
     _serve(folder, config, authority, _notes(folder, saved, config), began)
 
 
-def _serve(folder: DataDir, config: Config, authority: Authority, notes: Sequence[str], began: float) -> None:
+def _serve(folder: DataDir, config: Config, authority: Authority | None, notes: Sequence[str], began: float) -> None:
     import asyncio
     import resource
     import signal
@@ -108,7 +127,7 @@ def _serve(folder: DataDir, config: Config, authority: Authority, notes: Sequenc
         with suppress(asyncio.CancelledError):
             async with server:
                 print(_screen(folder, config, authority, server, notes))
-                print(f"ready in {time.perf_counter() - began:.2f} s: {server.directory_url}", flush=True)
+                print(f"ready in {time.perf_counter() - began:.2f} s: {server.reached_at}", flush=True)
                 await stop.wait()
 
     # Each connection takes a descriptor, and the usual soft limit is there for programs that use select().
@@ -127,15 +146,21 @@ def _notes(folder: DataDir, saved: Config, config: Config) -> list[str]:
     before = dict(settings(masked(saved)))
     if changed := [f"{key} = {value}" for key, value in settings(masked(config)) if before[key] != value]:
         notes.append(f"for this run only: {', '.join(changed)}; other commands go by {folder.config}")
-    if not config.store.database and folder.server_certificate.exists() and not folder.database.exists():
+    if (
+        "ca" in config.roles
+        and not config.store.database
+        and folder.server_certificate.exists()
+        and not folder.database.exists()
+    ):
         notes.append(f"{folder.database} is gone, and accounts, CNAMEs, orders and revocations with it; it begins anew")
     everywhere = ipaddress.ip_address(config.listen.address).is_unspecified
     if everywhere and ipaddress.ip_address(address := advertised(config.listen)).is_loopback:
-        notes.append(f"ca.{config.domain} is {address}, of no use to other machines: set listen.advertise")
+        name = "auth" if "ca" not in config.roles else "ca"
+        notes.append(f"{name}.{config.domain} is {address}, of no use to other machines: set listen.advertise")
     return notes
 
 
-def _screen(folder: DataDir, config: Config, authority: Authority, server: Server, notes: Sequence[str]) -> str:
+def _screen(folder: DataDir, config: Config, authority: Authority | None, server: Server, notes: Sequence[str]) -> str:
     """Say what runs where, what may surprise, and what to do next."""
     from zonemint.config import advertised, masked
 
@@ -143,24 +168,58 @@ def _screen(folder: DataDir, config: Config, authority: Authority, server: Serve
     port = "" if server.http_port == 80 else f":{server.http_port}"
     plain = f"http://{address if ':' not in address else f'[{address}]'}{port}"
     remarks = "".join(f"  note: {note}\n" for note in notes)
-    name = f"server-1.{config.domain}"
     shared = ""
     if config.store.database:
         shared = f" and {masked(config).store.database}"
-        shared += "" if authority.can_sign else "; the CA's key is on other nodes, which sign for this one"
+        shared += (
+            "; the CA's key is on other nodes, which sign for this one" if authority and not authority.can_sign else ""
+        )
+    facts = []
+    if authority is not None:
+        facts.append(f"ACME directory    {server.directory_url}")
+    if server.dns_port:
+        facts.append(f"DNS               {address} port {server.dns_port} (UDP and TCP)")
+    if "acmedns" in config.roles:
+        facts.append(f"TXT API           {config.api_url}/register and /update (acme-dns)")
+    if authority is not None:
+        facts.append(f"root SHA-256      {authority.fingerprint}")
+    runs = "serves" if len(config.roles) == 3 else f"runs {', '.join(config.roles)} for"
+    said = "".join(f"  {fact}\n" for fact in facts)
+    steps = _next(folder, config, plain, server) if authority else _next_to_others(config, address)
     return f"""\
-zonemint serves {", ".join(config.domains)} from {folder.path}{shared}
+zonemint {runs} {", ".join(config.domains)} from {folder.path}{shared}
 
-  ACME directory    {server.directory_url}
-  DNS               {address} port {server.dns_port} (UDP and TCP)
-  TXT API           {config.external_url}/register and /update (acme-dns)
-  root SHA-256      {authority.fingerprint}
-{remarks}
+{said}{remarks}
 Next:
-  1. Let clients ask this DNS server for {config.domain} (try: dig @{address} -p {server.dns_port} ca.{config.domain}).
-  2. Trust the root on each machine; compare the hash with the one above:
+{steps}"""
+
+
+def _next(folder: DataDir, config: Config, plain: str, server: Server) -> str:
+    from zonemint.config import advertised
+
+    address, domain = advertised(config.listen), config.domain
+    steps = []
+    if "dns" in config.roles:
+        steps.append(
+            f"Let clients ask this DNS server for {domain} (try: dig @{address} -p {server.dns_port} ca.{domain})."
+        )
+    steps.append(
+        f"""Trust the root on each machine; compare the hash with the one above:
      curl -fsS {plain}/roots.pem -o zonemint-root.crt
-     openssl x509 -in zonemint-root.crt -outform DER | sha256sum
-  3. Register a name, then paste the certbot line that it prints:
-     zonemint register {name} --for certbot --data {folder.path}
-"""
+     openssl x509 -in zonemint-root.crt -outform DER | sha256sum"""
+    )
+    if "acmedns" in config.roles:
+        steps.append(
+            f"""Register a name, then paste the certbot line that it prints:
+     zonemint register server-1.{domain} --for certbot --data {folder.path}"""
+        )
+    return "".join(f"  {number}. {step}\n" for number, step in enumerate(steps, 1))
+
+
+def _next_to_others(config: Config, address: str) -> str:
+    """Say what the servers beside this one have to know."""
+    if "dns" not in config.roles:
+        kind = "AAAA" if ":" in address else "A"
+        lines = [f"     {zone}. NS {zone}.\n     {zone}. {kind} {address}\n" for zone in config.auth_zones]
+        return "  Have these records in the zone of the domain, where it is served:\n" + "".join(lines)
+    return "  Let clients ask this DNS server; its zone files say where the other servers are.\n"

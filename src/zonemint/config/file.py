@@ -53,7 +53,7 @@ def load(file: Path) -> Config:
 def render(config: Config) -> str:
     """Write the settings as a first `zonemint.toml`: what was chosen, and every default as a comment."""
     defaults = dict(settings(Config(config.domain)))
-    defaults["external_url"] = json.dumps(Config(config.domain, listen=config.listen).external_url)
+    defaults["external_url"] = json.dumps(config.usual_url)
     blocks: list[str] = [_HEAD]
     table = ""
     for key, value in settings(config):

@@ -47,6 +47,11 @@ class DataDir:
         return self.pki / "server.key"
 
     @property
+    def lock(self) -> Path:
+        """What the server holds where no keys are."""
+        return self.path / "zonemint.lock"
+
+    @property
     def database(self) -> Path:
         """The embedded store."""
         return self.path / "zonemint.db"

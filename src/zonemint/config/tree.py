@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -16,6 +17,8 @@ from zonemint.core.text import without_password
 
 __all__ = ["Acme", "AcmeDns", "Config", "Dns", "Listen", "Store", "Validation", "advertised", "masked", "override"]
 
+_Table = TypeVar("_Table", bound=msgspec.Struct)
+_ROLES = ("ca", "dns", "acmedns")
 _REGISTRATION = ("private", "open", "token", "closed")
 _SITE = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _LONGEST_VALIDATION = 30.0
@@ -32,8 +35,15 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dns_port: Annotated[int, Meta(description="DNS, UDP and TCP.")] = 53
     https_port: Annotated[int, Meta(description="ACME and the acme-dns API.")] = 443
     http_port: Annotated[int, Meta(description="What must not need TLS: roots, CRL, readiness, metrics.")] = 80
+    certificate: Annotated[
+        str,
+        Meta(description="The HTTPS listener's chain, PEM, read again when it changes; empty: our own CA's."),
+    ] = ""
+    key: Annotated[str, Meta(description="The file of that certificate's private key, PEM.")] = ""
 
     def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.key):
+            raise SettingError(f"listen.{'key' if self.key else 'certificate'}", "certificate and key are set together")
         check("listen.address", self.address, ipaddress.ip_address)
         if self.advertise and check("listen.advertise", self.advertise, ipaddress.ip_address).is_unspecified:
             raise SettingError("listen.advertise", f"'{self.advertise}' is no address that a client can reach")
@@ -113,6 +123,9 @@ class AcmeDns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origins: Annotated[
         tuple[str, ...], Meta(description="Web sites whose scripts may call the API from a browser (CORS).")
     ] = ()
+    plain_http: Annotated[
+        bool, Meta(description="Whether the API is on the HTTP port, too, without TLS: for inside a cluster.")
+    ] = False
     values: Annotated[int, Meta(ge=2, le=100, description="TXT values kept for each account.")] = 10
     value_lifetime: Annotated[Seconds, Meta(description="How long a TXT value is served.")] = Seconds(86400)
     trusted_proxies: Annotated[
@@ -171,6 +184,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     external_url: Annotated[
         str, Meta(description="Where clients reach the HTTPS listener; every URL in answers starts with it.")
     ] = ""
+    roles: Annotated[tuple[str, ...], Meta(description="What runs here, of ca, dns and acmedns.")] = _ROLES
     listen: Listen = Listen()
     store: Store = Store()
     dns: Dns = Dns()
@@ -199,13 +213,44 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if len(self.name) > _LONGEST_NAME or not self.name.isprintable():
             raise SettingError("name", f"it must have at most {_LONGEST_NAME} characters, all printable")
         complete("name", self.name or self.domain[:_LONGEST_NAME])
-        port = "" if self.listen.https_port in (0, 443) else f":{self.listen.https_port}"
-        complete("external_url", check("external_url", self.external_url or f"https://ca.{self.domain}{port}", origin))
+        self._check_roles()
+        complete("external_url", check("external_url", self.external_url or self.usual_url, origin))
 
     @property
     def domains(self) -> tuple[str, ...]:
         """Every domain, the first one first."""
         return (self.domain, *self.extra_domains)
+
+    @property
+    def usual_url(self) -> str:
+        """The external URL where none is set."""
+        port = "" if self.listen.https_port in (0, 443) else f":{self.listen.https_port}"
+        return f"https://{'ca' if 'ca' in self.roles else 'auth'}.{self.domain}{port}"
+
+    @property
+    def has_https(self) -> bool:
+        """Whether there is anything for an HTTPS listener to say, and a certificate to say it with."""
+        return "ca" in self.roles or ("acmedns" in self.roles and bool(self.listen.certificate))
+
+    @property
+    def api_url(self) -> str:
+        """Where clients find the acme-dns API, if it runs here."""
+        if self.has_https:
+            return self.external_url
+        port = "" if self.listen.http_port in (0, 80) else f":{self.listen.http_port}"
+        return f"http://{self.auth_zones[0]}{port}"
+
+    def _check_roles(self) -> None:
+        if not self.roles or not set(self.roles) <= set(_ROLES) or len(set(self.roles)) < len(self.roles):
+            raise SettingError("roles", f"it must be a list of some of {', '.join(_ROLES)}")
+        if "ca" in self.roles and "dns" not in self.roles and not self.validation.resolver:
+            raise SettingError("validation.resolver", "no DNS server for the domains runs here: name the one to ask")
+        if "acmedns" in self.roles and not self.has_https and not self.acmedns.plain_http:
+            raise SettingError(
+                "listen.certificate",
+                "no CA runs here that could issue for the acme-dns API: bring a certificate and its key, "
+                "or set acmedns.plain_http",
+            )
 
     @property
     def auth_zones(self) -> tuple[str, ...]:
@@ -222,17 +267,38 @@ def override(
     http_port: int | None = None,
     external_url: str | None = None,
     database: str | None = None,
+    roles: Sequence[str] = (),
+    certificate: str | None = None,
+    key: str | None = None,
+    plain_http: bool | None = None,
+    resolver: str | None = None,
 ) -> Config:
     """Return the settings with what a command line says in its place; raises SettingError.
 
     An external URL that was made from the domain and the port is made anew.
     """
-    said = {"address": address, "dns_port": dns_port, "https_port": https_port, "http_port": http_port}
-    listen = msgspec.structs.replace(config.listen, **{key: value for key, value in said.items() if value is not None})
-    made = Config(config.domain, listen=config.listen).external_url
-    url = external_url or ("" if config.external_url == made else config.external_url)
-    store = config.store if database is None else msgspec.structs.replace(config.store, database=database)
-    return msgspec.structs.replace(config, listen=listen, store=store, external_url=url)
+    url = external_url or ("" if config.external_url == config.usual_url else config.external_url)
+    return msgspec.structs.replace(
+        config,
+        roles=tuple(roles) or config.roles,
+        external_url=url,
+        listen=_with(
+            config.listen,
+            address=address,
+            dns_port=dns_port,
+            https_port=https_port,
+            http_port=http_port,
+            certificate=certificate,
+            key=key,
+        ),
+        acmedns=_with(config.acmedns, plain_http=plain_http),
+        validation=_with(config.validation, resolver=resolver),
+        store=_with(config.store, database=database),
+    )
+
+
+def _with(table: _Table, **said: object) -> _Table:
+    return msgspec.structs.replace(table, **{key: value for key, value in said.items() if value is not None})
 
 
 def masked(config: Config) -> Config:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from ipaddress import ip_address
 
-__all__ = ["bound", "refusal"]
+__all__ = ["bound", "is_address", "refusal"]
 
 
 def bound(address: str, port: int, kind: socket.SocketKind, *, backlog: int) -> socket.socket:
@@ -44,3 +45,12 @@ def refusal(
             f"{service} cannot listen on {where}: this machine does not have that address; --listen takes another one"
         )
     return f"{service} cannot listen on {where}: {os.strerror(error.errno or 0)}"
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IP address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -41,9 +41,11 @@ def private_zone(
     return added
 
 
-def auth_zone(origin: str, parent: str, *, address: str, ttl: int, negative_ttl: int) -> list[Record]:
-    """Return the records of an auth zone's own name; the names below it come from the acme-dns API."""
-    host = f"ns1.{parent}"
+def auth_zone(origin: str, host: str, *, address: str, ttl: int, negative_ttl: int) -> list[Record]:
+    """Return the records of an auth zone's own name; the names below it come from the acme-dns API.
+
+    host: the name server that its NS record has.
+    """
     return [
         _soa(origin, host, ttl, negative_ttl),
         Record(origin, ttl, "NS", f"{host}."),

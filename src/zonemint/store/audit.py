@@ -32,6 +32,7 @@ class Kind(StrEnum):
     TXT_ACCOUNT_DELETED = "txt-account.deleted"  # full domain
     TOKEN_CREATED = "token.created"  # token id  # noqa: S105
     TOKEN_REVOKED = "token.revoked"  # token id  # noqa: S105
+    TXT_ACCOUNTS_IMPORTED = "txt-accounts.imported"  # auth zone
     RECORD_ADDED = "record.added"  # name
     RECORD_REMOVED = "record.removed"  # name
     STORE_RESTORED = "store.restored"  # SHA-256 of the root

@@ -139,15 +139,17 @@ def touch(username: str, *, now_ms: int) -> Steps[None]:
     yield Sql("UPDATE txt_accounts SET used_ms = $2 WHERE username = $1", (username, now_ms))
 
 
-def put(subdomain: str, value: str, *, now_ms: int, source: str, keep: int) -> Steps[None]:
+def put(
+    subdomain: str, value: str, *, now_ms: int, source: str, keep: int, expires_ms: int | None = None
+) -> Steps[None]:
     """Make a value the newest of its account, once, and keep the newest `keep`."""
     yield Lock(f"txt {subdomain}")
     yield Sql(
-        "INSERT INTO txt_values (subdomain, value, sequence, updated_ms, updated_from) "
-        "VALUES ($1, $2, 1 + coalesce((SELECT max(sequence) FROM txt_values WHERE subdomain = $1), 0), $3, $4) "
+        "INSERT INTO txt_values (subdomain, value, sequence, updated_ms, updated_from, expires_ms) "
+        "VALUES ($1, $2, 1 + coalesce((SELECT max(sequence) FROM txt_values WHERE subdomain = $1), 0), $3, $4, $5) "
         "ON CONFLICT (subdomain, value) DO UPDATE SET sequence = excluded.sequence, "
-        "updated_ms = excluded.updated_ms, updated_from = excluded.updated_from",
-        (subdomain, value, now_ms, source),
+        "updated_ms = excluded.updated_ms, updated_from = excluded.updated_from, expires_ms = excluded.expires_ms",
+        (subdomain, value, now_ms, source, expires_ms),
     )
     yield Sql(
         "DELETE FROM txt_values WHERE subdomain = $1 AND value NOT IN "
@@ -166,10 +168,11 @@ def values(subdomain: str) -> Steps[list[TxtValue]]:
 
 
 def _zone_values_of(count: int) -> str:
-    labels = ", ".join([f"${3 + n}" for n in range(count)])
+    labels = ", ".join([f"${4 + n}" for n in range(count)])
     return (
         "SELECT a.subdomain, value FROM txt_accounts AS a "
         "LEFT JOIN txt_values AS v ON v.subdomain = a.subdomain AND v.updated_ms > $2 "
+        "AND (v.expires_ms IS NULL OR v.expires_ms > $3) "
         f"WHERE a.zone = $1 AND a.subdomain IN ({labels}) ORDER BY sequence DESC"
     )
 
@@ -178,14 +181,14 @@ def _zone_values_of(count: int) -> str:
 _ZONE_VALUES = {count: _zone_values_of(count) for count in (1, 8, LABELS)}
 
 
-def zone_values(zone: str, labels: Sequence[str], *, newer_than: int) -> Steps[dict[str, list[str]]]:
+def zone_values(zone: str, labels: Sequence[str], *, newer_than: int, now_ms: int) -> Steps[dict[str, list[str]]]:
     """Return the TXT values that DNS serves at names of an auth zone, newest first.
 
-    labels: 1 to LABELS; one that no account has is left out. newer_than: milliseconds.
+    labels: 1 to LABELS; one that no account has is left out. newer_than: milliseconds, of the update.
     """
     size = next(size for size in _ZONE_VALUES if size >= len(labels))
     padded = (*labels, *[labels[0]] * (size - len(labels)))
-    rows = yield Sql(_ZONE_VALUES[size], (zone, newer_than, *padded))
+    rows = yield Sql(_ZONE_VALUES[size], (zone, newer_than, now_ms, *padded))
     found: dict[str, list[str]] = {}
     for label, value in rows:
         served = found.setdefault(label, [])

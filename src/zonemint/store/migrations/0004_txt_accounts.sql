@@ -5,6 +5,9 @@
 ALTER TABLE txt_accounts ADD COLUMN scope TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE txt_accounts ADD COLUMN used_ms BIGINT NOT NULL DEFAULT 0;
 
+-- When a value ends that its client gave an end; no value outlives the setting.
+ALTER TABLE txt_values ADD COLUMN expires_ms BIGINT;
+
 -- `rights` and `names` are lists as JSON; `hash` is the SHA-256 of the secret.
 CREATE TABLE tokens (
   id TEXT PRIMARY KEY,

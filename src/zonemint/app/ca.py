@@ -1,0 +1,189 @@
+"""The role `ca`: the authority with its ACME server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Self
+from urllib.parse import urlsplit
+
+import structlog
+
+from zonemint.acme.context import Acme, Provisioner
+from zonemint.acme.nonces import LocalNonces, Nonces
+from zonemint.acme.shared_nonces import SharedNonces
+from zonemint.acme.urls import Urls
+from zonemint.acme.validator import Validator
+from zonemint.acmedns.scope import objection
+from zonemint.acmedns.witness import testify
+from zonemint.app.audit_log import record_authority
+from zonemint.app.base import Base
+from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
+from zonemint.app.own_certificate import OwnCertificate
+from zonemint.app.revocation_list import RevocationList
+from zonemint.app.signing_desk import SigningDesk
+from zonemint.config import Config
+from zonemint.core.errors import ConfigError
+from zonemint.core.names import is_within
+from zonemint.core.ports import is_address
+from zonemint.dns import client
+from zonemint.dns.zone import Record
+from zonemint.pki import issue
+from zonemint.pki.authority import Authority
+from zonemint.pki.policy import Policy
+from zonemint.pki.profiles import BUILT_IN, DEFAULT, Profile
+from zonemint.store.sqlite import SqliteDatabase
+from zonemint.validation.attempts import Attempts
+from zonemint.validation.resolver import Answer, Resolver, Rr
+from zonemint.web.acme import AcmeResources
+from zonemint.web.endpoint import Sources
+from zonemint.web.pki import PkiResources
+
+__all__ = ["Ca", "check_domains"]
+
+_VALIDATIONS = 64  # challenges that are checked at once
+
+_log = structlog.get_logger()
+
+
+class Ca:
+    """A running authority; made with `start`."""
+
+    def __init__(self, base: Base, authority: Authority, acme: Acme, crl: RevocationList, issuer: IssuedHere) -> None:
+        self._base = base
+        self._authority = authority
+        self._acme = acme
+        self._issuer = issuer
+        self.crl = crl
+        self.validator = Validator(acme)
+        base.stack.push_async_callback(self.validator.close)
+
+    @classmethod
+    async def start(cls, base: Base, authority: Authority, *, own_dns: tuple[str, int], http_port: int) -> Self:
+        """Load what an authority has in the store; `own_dns` is where our own DNS server is asked, if one runs."""
+        config, db, clock = base.config, base.db, base.clock
+        await record_authority(db, authority, clock)
+        plain = f"http://ca.{config.domain}" + ("" if http_port == 80 else f":{http_port}")
+        crl = RevocationList(db, authority, f"{plain}/crl", clock)
+        await crl.load()
+        templates = {
+            name: issue.template(authority, profile, crl_url=f"{plain}/crl", issuer_url=f"{plain}/intermediate.crt")
+            for name, profile in _profiles(config).items()
+        }
+        provisioner = Provisioner(
+            "acme", Urls(f"{config.external_url}/acme/acme"), Policy(config.domains), templates, DEFAULT.name
+        )
+        auth_zones = config.auth_zones if base.has("acmedns") else ()
+        acme = Acme(
+            db=db,
+            clock=clock,
+            nonces=await _nonces(base),
+            provisioners={provisioner.name: provisioner},
+            authority=authority,
+            resolver=_resolver(config, own_dns),
+            attempts=Attempts(
+                config.validation.attempts, float(config.validation.interval), asyncio.Semaphore(_VALIDATIONS)
+            ),
+            witness=lambda names: testify(auth_zones, names),
+            objection=lambda names: objection(auth_zones, names),
+            revoked=crl.revoked,
+            order_lifetime=float(config.acme.order_lifetime),
+            authorization_lifetime=float(config.acme.authorization_lifetime),
+        )
+        return cls(base, authority, acme, crl, IssuedHere(db, templates[DEFAULT.name], clock))
+
+    @property
+    def process(self) -> str:
+        """The name of this run of the program in the store."""
+        return self._acme.process
+
+    @property
+    def shared_nonces(self) -> SharedNonces | None:
+        """The nonces, where nodes share them."""
+        return self._acme.nonces if isinstance(self._acme.nonces, SharedNonces) else None
+
+    @property
+    def desk(self) -> SigningDesk | None:
+        """What signs for other nodes; None where the CA's key is not."""
+        if not self._authority.can_sign:
+            return None
+        return SigningDesk(self._acme, self._issuer, Policy(self._base.config.domains))
+
+    def own_certificate(self) -> OwnCertificate:
+        """Return what keeps a certificate for our own listener."""
+        base = self._base
+        return OwnCertificate(
+            base.db,
+            base.data,
+            self._authority,
+            self._issuer if self._authority.can_sign else IssuedElsewhere(base.db, base.clock),
+            *_own_names(base),
+            base.clock,
+        )
+
+    def resources(self, sources: Sources) -> tuple[AcmeResources, PkiResources]:
+        """Return what is answered over HTTPS only, and what everyone may fetch."""
+        return AcmeResources(self._acme, self.validator, sources), PkiResources(self._authority, self.crl.der, sources)
+
+    async def take_up(self) -> None:
+        """Go on with what the last run left."""
+        if resumed := await self.validator.take_up(abandoned=isinstance(self._base.db, SqliteDatabase)):
+            _log.info("took up work of the last run", validations=resumed)
+
+
+def check_domains(config: Config, authority: Authority) -> None:
+    """Refuse domains that the intermediate may not issue for, since clients would refuse it; raises ConfigError."""
+    permitted = authority.domains
+    foreign = [one for one in config.domains if permitted and not any(is_within(one, base) for base in permitted)]
+    if foreign:
+        raise ConfigError(
+            f"the CA's intermediate is limited to {', '.join(permitted)} and cannot issue for {', '.join(foreign)}: "
+            "remove the domain from the settings, or use another folder"
+        )
+
+
+async def _nonces(base: Base) -> Nonces:
+    if isinstance(base.db, SqliteDatabase):
+        return LocalNonces(base.clock)
+    nonces = SharedNonces(base.db, base.db.run, base.clock)
+    await nonces.load()
+    return nonces
+
+
+def _profiles(config: Config) -> dict[str, Profile]:
+    default = Profile(DEFAULT.name, int(config.acme.certificate_lifetime))
+    return {**BUILT_IN, default.name: default}
+
+
+def _own_names(base: Base) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the DNS names and addresses that our own certificate must have."""
+    config = base.config
+    host = urlsplit(config.external_url).hostname or ""
+    names = [f"ca.{config.domain}", f"ns1.{config.domain}", *config.auth_zones, "localhost"]
+    ips = ["127.0.0.1", "::1"]
+    policy = Policy(config.domains)
+    for one in (host, base.address):
+        kind, known = ("ip", ips) if is_address(one) else ("dns", names)
+        if one not in known:
+            refusal = policy.refusal(kind, one)
+            if refusal is None:
+                known.append(one)
+            elif one == host:
+                raise ConfigError(f"external_url: our own CA cannot issue for its host: {refusal}")
+    return tuple(names), tuple(ips)
+
+
+def _resolver(config: Config, own: tuple[str, int]) -> Resolver:
+    """Return the validator's way to ask DNS: real packets to the configured server, by default to our own."""
+    server = config.validation.resolver_endpoint or own
+    timeout = float(config.validation.timeout)
+
+    async def resolve(name: str, type_: str) -> Answer:
+        response = await client.query(server, name, type_, timeout=timeout)
+        return Answer(response.server, response.rcode, tuple(map(_rr, response.answers)), response.ms)
+
+    return resolve
+
+
+def _rr(record: Record) -> Rr:
+    value = client.txt_value(record) if record.type == "TXT" else record.data
+    return Rr(record.name, record.type, value.lower().removesuffix(".") if record.type == "CNAME" else value)

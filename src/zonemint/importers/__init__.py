@@ -1,0 +1,1 @@
+"""What other programs keep, read for zonemint: nothing here writes."""
