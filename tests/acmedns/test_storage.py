@@ -128,9 +128,11 @@ async def test_a_domain_that_is_none(lab: Lab, key: str, domain: str) -> None:
     assert (await put(lab, key, domain, await registered(lab))).status == 400
 
 
-async def test_names_of_the_auth_zone_lead_nowhere(lab: Lab, key: str) -> None:
+@pytest.mark.parametrize("domain", ["x.auth.lab.test", "ca.lab.test", "ns1.lab.test", "CA.lab.test."])
+async def test_our_own_names_lead_nowhere(lab: Lab, key: str, domain: str) -> None:
+    """The token is for every name below the domain, and yet not for the authority's own."""
     account = await registered(lab)
-    assert (await put(lab, key, "x.auth.lab.test", account)).status == 400
+    assert (await put(lab, key, domain, account)).status == 400
 
 
 async def test_it_is_closed_without_a_token_that_says_so(lab: Lab) -> None:

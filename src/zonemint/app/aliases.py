@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from zonemint.app.dynamic import change, zone_of
 from zonemint.app.zones import ZoneKeeper
@@ -33,7 +34,8 @@ class Aliases:
     async def __call__(self, domain: str, target: str, *, actor: str, also: Callable[[], Steps[None]]) -> bool:
         """Make the CNAME and do what belongs with it; False when the domain is in no zone of ours."""
         config = self._config
-        if any(is_within(domain, zone) for zone in config.auth_zones):
+        # Our own hosts are nobody's to get certificates for, whatever names a token has.
+        if domain in _own_hosts(config) or any(is_within(domain, zone) for zone in config.auth_zones):
             raise AcmeDnsError("bad_domain", 400)
         zone = zone_of(config, domain)
         if zone is None:
@@ -53,3 +55,7 @@ class Aliases:
             raise AcmeDnsError("cname_exists", 409) from None
         await self._zones.take_over()
         return True
+
+
+def _own_hosts(config: Config) -> set[str]:
+    return {f"ca.{config.domain}", f"ns1.{config.domain}", urlsplit(config.external_url).hostname or ""}
