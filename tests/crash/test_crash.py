@@ -12,7 +12,7 @@ from tests.crash.lab import Lab
 from tests.crash.running import crash
 from tests.postgres import Postgres
 
-_SECONDS = float(os.environ.get("ZONEMINT_CRASH_SECONDS", "25"))
+_SECONDS = float(os.environ.get("ZONEMINT_CRASH_SECONDS", "15"))
 
 
 async def test_one_server_on_sqlite(tmp_path: Path) -> None:
