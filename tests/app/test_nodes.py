@@ -223,3 +223,20 @@ async def test_a_name_outside_of_the_policy_is_not_signed_for_another_node(tmp_p
                     await asyncio.sleep(0.05)
         assert found["error"]["type"].endswith(":rejectedIdentifier")
         assert query(url, "SELECT serial FROM certificates WHERE names LIKE '%example.com%'") == []
+
+
+async def test_nodes_that_want_one_order_at_once_do_not_keep_it_from_each_other(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    """Each reserves a serial of its own before it signs; in step, they would take it from each other for ever."""
+    async with nodes(tmp_path, postgres.database(), keys=(True, True, True)) as each:
+        client = await registered(each)
+        for number in range(5):
+            _, order = await client.ready_order(f"wanted{number}.lab.test")
+            drafts = [
+                await client.draft(order["finalize"], {"csr": b64url(csr_of(f"wanted{number}.lab.test"))})
+                for _ in range(12)
+            ]
+            replies = await asyncio.gather(*(client.send(order["finalize"], draft.body()) for draft in drafts))
+            assert {reply.status for reply in replies} == {200}
+        assert each.rows("SELECT count(*) FROM certificates WHERE order_id IS NOT NULL") == [(5,)]
