@@ -19,7 +19,7 @@ from zonemint.backup.verify import check_folder
 from zonemint.config import DataDir, load, with_database
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import BackupError, ConfigError
-from zonemint.core.files import hold, put
+from zonemint.core.files import hold, put, sync
 from zonemint.store import audit, crls, records
 from zonemint.store.audit import Fact, Kind
 from zonemint.store.database import Steps
@@ -153,7 +153,7 @@ def _place(room: Path, folder: Path, now: float) -> Path | None:
             folder.rename(aside)
         # Replaces an empty folder.
         room.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
         return aside
     aside = folder / name if old else None
     if aside is not None:
@@ -163,7 +163,7 @@ def _place(room: Path, folder: Path, now: float) -> Path | None:
     # The keys and certificates come last: without them no server begins on what is there.
     for file in sorted(room.iterdir(), key=lambda file: file.name == "pki"):
         file.rename(folder / file.name)
-    _sync(folder)
+    sync(folder)
     return aside
 
 
@@ -174,11 +174,3 @@ def _entries(folder: Path) -> list[Path]:
     return [
         file for file in folder.iterdir() if file.name != "lost+found" and not file.name.startswith(f".{folder.name}.")
     ]
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

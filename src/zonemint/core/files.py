@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["hold", "put", "writing"]
+__all__ = ["hold", "put", "sync", "writing"]
 
 
 def hold(folder: Path) -> int:
@@ -33,6 +33,15 @@ def put(file: Path, content: bytes, *, private: bool = False) -> None:
     """
     with writing(file, private=private) as out:
         out.write(content)
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder durable; raises OSError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import ConfigError, IssuanceError, KeyFileError
-from zonemint.core.files import put
+from zonemint.core.files import put, sync
 from zonemint.pki import constraints
 from zonemint.pki.hierarchy import make_intermediate, make_root
 from zonemint.pki.keys import FileSigner, Signer, generate, load_key, spki_sha256, write_key
@@ -117,10 +117,10 @@ def create(directory: Path, *, name: str, domains: Sequence[str], now: float) ->
             write_key(draft / "intermediate.key", intermediate_key)
             _write(draft / "root.crt", authority.roots_pem)
             _write(draft / "intermediate.crt", authority.chain_pem)
-            _sync(draft)
+            sync(draft)
             # Replaces an empty folder, and fails on one that has anything in it.
             draft.rename(directory)
-            _sync(directory.parent)
+            sync(directory.parent)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
@@ -237,15 +237,6 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _why_not_created(directory: Path, error: OSError) -> str:
