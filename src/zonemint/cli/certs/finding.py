@@ -52,6 +52,7 @@ def _none(text: str) -> Exception:
 
 
 def row(certificate: Certificate) -> dict[str, object]:
+    """Return the facts that lists and `show` tell, times in RFC 3339."""
     import time
 
     from zonemint.app.revocation_list import REASONS
