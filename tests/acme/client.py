@@ -57,9 +57,10 @@ class Client:
         wanted = {"identifiers": [{"type": "dns", "value": name} for name in names], **fields}
         return await self.post(f"{BASE}/new-order", wanted)
 
-    async def challenge(self, authorization_url: str) -> dict[str, Any]:
-        (challenge,) = (await self.post(authorization_url)).json()["challenges"]
-        found: dict[str, Any] = challenge
+    async def challenge(self, authorization_url: str, type_: str = "dns-01") -> dict[str, Any]:
+        challenges = (await self.post(authorization_url)).json()["challenges"]
+        (found,) = (one for one in challenges if one["type"] == type_)
+        assert isinstance(found, dict)
         return found
 
     async def publish(self, challenge: dict[str, Any]) -> None:

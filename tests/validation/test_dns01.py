@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -18,8 +17,9 @@ import pytest_asyncio
 from tests.acme.signing import b64url
 from tests.validation.nameserver import NameServer
 from zonemint.core.errors import AcmeErrorType, DnsFailure
+from zonemint.core.trace import Event
 from zonemint.validation import dns01
-from zonemint.validation.attempts import Attempts
+from zonemint.validation.method import Tell
 from zonemint.validation.outcome import Outcome
 from zonemint.validation.resolver import Answer, Resolver, Rr
 
@@ -59,8 +59,8 @@ def resolver(server: NameServer) -> Resolver:
     return resolve
 
 
-async def look(server: NameServer) -> Outcome:
-    return await dns01.check(resolver(server), "host.lab.test", KEY_AUTHORIZATION, time.time)
+async def look(server: NameServer, tell: Tell = lambda event: None) -> Outcome:
+    return await dns01.check(resolver(server), "host.lab.test", KEY_AUTHORIZATION, time.time, tell)
 
 
 def test_the_expected_value_is_the_hash_of_the_key_authorization() -> None:
@@ -88,11 +88,12 @@ FOUND: dict[str, list[str]] = {
 @pytest.mark.parametrize("lines", FOUND.values(), ids=FOUND)
 async def test_proof(server: NameServer, lines: list[str]) -> None:
     server.lines = lines
-    outcome = await look(server)
+    events: list[Event] = []
+    outcome = await look(server, events.append)
     assert outcome.error is None, outcome.detail
     assert outcome.names[0] == OWNER
-    assert [f"{event.data['name']} TXT".lower() for event in outcome.events] == [one.lower() for one in server.asked]
-    assert all(event.peer == server.address for event in outcome.events)
+    assert [f"{event.data['name']} TXT".lower() for event in events] == [one.lower() for one in server.asked]
+    assert all(event.peer == server.address for event in events)
 
 
 NOT_FOUND: dict[str, tuple[list[str], AcmeErrorType, str]] = {
@@ -141,43 +142,9 @@ async def test_a_server_that_fails_is_named_with_its_rcode(server: NameServer, r
 
 async def test_a_server_that_is_silent_is_named(server: NameServer) -> None:
     server.silent = True
-    outcome = await look(server)
+    events: list[Event] = []
+    outcome = await look(server, events.append)
     assert (outcome.error, outcome.again) == (AcmeErrorType.DNS, True)
     assert server.address in outcome.detail
     assert VALUE in outcome.detail
-    assert len(outcome.events) == 1
-
-
-async def test_attempts_end_with_the_first_proof_and_keep_every_event(server: NameServer) -> None:
-    async def appear_later() -> Outcome:
-        outcome = await look(server)
-        server.lines = [f"{OWNER} TXT {VALUE}"]
-        return outcome
-
-    outcome = await Attempts(5, 0.0, asyncio.Semaphore(1)).run(appear_later)
-    assert outcome.error is None
-    assert len(server.asked) == 2
-    assert len(outcome.events) == 2
-
-
-async def test_attempts_are_bounded(server: NameServer) -> None:
-    outcome = await Attempts(3, 0.0, asyncio.Semaphore(1)).run(lambda: look(server))
-    assert outcome.error is AcmeErrorType.DNS
-    assert len(server.asked) == 3
-    assert len(outcome.events) == 3
-
-
-async def test_no_more_run_at_once_than_there_are_slots_and_waiting_takes_none() -> None:
-    running, most, calls = 0, 0, 0
-
-    async def check() -> Outcome:
-        nonlocal running, most, calls
-        running, calls = running + 1, calls + 1
-        most = max(most, running)
-        await asyncio.sleep(0)
-        running -= 1
-        return Outcome(AcmeErrorType.DNS, "nothing", True, ())
-
-    attempts = Attempts(2, 0.0, asyncio.Semaphore(3))
-    await asyncio.gather(*(attempts.run(check) for _ in range(20)))
-    assert (most, calls) == (3, 40)
+    assert len(events) == 1

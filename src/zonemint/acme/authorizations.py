@@ -117,8 +117,7 @@ def render(provisioner: Provisioner, authorization: Authorization) -> dict[str, 
     """Return the authorization object that a client sees; once it is decided, only the deciding challenge."""
     challenges: Sequence[Challenge] = authorization.challenges
     if authorization.status != states.Authorization.PENDING:
-        final = (states.Challenge.VALID, states.Challenge.INVALID)
-        challenges = [one for one in challenges if one.status in final] or challenges
+        challenges = [one for one in challenges if one.status == states.Challenge.VALID or one.error] or challenges
     rendered: dict[str, Any] = {
         "identifier": {"type": authorization.identifier_type, "value": authorization.identifier_value},
         "status": authorization.status,
@@ -136,8 +135,11 @@ def render_challenge(provisioner: Provisioner, authorization: Authorization, cha
         "type": challenge.type,
         "url": provisioner.urls.challenge(authorization.id, challenge.type),
         "status": challenge.status,
-        "token": challenge.token,
     }
+    if challenge.token:
+        rendered["token"] = challenge.token
+    if method := provisioner.methods.get(challenge.type):
+        rendered |= method.members(provisioner.urls.account(authorization.account_id))
     if challenge.validated_at is not None:
         rendered["validated"] = rfc3339(challenge.validated_at)
     if challenge.error is not None:

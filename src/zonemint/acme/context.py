@@ -16,20 +16,24 @@ from zonemint.pki.issue import Template
 from zonemint.pki.policy import Policy
 from zonemint.store.database import Database, Steps
 from zonemint.validation.attempts import Attempts
-from zonemint.validation.resolver import Resolver
+from zonemint.validation.method import Method
 
 __all__ = ["Acme", "Provisioner", "Witness"]
 
 
 @dataclass(frozen=True, slots=True)
 class Provisioner:
-    """One ACME server of possibly several: its URLs, whom it issues for, and what, by the name of the profile."""
+    """One ACME server of possibly several: its URLs, whom it issues for, and what, by the name of the profile.
+
+    `methods` are the challenges that it offers, by their type, in the order in which clients see them.
+    """
 
     name: str
     urls: Urls
     policy: Policy
     profiles: Mapping[str, Template]
     default_profile: str
+    methods: Mapping[str, Method]
 
 
 class Witness(Protocol):
@@ -54,7 +58,6 @@ class Acme:
     nonces: Nonces
     provisioners: Mapping[str, Provisioner]
     authority: Authority
-    resolver: Resolver
     attempts: Attempts
     witness: Witness
     objection: Callable[[Sequence[str]], Steps[str]]

@@ -21,12 +21,12 @@ from zonemint.store.accounts import Account
 from zonemint.store.authorizations import Authorization, Challenge
 from zonemint.store.database import Steps
 from zonemint.store.orders import Identifier, Order
+from zonemint.validation.method import Method, offered
 
 __all__ = ["as_of", "find", "find_again", "new", "render"]
 
 _IDENTIFIERS = 100  # in one order
 _TOKEN_OCTETS = 32
-_CHALLENGES = ("dns-01",)
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -56,7 +56,7 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
     if not_after is not None:
         expires = min(expires, not_after)
     order_id = new_id()
-    authzs = [_authorization(account, order_id, identifier, now, expires) for identifier in identifiers]
+    authzs = [_authorization(provisioner, account, order_id, one, now, expires) for one in identifiers]
     order = Order(
         id=order_id,
         account_id=account.id,
@@ -151,26 +151,37 @@ def _check_identifiers(provisioner: Provisioner, wanted: list[Identifier]) -> tu
     identifiers = tuple(
         dict.fromkeys(Identifier(one.type, one.value.lower() if one.value.isascii() else one.value) for one in wanted)
     )
+    types = sorted({type_ for method in provisioner.methods.values() for type_ in method.identifiers})
     for one in identifiers:
-        if one.type != "dns":
+        if one.type not in types:
             raise AcmeError(
                 AcmeErrorType.UNSUPPORTED_IDENTIFIER,
-                f"identifiers of type '{one.type[:40]}' cannot be validated here; use 'dns'",
+                f"identifiers of type '{one.type[:40]}' cannot be validated here; use {' or '.join(map(repr, types))}",
             )
-    refused = [(one, provisioner.policy.refusal(one.type, one.value)) for one in identifiers]
     problems = [
-        (one.value, AcmeError(AcmeErrorType.REJECTED_IDENTIFIER, sentence))
-        for one, sentence in refused
-        if sentence is not None
+        (msgspec.structs.asdict(one), AcmeError(AcmeErrorType.REJECTED_IDENTIFIER, sentence))
+        for one in identifiers
+        if (sentence := _refusal(provisioner, one)) is not None
     ]
     if len(problems) == 1:
         raise AcmeError(AcmeErrorType.REJECTED_IDENTIFIER, problems[0][1].detail, subproblems=problems)
     if problems:
-        names = ", ".join(name[:80] for name, _ in problems[:5])
+        names = ", ".join(one["value"][:80] for one, _ in problems[:5])
         raise AcmeError(
             AcmeErrorType.REJECTED_IDENTIFIER, f"{len(problems)} names are refused: {names}", subproblems=problems
         )
     return identifiers
+
+
+def _refusal(provisioner: Provisioner, identifier: Identifier) -> str | None:
+    refusal = provisioner.policy.refusal(identifier.type, identifier.value)
+    if refusal is None and not _offered(provisioner, identifier):
+        return f"{identifier.value} is refused: no challenge that this server offers proves control of it"
+    return refusal
+
+
+def _offered(provisioner: Provisioner, identifier: Identifier) -> list[Method]:
+    return offered(provisioner.methods.values(), identifier.type, wildcard=identifier.value.startswith("*."))
 
 
 def _check_dates(template: Template, now: int, not_before: int | None, not_after: int | None) -> None:
@@ -195,7 +206,9 @@ def _check_dates(template: Template, now: int, not_before: int | None, not_after
         )
 
 
-def _authorization(account: Account, order_id: str, identifier: Identifier, now: int, expires: int) -> Authorization:
+def _authorization(
+    provisioner: Provisioner, account: Account, order_id: str, identifier: Identifier, now: int, expires: int
+) -> Authorization:
     token = jws_.b64url(random_octets(_TOKEN_OCTETS))
     return Authorization(
         id=new_id(),
@@ -205,7 +218,10 @@ def _authorization(account: Account, order_id: str, identifier: Identifier, now:
         identifier_value=identifier.value.removeprefix("*."),
         wildcard=identifier.value.startswith("*."),
         status=states.Authorization.PENDING,
-        challenges=tuple(Challenge(type_, token, states.Challenge.PENDING) for type_ in _CHALLENGES),
+        challenges=tuple(
+            Challenge(method.type, token if method.has_token else "", states.Challenge.PENDING)
+            for method in _offered(provisioner, identifier)
+        ),
         created_at=now,
         expires_at=expires,
     )

@@ -7,6 +7,7 @@ node when this one is not heard of any more, takes it up.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
@@ -22,7 +23,7 @@ from zonemint.store.accounts import Account
 from zonemint.store.authorizations import Authorization, Challenge
 from zonemint.store.database import Steps
 from zonemint.store.validations import Pending
-from zonemint.validation import dns01
+from zonemint.validation.method import Claim, Tell
 from zonemint.validation.outcome import Outcome
 
 __all__ = ["Validator"]
@@ -30,6 +31,7 @@ __all__ = ["Validator"]
 _STORE_RETRY = 1.0  # seconds between tries to record a decision while the store cannot answer
 _LEASE = 20_000  # milliseconds for which others leave what we work on alone
 _AT_ONCE = 64  # validations taken up in one go
+_EVENTS = 100  # of one validation that are kept: what comes later is dropped, the beginning explains more
 
 _log = structlog.get_logger()
 
@@ -115,26 +117,49 @@ class Validator:
     ) -> Authorization | None:
         """Decide a challenge and record the decision, come what may; None when it was decided already."""
         acme = self._acme
-        key_authorization = f"{challenge.token}.{account.thumbprint}"
+        events = [asked]
+
+        def tell(event: Event) -> None:
+            if len(events) < _EVENTS:
+                events.append(event)
+
         try:
-            outcome = await acme.attempts.run(
-                lambda: dns01.check(acme.resolver, authorization.identifier_value, key_authorization, acme.clock)
-            )
+            outcome = await self._attempt(authorization, challenge, account, tell)
         except Exception as error:
             # A mistake of ours must not leave the client waiting for ever.
             _log.exception("validation failed unexpectedly", authorization=authorization.id)
             detail = f"the server made a mistake in the validation ({type(error).__name__}); its log has the details"
-            outcome = Outcome(AcmeErrorType.SERVER_INTERNAL, detail, False, ())
+            outcome = Outcome(AcmeErrorType.SERVER_INTERNAL, detail, again=False)
         if outcome.error is not None:
             _log.warning("a challenge failed", name=authorization.identifier_value, why=outcome.detail)
         while True:
             try:
-                return await acme.db.write(self._decide(pending, authorization.order_id, outcome, asked))
+                return await acme.db.write(self._decide(pending, authorization.order_id, outcome, events))
             except StoreError as error:
                 _log.error("a decided validation cannot be recorded yet", error=str(error))
                 await asyncio.sleep(_STORE_RETRY)
 
-    def _decide(self, pending: Pending, order_id: str, outcome: Outcome, asked: Event) -> Steps[Authorization | None]:
+    async def _attempt(
+        self, authorization: Authorization, challenge: Challenge, account: Account, tell: Tell
+    ) -> Outcome:
+        provisioner = self._acme.provisioners.get(account.provisioner)
+        method = None if provisioner is None else provisioner.methods.get(challenge.type)
+        if provisioner is None or method is None:
+            detail = f"{challenge.type} is no longer offered here; make a new order and choose another challenge"
+            return Outcome(AcmeErrorType.UNAUTHORIZED, detail, again=False)
+        claim = Claim(
+            identifier_type=authorization.identifier_type,
+            value=authorization.identifier_value,
+            wildcard=authorization.wildcard,
+            token=challenge.token,
+            thumbprint=account.thumbprint,
+            account_url=provisioner.urls.account(account.id),
+        )
+        return await self._acme.attempts.run(lambda note: method.check(claim, note), tell)
+
+    def _decide(
+        self, pending: Pending, order_id: str, outcome: Outcome, seen: Sequence[Event]
+    ) -> Steps[Authorization | None]:
         """Write the outcome to challenge, authorization and orders at once; return the authorization."""
         yield authzs.lock(order_id)
         authorization = yield from authorizations.by_id(pending.authorization_id)
@@ -148,7 +173,7 @@ class Validator:
         now = self._acme.now()
         if outcome.error is None and (objection := (yield from self._acme.objection(outcome.names))):
             outcome = replace(outcome, error=AcmeErrorType.UNAUTHORIZED, detail=objection)
-        events = [asked, *outcome.events, *(yield from self._acme.witness(outcome.names))]
+        events = [*seen, *(yield from self._acme.witness(outcome.names))]
         if outcome.error is None:
             events.append(Event(self._acme.clock(), "valid", "ca", detail=f"{pending.challenge_type} holds"))
             new, status = states.Challenge.VALID, states.Authorization.VALID
@@ -161,7 +186,7 @@ class Validator:
         decided = msgspec.structs.replace(
             challenge, status=new, validated_at=now if problem is None else None, error=problem
         )
-        challenges = tuple(decided if one is challenge else one for one in authorization.challenges)
+        challenges = tuple(decided if one is challenge else _left(one) for one in authorization.challenges)
         settled = msgspec.structs.replace(authorization, status=status, challenges=challenges, expires_at=expires)
         yield from authzs.settle(self._acme, settled, was=states.Authorization.PENDING, events=events, problem=problem)
         return settled
@@ -183,6 +208,14 @@ class Validator:
             )
             until_ms = int(self._acme.clock() * 1000) + _LEASE
             yield from validations.add(pending, now=self._acme.now(), holder=self._acme.process, until_ms=until_ms)
+
+
+def _left(challenge: Challenge) -> Challenge:
+    """Return a challenge of an authorization that another one decided: nothing of it is under way any more."""
+    if challenge.status != states.Challenge.PROCESSING:
+        return challenge
+    states.check(states.Challenge.PROCESSING, states.Challenge.INVALID)
+    return msgspec.structs.replace(challenge, status=states.Challenge.INVALID)
 
 
 def _problem(outcome: Outcome, authorization: Authorization) -> dict[str, object]:

@@ -17,6 +17,7 @@ from zonemint.acmedns.scope import objection
 from zonemint.acmedns.witness import testify
 from zonemint.app.audit_log import record_authority
 from zonemint.app.base import Base
+from zonemint.app.challenges import challenge_methods
 from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
 from zonemint.app.own_certificate import OwnCertificate
 from zonemint.app.revocation_list import RevocationList
@@ -70,7 +71,12 @@ class Ca:
             for name, profile in _profiles(config).items()
         }
         provisioner = Provisioner(
-            "acme", Urls(f"{config.external_url}/acme/acme"), Policy(config.domains), templates, DEFAULT.name
+            "acme",
+            Urls(f"{config.external_url}/acme/acme"),
+            Policy(config.domains),
+            templates,
+            DEFAULT.name,
+            challenge_methods(config, _resolver(config, own_dns), clock),
         )
         auth_zones = config.auth_zones if base.has("acmedns") else ()
         acme = Acme(
@@ -79,9 +85,11 @@ class Ca:
             nonces=await _nonces(base),
             provisioners={provisioner.name: provisioner},
             authority=authority,
-            resolver=_resolver(config, own_dns),
             attempts=Attempts(
-                config.validation.attempts, float(config.validation.interval), asyncio.Semaphore(_VALIDATIONS)
+                config.validation.attempts,
+                float(config.validation.interval),
+                config.validation.attempt_limit,
+                asyncio.Semaphore(_VALIDATIONS),
             ),
             witness=lambda names: testify(auth_zones, names),
             objection=lambda names: objection(auth_zones, names),

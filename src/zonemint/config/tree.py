@@ -21,6 +21,7 @@ _Table = TypeVar("_Table", bound=msgspec.Struct)
 _ROLES = ("ca", "dns", "acmedns")
 _REGISTRATION = ("private", "open", "token", "closed")
 _SITE = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
+_CHALLENGES = ("dns-01",)
 _LONGEST_VALIDATION = 30.0
 _LONGEST_NAME = 64 - len(" Intermediate CA")  # RFC 5280 appendix A: ub-common-name
 
@@ -71,6 +72,15 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certificate_lifetime: Annotated[
         Seconds, Meta(description="Certificates of orders that ask for no dates and no profile.")
     ] = Seconds(90 * 86400)
+    challenges: Annotated[
+        tuple[str, ...], Meta(description="The challenges that are offered, in the order in which clients see them.")
+    ] = _CHALLENGES
+
+    def __post_init__(self) -> None:
+        if not self.challenges or len(set(self.challenges)) < len(self.challenges):
+            raise SettingError("acme.challenges", "it must name at least one challenge, and each once")
+        if unknown := next((one for one in self.challenges if one not in _CHALLENGES), None):
+            raise SettingError("acme.challenges", f"there is no '{unknown}': it is a list of {', '.join(_CHALLENGES)}")
 
 
 class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +102,11 @@ class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"{self.attempts} attempts of {self.timeout} with pauses of {self.interval} may take {longest:.0f} s; "
                 f"at most {_LONGEST_VALIDATION:.0f} s are allowed",
             )
+
+    @property
+    def attempt_limit(self) -> float:
+        """The seconds that one attempt may take, so that all of them stay within the bound."""
+        return _LONGEST_VALIDATION / self.attempts - self.interval
 
     @property
     def resolver_endpoint(self) -> tuple[str, int] | None:

@@ -143,7 +143,7 @@ class AcmeErrorType(StrEnum):
 class AcmeError(ZonemintError):
     """A request that the ACME protocol answers with a problem document (RFC 8555 section 6.7).
 
-    `subproblems` pair an identifier with its own error (section 6.7.1); `fields` are extra members of the
+    `subproblems` pair an identifier object with its own error (section 6.7.1); `fields` are extra members of the
     document (such as `algorithms`); `status` overrides the HTTP status that belongs to the type.
     """
 
@@ -152,7 +152,7 @@ class AcmeError(ZonemintError):
         type_: AcmeErrorType,
         detail: str,
         *,
-        subproblems: Sequence[tuple[str, AcmeError]] = (),
+        subproblems: Sequence[tuple[Mapping[str, str], AcmeError]] = (),
         fields: Mapping[str, object] | None = None,
         status: int | None = None,
         headers: Mapping[str, str] | None = None,

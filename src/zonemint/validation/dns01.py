@@ -10,10 +10,11 @@ from zonemint.core.clock import Clock
 from zonemint.core.errors import AcmeErrorType, DnsFailure
 from zonemint.core.text import shown
 from zonemint.core.trace import Event
+from zonemint.validation.method import Claim, Method, Tell
 from zonemint.validation.outcome import Outcome
 from zonemint.validation.resolver import Answer, Resolver
 
-__all__ = ["PREFIX", "check", "expected_value"]
+__all__ = ["PREFIX", "check", "expected_value", "method"]
 
 PREFIX = "_acme-challenge."
 
@@ -21,19 +22,27 @@ _CHAIN = 8  # CNAMEs that are followed
 _SHOWN = 5  # values of a record set that a message repeats
 
 
+def method(resolver: Resolver, clock: Clock) -> Method:
+    """Return the method, which asks through a resolver."""
+
+    async def check_claim(claim: Claim, tell: Tell) -> Outcome:
+        return await check(resolver, claim.value, claim.key_authorization, clock, tell)
+
+    return Method("dns-01", frozenset({"dns"}), wildcards=True, check=check_claim)
+
+
 def expected_value(key_authorization: str) -> str:
     """Return the TXT value that proves control: the base64url SHA-256 of the key authorization."""
     return urlsafe_b64encode(sha256(key_authorization.encode("ascii")).digest()).rstrip(b"=").decode("ascii")
 
 
-async def check(resolver: Resolver, domain: str, key_authorization: str, clock: Clock) -> Outcome:
+async def check(resolver: Resolver, domain: str, key_authorization: str, clock: Clock, tell: Tell) -> Outcome:
     """Ask once for the TXT records of a domain's challenge name, CNAMEs followed, and compare every value.
 
     A server may answer the alias and its target at once or the alias alone; each question is an event.
     """
     expected = expected_value(key_authorization)
     name = PREFIX + domain
-    events: list[Event] = []
     path = [name]
     while True:
         began = perf_counter()
@@ -42,19 +51,17 @@ async def check(resolver: Resolver, domain: str, key_authorization: str, clock: 
             answer = await resolver(name, "TXT")
         except DnsFailure as failure:
             ms = (perf_counter() - began) * 1000
-            events.append(
-                Event(asked_at, "dns-query", "ca", detail=str(failure), ms=ms, data={"name": name, "type": "TXT"})
-            )
-            return Outcome(AcmeErrorType.DNS, f"{failure} (expected {expected})", True, tuple(events), tuple(path))
-        events.append(_event(asked_at, name, answer))
+            tell(Event(asked_at, "dns-query", "ca", detail=str(failure), ms=ms, data={"name": name, "type": "TXT"}))
+            return Outcome(AcmeErrorType.DNS, f"{failure} (expected {expected})", True, tuple(path))
+        tell(_event(asked_at, name, answer))
         name, aliases = _follow(name, answer)
         path += aliases
         values = [record.value for record in answer.records if record.type == "TXT" and record.name == name]
         if expected in values:
-            return Outcome(None, "", False, tuple(events), tuple(path))
+            return Outcome(None, "", False, tuple(path))
         if not values and aliases and len(path) - 1 <= _CHAIN:
             continue
-        return _failed(path, answer, values, expected, events)
+        return _failed(path, answer, values, expected)
 
 
 def _follow(name: str, answer: Answer) -> tuple[str, list[str]]:
@@ -81,7 +88,7 @@ def _event(asked_at: float, name: str, answer: Answer) -> Event:
     )
 
 
-def _failed(path: list[str], answer: Answer, values: list[str], expected: str, events: list[Event]) -> Outcome:
+def _failed(path: list[str], answer: Answer, values: list[str], expected: str) -> Outcome:
     """Say what was asked, seen and expected, and what to do about it."""
     alias = "".join(f", a CNAME to {name}" for name in path[1:])
     asked = f"TXT {path[0]}{alias}, asked of {answer.server}"
@@ -103,4 +110,4 @@ def _failed(path: list[str], answer: Answer, values: list[str], expected: str, e
     else:
         kind, seen = AcmeErrorType.UNAUTHORIZED, ", ".join(f"'{shown(value, 64)}'" for value in values[:_SHOWN])
         advice = "set this value; it is made anew for each order"
-    return Outcome(kind, f"{asked}: saw {seen}, expected '{expected}'; {advice}", True, tuple(events), tuple(path))
+    return Outcome(kind, f"{asked}: saw {seen}, expected '{expected}'; {advice}", True, tuple(path))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zonemint.core.errors import AcmeErrorType
-from zonemint.core.trace import Event
 
 __all__ = ["Outcome"]
 
@@ -15,11 +14,11 @@ class Outcome:
     """Proof, or the reason why there is none.
 
     `error` is None for proof; `detail` is a sentence that says what was asked, of whom, what was seen and what was
-    expected; `again` tells that another attempt may see something else; `names` are the names that answered.
+    expected; `again` tells that another attempt may see something else; `names` are the DNS names that led to the
+    proof, the challenge's own first.
     """
 
     error: AcmeErrorType | None
     detail: str
     again: bool
-    events: tuple[Event, ...]
     names: tuple[str, ...] = ()

@@ -35,9 +35,7 @@ def document(error: AcmeError) -> dict[str, Any]:
         **error.fields,
     }
     if error.subproblems:
-        problem["subproblems"] = [
-            {**document(sub), "identifier": {"type": "dns", "value": name}} for name, sub in error.subproblems
-        ]
+        problem["subproblems"] = [{**document(sub), "identifier": identifier} for identifier, sub in error.subproblems]
     return problem
 
 
