@@ -149,11 +149,11 @@ async def _export(session: Session, begin: int, target: BinaryIO) -> Chain:
 
 async def _walk(session: Session, begin: int, take: Callable[[Entry], None]) -> None:
     """Hand over the store's entries, from one on until the one that is the newest now, and show how far it is."""
-    from zonemint.cli.output import progress
+    from zonemint.cli.progress import counted
     from zonemint.store import audit
 
     last, after = (await session.db.read(audit.head())).sequence, begin - 1
-    with progress("audit log", last - after) as advance:
+    with counted("audit log", last - after) as advance:
         while entries := await session.db.read(audit.page(after=after, until=last, limit=_PAGE)):
             for entry in entries:
                 take(entry)

@@ -58,10 +58,10 @@ async def _acme_dns(session: Session, place: str) -> Report:
     import time
 
     from zonemint.app.acme_dns_import import bring, read
-    from zonemint.cli.output import progress
+    from zonemint.cli.progress import counted
 
     source = await read(place)
-    with progress("accounts", len(source.found.accounts)) as step:
+    with counted("accounts", len(source.found.accounts)) as step:
         return await bring(
             source,
             session.db,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
-__all__ = ["progress", "say", "show_facts", "show_table"]
+__all__ = ["say", "show_facts", "show_table"]
 
 
 def show_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, as_json: bool) -> None:
@@ -34,20 +33,6 @@ def show_facts(facts: Mapping[str, object], *, as_json: bool) -> None:
 def say(text: str) -> None:
     """Tell the person something that is no result."""
     print(text, file=sys.stderr)
-
-
-@contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how far long work is while it goes on, to a person at a terminal; what is yielded takes each step's size."""
-    if not sys.stderr.isatty():
-        yield lambda step: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda step: bar.advance(task, step)
 
 
 def _text(value: object) -> str:

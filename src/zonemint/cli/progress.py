@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zonemint.store.transfer.ends import Progress
 
-__all__ = ["shown_progress"]
+__all__ = ["counted", "shown_progress"]
 
 
 @contextmanager
@@ -30,3 +30,17 @@ def shown_progress() -> Iterator[Progress]:
             bar.update(task, description=what, completed=done, total=max(total, 1))
 
         yield tell
+
+
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show the same bar for work of one kind; what is yielded takes the size of each step."""
+    with shown_progress() as tell:
+        done = 0
+
+        def step(count: int) -> None:
+            nonlocal done
+            done += count
+            tell(what, done, total)
+
+        yield step

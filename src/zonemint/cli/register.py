@@ -87,7 +87,8 @@ class _Outcome:
 async def _register(session: Session, words: Sequence[str], file: Path | None, storage: Path | None) -> _Outcome:
     from zonemint.app.registration import Registrar
     from zonemint.cli import names
-    from zonemint.cli.output import progress, say
+    from zonemint.cli.output import say
+    from zonemint.cli.progress import counted
     from zonemint.clients.accounts import Registered, locked, read_roots
     from zonemint.core.errors import ConfigError, ZonemintError
 
@@ -106,7 +107,7 @@ async def _register(session: Session, words: Sequence[str], file: Path | None, s
         except ConfigError as error:
             raise one.refuse(error.detail) from None
     roots = read_roots((data.pki / "root.crt").absolute()) if "ca" in config.roles else None
-    with locked(accounts_file), progress("names", len(domains)) as show:
+    with locked(accounts_file), counted("names", len(domains)) as show:
         ready = 0
 
         def done(count: int) -> None:
@@ -145,13 +146,13 @@ def _made(alias: Alias) -> list[str]:
 async def _lacking(session: Session, aliases: Sequence[Alias]) -> list[str]:
     """Look for the CNAMEs that are not ours to make; say which of them others have to make, and how."""
     from zonemint.app import foreign_alias
-    from zonemint.cli.output import progress
+    from zonemint.cli.progress import counted
     from zonemint.dns import zonefile
     from zonemint.dns.zone import Record
 
     if not aliases:
         return []
-    with progress("CNAMEs", len(aliases)) as done:
+    with counted("CNAMEs", len(aliases)) as done:
         servers = foreign_alias.resolvers(session.config)
         findings = await foreign_alias.look(aliases, servers, session.config.validation.timeout, done=done)
     missing = [one for one in findings if one.problem is not None]
