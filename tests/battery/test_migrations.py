@@ -19,11 +19,14 @@ from zonemint.store.opening import open_store
 VERSIONS = [one.version for one in migrations.after(0, "sqlite")]
 ROWS = (
     "INSERT INTO accounts VALUES ('a1', 'acme', 't', '{}', 'valid', '[]', NULL, 1, 'test')",
-    "INSERT INTO orders VALUES ('o1', 'a1', 'acme', 'valid', '[{\"type\":\"dns\",\"value\":\"a.test\"}]', '[\"z1\"]', "
-    "'default', NULL, NULL, 1, 2, '5e', 'p', NULL)",
+    "INSERT INTO orders (id, account_id, provisioner, status, identifiers, authorizations, profile, created_at, "
+    "expires_at, serial, reserved_by) VALUES ('o1', 'a1', 'acme', 'valid', "
+    "'[{\"type\":\"dns\",\"value\":\"a.test\"}]', '[\"z1\"]', 'default', 1, 2, '5e', 'p')",
     "INSERT INTO authorizations VALUES ('z1', 'o1', 'a1', 'dns', 'a.test', {true}, 'valid', '[]', 1, 2)",
     "INSERT INTO validations (authorization_id, challenge_type, requested_at) VALUES ('z1', 'dns-01', 1)",
-    "INSERT INTO certificates VALUES ('5e', 'o1', 'a1', 'revoked', '[\"a.test\"]', 'k', 1, 2, 1, {blob}, 3, 4)",
+    "INSERT INTO certificates (serial, order_id, account_id, status, names, key_hash, not_before, not_after, "
+    "created_at, der, revoked_at, revocation_reason) "
+    "VALUES ('5e', 'o1', 'a1', 'revoked', '[\"a.test\"]', 'k', 1, 2, 1, {blob}, 3, 4)",
     "INSERT INTO traces VALUES ('o1', 't1', '[]')",
     "INSERT INTO txt_accounts (username, key_hash, zone, subdomain, allow_from, created_ms, created_from) "
     "VALUES ('u', 'h', 'auth.test', 's', '[]', 1, 'test')",

@@ -48,7 +48,7 @@ def test_a_sound_store(sound: Path) -> None:
             "txt_values refers to one of txt_accounts",
         ),
         ("INSERT INTO schema_versions VALUES (999, 1)", "the schema is", "it is 999"),
-        ("INSERT INTO orders VALUES ('o9', 'a1', 'acme', 'valid', '[]', '[]', '', 1, 2, 3, 4, 'ff', 'x', NULL)",
+        ("INSERT INTO orders VALUES ('o9', 'a1', 'acme', 'valid', '[]', '[]', '', 1, 2, 3, 4, 'ff', 'x', NULL, NULL)",
          "a valid order has its certificate", "o9"),
         ("UPDATE certificates SET order_id = 'gone'", "the order of a certificate", "0a"),
         ("UPDATE authorizations SET order_id = 'gone'", "the order of an authorization", "z1"),

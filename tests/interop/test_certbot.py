@@ -105,6 +105,28 @@ def test_the_line_that_register_prints_works_as_it_is(shared: Running, tmp_path:
 
 
 @pytest.mark.parametrize("certbot", ["of the venv"], indirect=True)
+def test_a_revoked_certificate_is_renewed_at_the_next_look(shared: Running, certbot: Certbot, tmp_path: Path) -> None:
+    """certbot 5 asks when to renew (RFC 9773), and is told: now."""
+    name = f"told-to-renew.{DOMAIN}"
+    assert shared.register(name).returncode == 0
+    certbot(*certonly(shared, name))
+    chain = lineage(tmp_path, name)
+    first = chain.read_bytes()
+    serial = x509.load_pem_x509_certificates(first)[0].serial_number
+    done = run("certs", "revoke", f"{serial:x}", "--data", shared.folder)
+    assert done.returncode == 0, done.stderr
+    certbot("renew", "--no-random-sleep-on-renew")
+    assert "ari_retry_after" in (tmp_path / f"config/renewal/{name}.conf").read_text()
+    assert "errors occurred" not in (tmp_path / "logs/letsencrypt.log").read_text()
+    assert chain.read_bytes() != first
+    verify(shared, chain)
+    # Of the new one it is told that there is time.
+    second = chain.read_bytes()
+    certbot("renew", "--no-random-sleep-on-renew")
+    assert chain.read_bytes() == second
+
+
+@pytest.mark.parametrize("certbot", ["of the venv"], indirect=True)
 def test_a_failing_order_says_why(shared: Running, certbot: Certbot) -> None:
     """The hook sets the value of an account that the alias does not lead to."""
     name = f"astray.{DOMAIN}"

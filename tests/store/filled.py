@@ -30,6 +30,7 @@ COUNTS = {
     "crls": 1,
     "signings": 1,
     "authorities": 1,
+    "proofs": 1,
     "audit": 2,
 }
 
@@ -60,14 +61,14 @@ def fill(path: Path) -> Path:
         for one in ("a1", "a2"):
             values = (one, "acme", f"thumb-{one}", "{}", "valid", '["mailto:ü@lab.test"]', None, 5, "::1")
             put("INSERT INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-        order = "INSERT INTO orders VALUES (?, 'a1', 'acme', ?, '[]', '[]', 'default', NULL, 9, 1, 2, ?, 'me', ?)"
+        order = "INSERT INTO orders VALUES (?, 'a1', 'acme', ?, '[]', '[]', 'default', NULL, 9, 1, 2, ?, 'me', ?, NULL)"
         put(order, ("o1", "pending", "01", None))
         put(order, ("o2", "invalid", "02", '{"detail": "\N{SNOWMAN}"}'))
         for one, wildcard in (("z1", 1), ("z2", 0)):
             text = "INSERT INTO authorizations VALUES (?, 'o1', 'a1', 'dns', 'x.lab.test', ?, 'pending', '[]', 1, 2)"
             put(text, (one, wildcard))
         put("INSERT INTO validations VALUES ('z1', 'dns-01', 3, '', 0)")
-        certificate = "INSERT INTO certificates VALUES (?, ?, ?, ?, '[\"x.lab.test\"]', 'hash', 1, 2, 1, ?, ?, ?)"
+        certificate = "INSERT INTO certificates VALUES (?, ?, ?, ?, '[\"x.lab.test\"]', 'hash', 1, 2, 1, ?, ?, ?, NULL)"
         put(certificate, ("0a", "o2", "a1", "revoked", b"\x00\xff der", 4, 1))
         put(certificate, ("0b", None, None, "valid", b"", None, None))
         put(certificate, ("0c", None, None, "reserved", None, None, None))
@@ -87,5 +88,6 @@ def fill(path: Path) -> Path:
         put("INSERT INTO crls VALUES (7, ?, 9, 1)", (b"crl",))
         put("INSERT INTO signings VALUES ('s1', 'o1', '[]', ?, '', '', 1, '', 0, '', '')", (b"csr",))
         drive(db, audit.append(*[audit.Fact(audit.Kind.KEY_BLOCKED, "server", "hash", {"n": 1})] * 2, now=5))
+        put("INSERT INTO proofs VALUES ('a1', 'dns', 'x.lab.test', ?, 'z1', 2)", (True,))
         put("INSERT INTO authorities VALUES ('root', 'PEM', 'PEM', 'lab.test', 1)")
     return path

@@ -49,7 +49,8 @@ class Acme:
     """The ACME server; lifetimes in seconds, `patience` is how long a reply waits for work under way.
 
     `objection` says why the names that answered a validation prove nothing all the same, or nothing;
-    `revoked` is called after each revocation; `process` names this run of the program, and
+    `revoked` is called after each revocation; `retired` says since when, in seconds, the certificates of an issuer (by
+    its key identifier) should be renewed since it is being replaced; `process` names this run of the program, and
     `used_serials` are those that it has signed with and could not yet record.
     """
 
@@ -65,6 +66,7 @@ class Acme:
     order_lifetime: float
     authorization_lifetime: float
     patience: float = 0.15
+    retired: Callable[[bytes], int | None] = lambda key_id: None
     process: str = field(default_factory=new_id)
     used_serials: set[str] = field(default_factory=set)
 

@@ -15,7 +15,7 @@ import structlog
 
 from zonemint.acme import authorizations as authzs
 from zonemint.acme import orders as orders_
-from zonemint.acme import states
+from zonemint.acme import renewal, states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.errors import AcmeError, AcmeErrorType, CsrError, IssuanceError
 from zonemint.core.hash_chain import Detail
@@ -153,6 +153,8 @@ def _issue(
             der=issued.der,
         )
     )
+    if order.replaces is not None:
+        yield from certificates.replace(renewal.parse(order.replaces).serial, order_id=order.id)
     yield from traces.append(order.id, (asked, signed))
     facts: Detail = {"key": csr.spki_sha256, "not_before": issued.not_before, "not_after": issued.not_after}
     yield from _record(acme, audit.Kind.CERTIFICATE_ISSUED, order, via, facts)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from zonemint.acme import jws as jws_
-from zonemint.acme import states
+from zonemint.acme import renewal, states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
@@ -36,6 +36,7 @@ class _NewOrder(msgspec.Struct, frozen=True):
     notBefore: _Time | None = None  # noqa: N815
     notAfter: _Time | None = None  # noqa: N815
     profile: str | None = None
+    replaces: str | None = None
 
 
 async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: bytes, source: str) -> Order:
@@ -71,11 +72,15 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
         expires_at=expires,
         serial=f"{new_serial():x}",
         reserved_by=acme.process,
+        replaces=wanted.replaces,
     )
     names = ", ".join(identifier.value for identifier in identifiers)
     story = Event(acme.clock(), "order", source, "ca", f"asked for a certificate for {names}")
 
     def insert() -> Steps[None]:
+        if wanted.replaces is not None:
+            wanted_names = frozenset(identifier.value for identifier in identifiers)
+            yield from renewal.predecessor(wanted.replaces, account_id=account.id, names=wanted_names)
         for authz in authzs:
             yield from authorizations.insert(authz)
         yield from orders.insert(order)
@@ -130,6 +135,8 @@ def render(provisioner: Provisioner, order: Order) -> dict[str, Any]:
         rendered["notBefore"] = rfc3339(order.not_before)
     if order.not_after is not None:
         rendered["notAfter"] = rfc3339(order.not_after)
+    if order.replaces is not None:
+        rendered["replaces"] = order.replaces
     if order.error is not None:
         rendered["error"] = msgspec.Raw(order.error.encode())
     if order.status == states.Order.VALID:

@@ -111,9 +111,10 @@ class NotHeld(ZonemintError):
 
 
 class AcmeErrorType(StrEnum):
-    """The error types of RFC 8555 section 6.7 that an ACME server has use for, without their URN prefix."""
+    """The error types of RFC 8555 section 6.7 and its extensions that are of use here, without their URN prefix."""
 
     ACCOUNT_DOES_NOT_EXIST = "accountDoesNotExist"
+    ALREADY_REPLACED = "alreadyReplaced"
     ALREADY_REVOKED = "alreadyRevoked"
     BAD_CSR = "badCSR"
     BAD_NONCE = "badNonce"

@@ -21,15 +21,20 @@ __all__ = [
     "is_blocked",
     "listing",
     "newest_of_name",
+    "replace",
     "revoke",
     "revoked",
     "signed",
     "store_signed",
+    "with_block",
 ]
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """A row: `status` is `reserved`, `valid` or `revoked`; `serial` lower hex; `key_hash` hex SHA-256 of the SPKI."""
+    """A row: `status` is `reserved`, `valid` or `revoked`; `serial` lower hex; `key_hash` hex SHA-256 of the SPKI.
+
+    `replaced_by` is the order that took its place, the first one that said so (RFC 9773 section 5).
+    """
 
     serial: str
     order_id: str | None
@@ -43,6 +48,7 @@ class Certificate(msgspec.Struct, frozen=True):
     der: bytes | None = None
     revoked_at: int | None = None
     revocation_reason: int | None = None
+    replaced_by: str | None = None
 
 
 class Revoked(NamedTuple):
@@ -55,7 +61,7 @@ class Revoked(NamedTuple):
 
 _COLUMNS = (
     "serial, order_id, account_id, status, names, key_hash, not_before, not_after, created_at, "
-    "der, revoked_at, revocation_reason"
+    "der, revoked_at, revocation_reason, replaced_by"
 )
 _names = msgspec.json.Decoder(tuple[str, ...])
 
@@ -64,6 +70,17 @@ def by_serial(serial: str) -> Steps[Certificate | None]:
     """Find a certificate by its serial in lower hex."""
     rows = yield Sql(f"SELECT {_COLUMNS} FROM certificates WHERE serial = $1", (serial,))
     return _certificate(rows[0]) if rows else None
+
+
+def with_block(serial: str) -> Steps[tuple[Certificate, int | None] | None]:
+    """Find a certificate by its serial in lower hex, and since when its key is refused, in seconds, if it is."""
+    columns = ", ".join(f"c.{name}" for name in _COLUMNS.split(", "))
+    rows = yield Sql(
+        f"SELECT {columns}, b.blocked_at FROM certificates AS c LEFT JOIN blocked_keys AS b "
+        "ON b.key_hash = c.key_hash WHERE c.serial = $1",
+        (serial,),
+    )
+    return (_certificate(rows[0][:-1]), rows[0][-1]) if rows else None
 
 
 def listing(*, limit: int) -> Steps[list[Certificate]]:
@@ -145,6 +162,11 @@ def store_signed(serial: str, der: bytes) -> Steps[None]:
     yield Sql(
         "UPDATE certificates SET status = 'valid', der = $2 WHERE serial = $1 AND status = 'reserved'", (serial, der)
     )
+
+
+def replace(serial: str, *, order_id: str) -> Steps[None]:
+    """Note the order that takes a certificate's place, unless another one has it."""
+    yield Sql("UPDATE certificates SET replaced_by = $2 WHERE serial = $1 AND replaced_by IS NULL", (serial, order_id))
 
 
 def revoke(serial: str, *, now: int, reason: int) -> Steps[bool]:

@@ -30,7 +30,8 @@ class Identifier(msgspec.Struct, frozen=True, order=True):
 class Order(msgspec.Struct, frozen=True):
     """A row; `authorizations` are ids, `error` a problem document as JSON, times in seconds.
 
-    `serial` is the one that its certificate will have, in lower hex, and `reserved_by` the process that may use it.
+    `serial` is the one that its certificate will have, in lower hex, and `reserved_by` the process that may use it;
+    `replaces` names the certificate whose place it takes, as RFC 9773 section 4.1 writes it.
     """
 
     id: str
@@ -47,11 +48,12 @@ class Order(msgspec.Struct, frozen=True):
     serial: str
     reserved_by: str
     error: str | None = None
+    replaces: str | None = None
 
 
 _COLUMNS = (
     "id, account_id, provisioner, status, identifiers, authorizations, profile, not_before, not_after, "
-    "created_at, expires_at, serial, reserved_by, error"
+    "created_at, expires_at, serial, reserved_by, error, replaces"
 )
 _identifiers = msgspec.json.Decoder(tuple[Identifier, ...])
 _ids = msgspec.json.Decoder(tuple[str, ...])
@@ -86,7 +88,7 @@ def newest_of_account(account_id: str, *, limit: int) -> Steps[list[str]]:
 def insert(order: Order) -> Steps[None]:
     """Add an order."""
     yield Sql(
-        f"INSERT INTO orders ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        f"INSERT INTO orders ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         (
             order.id,
             order.account_id,
@@ -102,6 +104,7 @@ def insert(order: Order) -> Steps[None]:
             order.serial,
             order.reserved_by,
             order.error,
+            order.replaces,
         ),
     )
 

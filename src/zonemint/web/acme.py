@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from zonemint.acme import accounts, authorizations, challenges, finalize, orders, revocation, states
+from zonemint.acme import accounts, authorizations, challenges, finalize, orders, renewal, revocation, states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.acme.requests import ByAccount, Request, authenticate, authenticate_account, authenticate_key
 from zonemint.acme.validator import Validator
@@ -16,12 +16,13 @@ from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.store.orders import Order
 from zonemint.web import problems
 from zonemint.web.dispatch import Route
-from zonemint.web.endpoint import Call, Endpoint, Sources, WrongMediaType
+from zonemint.web.endpoint import Call, Endpoint, Handler, Sources, WrongMediaType
 from zonemint.web.reply import Reply
 
 __all__ = ["AcmeResources"]
 
 _RETRY_AFTER = "1"  # seconds until a client should look again at what is under way
+_RENEWAL_INFO_AGE = 300  # seconds for which a cache may give the same answer: a revocation is heard of that late
 
 
 class AcmeResources:
@@ -48,10 +49,8 @@ class AcmeResources:
             self._signed(f"{base}/account/{{id}}/orders", self._orders),
             self._signed(f"{base}/key-change", self._key_change),
             self._signed(f"{base}/revoke-cert", self._revoke),
-            Route(
-                f"{base}/directory",
-                Endpoint({"GET": self._directory}, on_error=problems.response, sources=self._sources),
-            ),
+            self._open(f"{base}/directory", self._directory),
+            self._open(f"{base}/renewal-info/{{name}}", self._renewal_info),
         ]
 
     # Unsigned resources
@@ -65,9 +64,20 @@ class AcmeResources:
             "newOrder": urls.to("new-order"),
             "revokeCert": urls.to("revoke-cert"),
             "keyChange": urls.to("key-change"),
+            "renewalInfo": urls.to("renewal-info"),
             "meta": {"profiles": {name: one.profile.description for name, one in provisioner.profiles.items()}},
         }
         return _json(directory)
+
+    async def _renewal_info(self, call: Call) -> Reply:
+        """Anybody may ask and anybody may keep the answer, so it has no nonce (RFC 9773 section 4)."""
+        provisioner = self._provisioner(call)
+        told = await self._acme.db.read(renewal.information(call.path["name"], self._acme.retired))
+        reply = _json(told.render())
+        reply.add("Retry-After", str(told.retry_after))
+        reply.add("Cache-Control", f"public, max-age={min(_RENEWAL_INFO_AGE, told.retry_after)}")
+        reply.add("Link", f'<{provisioner.urls.to("directory")}>;rel="index"')
+        return reply
 
     async def _new_nonce(self, call: Call) -> Reply:
         self._provisioner(call)
@@ -155,6 +165,9 @@ class AcmeResources:
         return Reply()
 
     # What they share
+
+    def _open(self, path: str, handler: Handler) -> Route:
+        return Route(path, Endpoint({"GET": handler}, on_error=problems.response, sources=self._sources))
 
     def _signed(self, path: str, handler: Callable[[Call, Request], Awaitable[Reply]]) -> Route:
         async def handle(call: Call) -> Reply:

@@ -17,6 +17,7 @@ RETRY_AFTER = {"Retry-After": "5"}
 """The header of every 503: seconds, while the store cannot answer."""
 
 _STATUS = {
+    AcmeErrorType.ALREADY_REPLACED: 409,
     AcmeErrorType.UNAUTHORIZED: 403,
     AcmeErrorType.ORDER_NOT_READY: 403,
     AcmeErrorType.USER_ACTION_REQUIRED: 403,

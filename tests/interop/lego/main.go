@@ -1,6 +1,8 @@
 // lego's library with its provider acme-dns, which is what lego releases and Traefik run, without the hundred others.
 //
-//	lego DIRECTORY RESOLVER CHAIN NAME,NAME...
+//	lego DIRECTORY RESOLVER CHAIN NAME,NAME... [renew]
+//
+// With renew it asks when it should renew what it got, tells that, and does it at once.
 //
 // The account comes from what ACME_DNS_* say, the roots from LEGO_CA_CERTIFICATES and SSL_CERT_FILE.
 package main
@@ -58,5 +60,21 @@ func main() {
 	fail(err)
 	got, err := client.Certificate.Obtain(certificate.ObtainRequest{Domains: strings.Split(os.Args[4], ","), Bundle: true})
 	fail(err)
+	if len(os.Args) > 5 {
+		got = renewed(client, got, strings.Split(os.Args[4], ","))
+	}
 	fail(os.WriteFile(os.Args[3], got.Certificate, 0o600))
+}
+
+func renewed(client *lego.Client, old *certificate.Resource, names []string) *certificate.Resource {
+	leaf, err := certcrypto.ParsePEMCertificate(old.Certificate)
+	fail(err)
+	info, err := client.Certificate.GetRenewalInfo(certificate.RenewalInfoRequest{Cert: leaf})
+	fail(err)
+	name, err := certificate.MakeARICertID(leaf)
+	fail(err)
+	fmt.Println(name, info.SuggestedWindow.Start.Unix(), info.SuggestedWindow.End.Unix(), info.RetryAfter)
+	got, err := client.Certificate.Obtain(certificate.ObtainRequest{Domains: names, Bundle: true, ReplacesCertID: name})
+	fail(err)
+	return got
 }
