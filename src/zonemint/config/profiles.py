@@ -58,11 +58,11 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise SettingError(key, "a certificate without any cannot be made")
         for name, value in self.subject.items():
             if name not in _ATTRIBUTES:
-                raise SettingError("subject", f"'{name}' is not one of {', '.join(_ATTRIBUTES)}")
+                raise SettingError(f"subject.{name}", f"it is not one of {', '.join(_ATTRIBUTES)}")
             if not 0 < len(value) <= _LONGEST_ATTRIBUTE or not value.isprintable():
-                raise SettingError("subject", f"{name} must have 1 to {_LONGEST_ATTRIBUTE} characters, all printable")
+                raise SettingError(f"subject.{name}", f"it must have 1 to {_LONGEST_ATTRIBUTE} printable characters")
         if (country := self.subject.get("C")) is not None and not re.fullmatch(r"[A-Z]{2}", country):
-            raise SettingError("subject", "C is a country's two capital letters, such as DE")
+            raise SettingError("subject.C", "it must be a country's two capital letters, such as DE")
         if len(self.description) > 200 or not self.description.isprintable():
             raise SettingError("description", "it must have at most 200 characters, all printable")
 

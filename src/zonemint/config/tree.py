@@ -293,7 +293,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if lifetime > LONGEST_LIFETIME:
                 raise SettingError(key, f"{lifetime} is too long: no certificate outlives the CA's {LONGEST_LIFETIME}")
             if one.backdate >= lifetime:
-                raise SettingError(key, f"a life of {lifetime} that begins {one.backdate} ago has no time left")
+                own = name in self.profiles and not key.startswith("profiles.")
+                raise SettingError(
+                    f"profiles.{name}.backdate" if own else key,
+                    f"a life of {lifetime} that begins {one.backdate} ago (profiles.{name}.backdate) is over at once",
+                )
 
     def _check_provisioners(self) -> None:
         for name, one in self.provisioners.items():
