@@ -14,6 +14,8 @@ from zonemint.config import (
     Config,
     Dns,
     Listen,
+    Profile,
+    Provisioner,
     Seconds,
     Store,
     Validation,
@@ -28,6 +30,27 @@ seconds = st.integers(1, 10**8).map(Seconds)
 long = st.integers(7 * 86400, 10**8).map(Seconds)
 ports = st.integers(0, 65535)
 addresses = st.ip_addresses().map(str)
+names_of_tables = st.text("abcXYZ019-_", min_size=1, max_size=64)
+profiles = st.builds(
+    Profile,
+    lifetime=st.none() | long,
+    backdate=st.integers(1, 86400).map(Seconds),
+    keys=st.sampled_from([("p256",), ("rsa", "ed25519"), ("p521", "p384", "p256")]),
+    rsa_bits=st.sampled_from([2048, 4096]),
+    extended_key_usages=st.sampled_from([("clientAuth",), ("serverAuth", "clientAuth")]),
+    common_name=st.booleans(),
+    subject=st.sampled_from([{}, {"O": 'A "lab"', "C": "DE"}, {"OU": "\\"}]),
+    pointers=st.sampled_from([(), ("issuer",), ("crl", "issuer")]),
+    description=st.sampled_from(["", "for machines"]),
+)
+provisioners = st.builds(
+    Provisioner,
+    profiles=st.sampled_from([(), ("shortlived", "default")]),
+    allow=st.sampled_from([(), ("localhost", "10.1.0.0/16", "fd00::/8")]),
+    deny=st.sampled_from([(), ("localhost",)]),
+    wildcards=st.booleans(),
+    single_labels=st.booleans(),
+)
 domains = st.lists(
     st.from_regex(r"[a-z][a-z0-9]{0,9}(\.[a-z][a-z0-9]{0,9}){0,3}", fullmatch=True), min_size=1, max_size=4, unique=True
 )
@@ -39,7 +62,7 @@ configs = st.builds(
     external_url=st.sampled_from(["", "https://ca.lab.test", "https://acme.example:8443", "https://[2001:db8::1]:9"]),
     listen=st.builds(Listen, addresses, st.just("192.0.2.7") | st.just(""), ports, ports, ports),
     dns=st.builds(Dns, seconds, seconds),
-    acme=st.builds(Acme, seconds, seconds, seconds),
+    acme=st.builds(Acme, seconds, seconds, long),
     validation=st.builds(
         Validation,
         st.sampled_from(["", "10.0.0.1:53", "[::1]:5353"]),
@@ -61,6 +84,8 @@ configs = st.builds(
         value_lifetime=seconds,
         trusted_proxies=st.lists(st.sampled_from(["10.0.0.0/8", "::1/128", "192.0.2.1"]), max_size=3).map(tuple),
     ),
+    profiles=st.dictionaries(names_of_tables, profiles, max_size=2),
+    provisioners=st.dictionaries(names_of_tables, provisioners, max_size=2),
 )
 
 
@@ -174,6 +199,44 @@ FAULTS = [
     ("a site with a path", HEAD + '[acmedns]\norigins = ["https://a.test/"]', 3, "acmedns.origins: 'https://a.test/'"),
     ("fewer than none", HEAD + "[acmedns]\nupdates_per_minute = -1", 3, "acmedns.updates_per_minute: "),
     ("no network", HEAD + '[acmedns]\ntrusted_proxies = ["10.0.0.1/8"]', 3, "acmedns.trusted_proxies: "),
+    ("bare profile", HEAD + "[profiles]\nx = 5", 3, "profiles.x: expected a table, got a whole number"),
+    ("a profile's length", HEAD + '[profiles.x]\n\nlifetime = "soon"', 4, "profiles.x.lifetime: a length of time is"),
+    ("a setting of no profile", HEAD + "[profiles.x]\nkeyz = 5", 3, "did you mean 'profiles.x.keys'?"),
+    ("a kind of key", HEAD + '[profiles.x]\nkeys = ["p224"]', 3, "profiles.x.keys: it must be a list of some of p256"),
+    ("no kind of key", HEAD + "[profiles.x]\nkeys = []", 3, "profiles.x.keys: a certificate without any"),
+    ("short RSA keys", HEAD + "[profiles.x]\nrsa_bits = 1024", 3, "profiles.x.rsa_bits: expected a whole number >= 20"),
+    ("a usage", HEAD + '[profiles.x]\nextended_key_usages = ["codeSigning"]', 3, "serverAuth, clientAuth"),
+    ("an attribute", HEAD + '[profiles.x.subject]\nCN = "x"', 3, "profiles.x.subject.CN: it is not one of C, ST, L"),
+    ("a country", HEAD + '[profiles.x]\nsubject.C = "Germany"', 3, "profiles.x.subject.C: it must be a country's"),
+    ("a pointer", HEAD + '[profiles.x]\npointers = ["cps"]', 3, "profiles.x.pointers: it must be a list of some of"),
+    ("a second line", HEAD + '[profiles.x]\ndescription = "a\\nb"', 3, "profiles.x.description: it must have at most"),
+    ("a life that outlives", HEAD + '[profiles.x]\nlifetime = "9999d"', 3, "no certificate outlives the CA's 1825d"),
+    (
+        "a life that is over",
+        HEAD + '[profiles.x]\nlifetime = "1h"',
+        3,
+        "profiles.x.lifetime: a life of 1h that begins 1h",
+    ),
+    ("all lives over", HEAD + '[acme]\ncertificate_lifetime = "9m"', 3, "acme.certificate_lifetime: a life of 9m"),
+    ("a backdate", HEAD + '[profiles.default]\nbackdate = "90d"', 3, "profiles.default.backdate: a life of 90d"),
+    ("a name of a profile", HEAD + '[profiles."a.b"]', 2, "the name 'a.b' must be of at most 64 letters"),
+    ("a missing profile", HEAD + '[provisioners.x]\nprofiles = ["y"]', 3, "x.profiles: there is no profile 'y'"),
+    (
+        "a name of others",
+        HEAD + '[provisioners.x]\nallow = ["*.y.test"]',
+        3,
+        "x.allow: y.test lies outside the domains",
+    ),
+    ("a denied one", HEAD + '[provisioners.x]\ndeny = ["y.test"]', 3, "provisioners.x.deny: y.test lies outside the"),
+    ("no pattern", HEAD + '[provisioners.x]\nallow = ["*lab.test"]', 3, "provisioners.x.allow: '*lab.test' is not a"),
+    (
+        "no network to allow",
+        HEAD + '[provisioners.x]\nallow = ["10.0.0.1/8"]',
+        3,
+        "has host bits set; a network is written",
+    ),
+    ("no truth", HEAD + "[provisioners.x]\nwildcards = 1", 3, "x.wildcards: expected true or false, got a whole"),
+    ("a name of a provisioner", HEAD + '[provisioners."a/b"]', 2, "the name 'a/b' must be of at most 64 letters"),
     ("not TOML", HEAD + "[listen\n", 2, "not TOML: "),
     ("ends too early", HEAD + 'extra_domains = ["a"', 2, "not TOML: "),
     ("a key twice", HEAD + HEAD, 2, "not TOML: Cannot overwrite a value"),

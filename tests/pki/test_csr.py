@@ -87,20 +87,22 @@ def test_addresses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "digest"),
+    ("key", "digest", "kind", "bits"),
     [
-        (keys.generate("p384"), hashes.SHA384()),
-        (ec.generate_private_key(ec.SECP521R1()), SHA256),
-        (rsa.generate_private_key(public_exponent=65537, key_size=2048), SHA256),
-        (ed25519.Ed25519PrivateKey.generate(), None),
+        (keys.generate(), SHA256, "p256", 256),
+        (keys.generate("p384"), hashes.SHA384(), "p384", 384),
+        (ec.generate_private_key(ec.SECP521R1()), SHA256, "p521", 521),
+        (rsa.generate_private_key(public_exponent=65537, key_size=2048), SHA256, "rsa", 2048),
+        (ed25519.Ed25519PrivateKey.generate(), None, "ed25519", 256),
     ],
-    ids=["p384", "p521", "rsa2048", "ed25519"],
+    ids=["p256", "p384", "p521", "rsa2048", "ed25519"],
 )
 def test_the_kinds_of_key_that_we_certify(
-    key: CertificateIssuerPrivateKeyTypes, digest: hashes.SHA256 | hashes.SHA384 | None
+    key: CertificateIssuerPrivateKeyTypes, digest: hashes.SHA256 | hashes.SHA384 | None, kind: str, bits: int
 ) -> None:
     der = request(names_extension(*NAMES), key=key, digest=digest)
-    assert csr.check(der, names=NAMES, ips=frozenset()).public_key == key.public_key()
+    accepted = csr.check(der, names=NAMES, ips=frozenset())
+    assert (accepted.public_key, accepted.kind, accepted.bits) == (key.public_key(), kind, bits)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from tests.pki.conftest import Ca
 from tests.pki.verifiers import VERIFIERS, Verifier
@@ -151,6 +151,50 @@ def test_without_a_common_name_the_alternative_names_are_critical(ca: Ca, names:
     certificate = parsed(issue_for(ca, names, ips))
     assert not list(certificate.subject)
     assert certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
+
+
+def of_profile(ca: Ca, profile: profiles.Profile, *names: str) -> x509.Certificate:
+    template = issue.template(
+        ca.authority, profile, crl_url="http://ca.lab.test/crl", issuer_url="http://ca.lab.test/i"
+    )
+    prepared = issue.prepare(template, names=names, ips=[], public_key=P256, serial=new_serial(), now=ca.now)
+    return parsed(issue.sign(prepared, ca.authority))
+
+
+def test_a_profile_decides_on_the_subject(ca: Ca) -> None:
+    fixed = (x509.NameAttribute(NameOID.COUNTRY_NAME, "DE"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Lab, Inc."))
+    both = of_profile(ca, profiles.Profile("x", 86400, subject=fixed), "a.lab.test")
+    assert both.subject.rfc4514_string() == "CN=a.lab.test,O=Lab\\, Inc.,C=DE"
+    alone = of_profile(ca, profiles.Profile("x", 86400, subject=fixed, common_name=False), "a.lab.test")
+    assert alone.subject.rfc4514_string() == "O=Lab\\, Inc.,C=DE"
+    assert not alone.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
+    none = of_profile(ca, profiles.Profile("x", 86400, common_name=False), "a.lab.test")
+    assert not list(none.subject)
+    assert none.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
+
+
+@every_verifier
+def test_verifiers_accept_fixed_attributes(ca: Ca, tmp_path: Path, verify: Verifier) -> None:
+    fixed = (x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Lab"),)
+    profile = profiles.Profile("x", 86400, subject=fixed, common_name=False)
+    template = issue.template(ca.authority, profile, crl_url=None, issuer_url=None)
+    prepared = issue.prepare(template, names=["a.lab.test"], ips=[], public_key=P256, serial=new_serial(), now=ca.now)
+    assert verify(ca, issue.sign(prepared, ca.authority), "a.lab.test", tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("pointers", "missing"),
+    [
+        ({"points_to_crl": False}, x509.CRLDistributionPoints),
+        ({"points_to_issuer": False}, x509.AuthorityInformationAccess),
+    ],
+)
+def test_a_profile_decides_on_the_pointers(
+    ca: Ca, pointers: dict[str, bool], missing: type[x509.ExtensionType]
+) -> None:
+    whole = of_profile(ca, profiles.Profile("x", 86400), "a.lab.test").extensions
+    less = of_profile(ca, profiles.Profile("x", 86400, **pointers), "a.lab.test").extensions  # type: ignore[arg-type]
+    assert {one.oid for one in whole} - {one.oid for one in less} == {missing.oid}
 
 
 def test_urls_that_are_not_served_are_not_named(ca: Ca) -> None:

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zonemint.core.errors import BadName
+from zonemint.core.patterns import Patterns, spelled
 from zonemint.pki.policy import Policy
 
 POLICY = Policy(domains=("lab.test", "example.internal"))
@@ -72,6 +74,73 @@ def test_refused(kind: str, value: str, said: str) -> None:
     refusal = POLICY.refusal(kind, value)
     assert refusal is not None
     assert said in refusal
+
+
+NARROW = Policy(
+    domains=("lab.test", "lan"),
+    allow=Patterns.read(["*.lab.test", "web.lan", "lan", "10.1.0.0/16"]),
+    deny=Patterns.read(["admin.lab.test", "*.secret.lab.test", "10.1.2.0/24"]),
+    single_labels=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        ("dns", "a.lab.test", None),
+        ("dns", "a.b.lab.test", None),
+        ("dns", "*.b.lab.test", None),
+        ("dns", "web.lan", None),
+        ("dns", "lan", None),
+        ("dns", "secret.lab.test", None),
+        ("ip", "10.1.0.1", None),
+        ("dns", "lab.test", "none of the names"),
+        ("dns", "localhost", "none of the names"),
+        ("dns", "mail.lan", "none of the names"),
+        ("dns", "*.web.lan", "none of the names"),
+        ("dns", "*.lan", "none of the names"),
+        ("dns", "admin.lab.test", "not issued for here"),
+        ("dns", "*.lab.test", "could stand for"),
+        ("dns", "a.secret.lab.test", "not issued for here"),
+        ("dns", "*.secret.lab.test", "not issued for here"),
+        ("dns", "*.a.secret.lab.test", "not issued for here"),
+        ("ip", "10.2.0.1", "none of the addresses"),
+        ("ip", "10.1.2.3", "not issued for here"),
+    ],
+)
+def test_a_policy_of_its_own(kind: str, value: str, said: str | None) -> None:
+    refusal = NARROW.refusal(kind, value)
+    assert (refusal is None) == (said is None), refusal
+    assert said is None or said in (refusal or "")
+
+
+def test_wildcards_may_be_refused() -> None:
+    refusal = Policy(("lab.test",), wildcards=False).refusal("dns", "*.lab.test")
+    assert refusal == "'*.lab.test' is refused: no wildcards are issued here"
+
+
+names = st.lists(st.sampled_from("ab"), min_size=1, max_size=4).map(".".join)
+patterns = st.lists(st.builds(str.__add__, st.sampled_from(["", "*."]), names), max_size=3)
+
+
+@given(patterns, names)
+def test_what_a_wildcard_stands_for_decides(texts: list[str], base: str) -> None:
+    one = Patterns.read(texts)
+    below = [f"{label}.{base}" for label in ("a", "b", "other")]
+    # A certificate for *.base is good for each of these names and for no others.
+    if one.hold(f"*.{base}"):
+        assert all(map(one.hold, below))
+    assert one.touch(f"*.{base}") == any(map(one.hold, below))
+
+
+@given(st.text())
+def test_any_text_is_a_pattern_or_refused(text: str) -> None:
+    try:
+        found, said = spelled(text), ""
+    except BadName as error:
+        found, said = "lab.test", str(error)
+    assert spelled(found) == found
+    assert said.isprintable()
 
 
 @given(st.sampled_from(["dns", "ip", "x"]), st.text())

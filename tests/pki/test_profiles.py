@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zonemint.pki.profiles import BUILT_IN, DEFAULT, SHORTLIVED, Profile
+from zonemint.pki.profiles import BUILT_IN, DEFAULT, SHORTLIVED, USAGES, Profile
 
 NOW = 1_800_000_000.75
 FAR = NOW + 10**9
@@ -20,6 +20,25 @@ def test_the_built_in_profiles() -> None:
 def test_a_profile_says_how_long_its_certificates_live() -> None:
     assert DEFAULT.description == "server certificates that live 90 days"
     assert SHORTLIVED.description == "server certificates that live 160 hours"
+
+
+@pytest.mark.parametrize(
+    ("usages", "said"),
+    [(("clientAuth",), "client"), (("clientAuth", "serverAuth"), "server and client")],
+)
+def test_it_says_what_they_are_good_for(usages: tuple[str, ...], said: str) -> None:
+    profile = Profile("x", 86400, extended_key_usages=tuple(USAGES[one] for one in usages))
+    assert profile.description == f"{said} certificates that live 24 hours"
+    assert Profile("x", 86400, said="for printers").description == "for printers"
+
+
+def test_keys_may_be_limited() -> None:
+    strict = Profile("strict", 86400, keys=frozenset({"p384", "rsa"}), rsa_bits=3072)
+    assert strict.key_refusal("p384", 384) is None
+    assert strict.key_refusal("rsa", 3072) is None
+    assert strict.key_refusal("p256", 256) == "the profile 'strict' takes keys of the kinds p384, rsa, not p256"
+    assert strict.key_refusal("rsa", 2048) == "the profile 'strict' takes RSA keys of 3072 bits and more, not 2048"
+    assert DEFAULT.key_refusal("anything", 1) is None
 
 
 @given(st.sampled_from([DEFAULT, SHORTLIVED]), st.floats(0, 4e9), st.floats(0, 1e9), st.floats(0, 1e9))

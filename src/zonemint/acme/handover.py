@@ -12,7 +12,7 @@ import structlog
 
 from zonemint.acme import issuance, states
 from zonemint.acme import orders as orders_
-from zonemint.acme.context import Acme
+from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.ids import new_id
 from zonemint.core.trace import Event
@@ -62,21 +62,27 @@ async def sign(acme: Acme, signing: Signing) -> None:
         return
     taken = Event(acme.clock(), "handed-over", "ca", detail="signs for a node without the CA's key")
     try:
-        _hold_against_policy(acme, order)
-        csr = issuance.check(order, signing.csr, signing.account_key)
+        provisioner = _hold_against_policy(acme, order)
+        csr = issuance.check(provisioner, order, signing.csr, signing.account_key)
         via = signing.requested_from
-        await issuance.complete(acme, acme.provisioners[order.provisioner], order, csr, taken, via=via)
+        await issuance.complete(acme, provisioner, order, csr, taken, via=via)
     except AcmeError as error:
         _log.warning("an order of another node was refused", order=order.id, why=error.detail)
         await acme.db.write(_refuse(acme, order, error, signing.requested_from))
 
 
-def _hold_against_policy(acme: Acme, order: Order) -> None:
+def _hold_against_policy(acme: Acme, order: Order) -> Provisioner:
     """Ask for each name again: the row is another node's word, and what is signed is ours. Raises AcmeError."""
-    policy = acme.provisioners[order.provisioner].policy
+    provisioner = acme.provisioners.get(order.provisioner)
+    if provisioner is None:
+        raise AcmeError(
+            AcmeErrorType.UNAUTHORIZED,
+            f"the node with the CA's key has no provisioner '{order.provisioner}': its settings differ",
+        )
     for one in order.identifiers:
-        if refusal := policy.refusal(one.type, one.value):
+        if refusal := provisioner.policy.refusal(one.type, one.value):
             raise AcmeError(AcmeErrorType.REJECTED_IDENTIFIER, refusal)
+    return provisioner
 
 
 def _refuse(acme: Acme, order: Order, error: AcmeError, via: str) -> Steps[None]:

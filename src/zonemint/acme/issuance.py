@@ -35,10 +35,10 @@ _PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds, at most, before an order is tried
 _log = structlog.get_logger()
 
 
-def check(order: Order, der: bytes, account_key: str) -> csr_.Csr:
-    """Hold a request in DER against the order and the account's key; raises AcmeError badCSR."""
+def check(provisioner: Provisioner, order: Order, der: bytes, account_key: str) -> csr_.Csr:
+    """Hold a request in DER against the order, its profile and the account's key; raises AcmeError badCSR."""
     try:
-        return csr_.check(
+        csr = csr_.check(
             der,
             names=frozenset(one.value for one in order.identifiers if one.type == "dns"),
             ips=frozenset(one.value for one in order.identifiers if one.type == "ip"),
@@ -46,6 +46,19 @@ def check(order: Order, der: bytes, account_key: str) -> csr_.Csr:
         )
     except CsrError as error:
         raise AcmeError(AcmeErrorType.BAD_CSR, str(error)) from error
+    if refusal := template_of(provisioner, order).profile.key_refusal(csr.kind, csr.bits):
+        raise AcmeError(AcmeErrorType.BAD_CSR, refusal)
+    return csr
+
+
+def template_of(provisioner: Provisioner, order: Order) -> issue.Template:
+    """Return what the order's certificate is made from; raises AcmeError when there is no such profile any more."""
+    template = provisioner.profiles.get(order.profile)
+    if template is None:
+        raise AcmeError(
+            AcmeErrorType.INVALID_PROFILE, f"the profile '{order.profile}' is not here any more; make a new order"
+        )
+    return template
 
 
 async def complete(
@@ -163,7 +176,7 @@ def _issue(
 
 def _prepare(provisioner: Provisioner, order: Order, csr: csr_.Csr, now: int) -> issue.Prepared:
     return issue.prepare(
-        provisioner.profiles[order.profile],
+        template_of(provisioner, order),
         names=[one.value for one in order.identifiers if one.type == "dns"],
         ips=[one.value for one in order.identifiers if one.type == "ip"],
         public_key=csr.public_key,

@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from zonemint.acme.context import Acme, Provisioner
+from zonemint.acme.context import Acme
 from zonemint.acme.nonces import LocalNonces, Nonces
 from zonemint.acme.shared_nonces import SharedNonces
-from zonemint.acme.urls import Urls
 from zonemint.acme.validator import Validator
 from zonemint.acmedns.scope import objection
 from zonemint.acmedns.witness import testify
@@ -20,6 +19,7 @@ from zonemint.app.base import Base
 from zonemint.app.challenges import challenge_methods
 from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
 from zonemint.app.own_certificate import OwnCertificate
+from zonemint.app.provisioners import own_profile, profiles, provisioners
 from zonemint.app.revocation_list import RevocationList
 from zonemint.app.signing_desk import SigningDesk
 from zonemint.config import Config
@@ -30,8 +30,9 @@ from zonemint.dns import client
 from zonemint.dns.zone import Record
 from zonemint.pki import issue
 from zonemint.pki.authority import Authority
+from zonemint.pki.issue import Template
 from zonemint.pki.policy import Policy
-from zonemint.pki.profiles import BUILT_IN, DEFAULT, Profile
+from zonemint.pki.profiles import Profile
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.validation.attempts import Attempts
 from zonemint.validation.resolver import Answer, Resolver, Rr
@@ -66,24 +67,18 @@ class Ca:
         plain = f"http://ca.{config.domain}" + ("" if http_port == 80 else f":{http_port}")
         crl = RevocationList(db, authority, f"{plain}/crl", clock)
         await crl.load()
-        templates = {
-            name: issue.template(authority, profile, crl_url=f"{plain}/crl", issuer_url=f"{plain}/intermediate.crt")
-            for name, profile in _profiles(config).items()
-        }
-        provisioner = Provisioner(
-            "acme",
-            Urls(f"{config.external_url}/acme/acme"),
-            Policy(config.domains),
-            templates,
-            DEFAULT.name,
-            challenge_methods(config, _resolver(config, own_dns), clock),
-        )
+
+        def template(profile: Profile) -> Template:
+            return issue.template(authority, profile, crl_url=f"{plain}/crl", issuer_url=f"{plain}/intermediate.crt")
+
+        templates = {name: template(profile) for name, profile in profiles(config).items()}
+        methods = challenge_methods(config, _resolver(config, own_dns), clock)
         auth_zones = config.auth_zones if base.has("acmedns") else ()
         acme = Acme(
             db=db,
             clock=clock,
             nonces=await _nonces(base),
-            provisioners={provisioner.name: provisioner},
+            provisioners=provisioners(config, templates, methods),
             authority=authority,
             attempts=Attempts(
                 config.validation.attempts,
@@ -97,7 +92,7 @@ class Ca:
             order_lifetime=float(config.acme.order_lifetime),
             authorization_lifetime=float(config.acme.authorization_lifetime),
         )
-        return cls(base, authority, acme, crl, IssuedHere(db, templates[DEFAULT.name], clock))
+        return cls(base, authority, acme, crl, IssuedHere(db, template(own_profile(config)), clock))
 
     @property
     def process(self) -> str:
@@ -155,11 +150,6 @@ async def _nonces(base: Base) -> Nonces:
     nonces = SharedNonces(base.db, base.db.run, base.clock)
     await nonces.load()
     return nonces
-
-
-def _profiles(config: Config) -> dict[str, Profile]:
-    default = Profile(DEFAULT.name, int(config.acme.certificate_lifetime))
-    return {**BUILT_IN, default.name: default}
 
 
 def _own_names(base: Base) -> tuple[tuple[str, ...], tuple[str, ...]]:

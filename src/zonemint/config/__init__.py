@@ -2,6 +2,8 @@
 
 from zonemint.config.file import load, render, settings, with_database
 from zonemint.config.folder import DataDir, data_dir, database_url
+from zonemint.config.profiles import Profile
+from zonemint.config.provisioners import Provisioner
 from zonemint.config.tree import Acme, AcmeDns, Config, Dns, Listen, Store, Validation, advertised, masked, override
 from zonemint.config.values import Seconds, SettingError
 
@@ -12,6 +14,8 @@ __all__ = [
     "DataDir",
     "Dns",
     "Listen",
+    "Profile",
+    "Provisioner",
     "Seconds",
     "SettingError",
     "Store",

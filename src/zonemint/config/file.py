@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -18,6 +18,8 @@ from zonemint.config.values import Seconds, SettingError
 from zonemint.core.errors import ConfigError
 
 __all__ = ["load", "render", "settings", "with_database"]
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 _PLACE = re.compile(r"(.*) - at `\$\.([^`]*)`", re.DOTALL)
 _TOML_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
@@ -54,6 +56,10 @@ def render(config: Config) -> str:
     """Write the settings as a first `zonemint.toml`: what was chosen, and every default as a comment."""
     defaults = dict(settings(Config(config.domain)))
     defaults["external_url"] = json.dumps(config.usual_url)
+    for field in msgspec.structs.fields(Config):
+        if (kind := _named(field.type)) is not None:
+            for name in getattr(config, field.name):
+                defaults |= {f"{field.name}.{name}.{key}": value for key, value in settings(kind())}
     blocks: list[str] = [_HEAD]
     table = ""
     for key, value in settings(config):
@@ -61,7 +67,7 @@ def render(config: Config) -> str:
         if above != table:
             blocks.append(f"\n[{above}]\n")
             table = above
-        mark = "# " if value == defaults[key] and key != "domain" else ""
+        mark = "# " if value == defaults.get(key) and key != "domain" else ""
         blocks.append(f"\n# {_meaning(key)}\n{mark}{name} = {value}\n")
     return "".join(blocks)
 
@@ -86,27 +92,42 @@ def with_database(text: str, url: str) -> str:
 
 
 def settings(tree: msgspec.Struct) -> Iterator[tuple[str, str]]:
-    """Yield every setting as its dotted name and its value in TOML, tables after the plain ones."""
-    for field in tree.__struct_fields__:
-        value = getattr(tree, field)
+    """Yield every setting that has a value as its dotted name and its value in TOML, tables after the plain ones."""
+    for field in msgspec.structs.fields(type(tree)):
+        value = getattr(tree, field.name)
         if isinstance(value, msgspec.Struct):
-            yield from ((f"{field}.{key}", text) for key, text in settings(value))
-        else:
-            yield field, _toml(value)
+            yield from ((f"{field.name}.{key}", text) for key, text in settings(value))
+        elif _named(field.type) is not None:
+            for name, table in value.items():
+                yield from ((f"{field.name}.{name}.{key}", text) for key, text in settings(table))
+        elif value is not None:
+            yield field.name, _toml(value)
 
 
 def _convert(tree: dict[str, Any]) -> Config:
     _refuse_unknown(tree, Config, "")
     if "domain" not in tree:
         raise SettingError("domain", 'it must be set, such as domain = "lab.test"')
+    for field in msgspec.structs.fields(Config):
+        tables = tree.get(field.name)
+        if (kind := _named(field.type)) is not None and isinstance(tables, dict):
+            # Each by itself first, since errors of the whole do not say in which one they are.
+            for name, table in tables.items():
+                _read(table, kind, above=f"{field.name}.{name}")
+    return _read(tree, Config)
+
+
+def _read(tree: Any, kind: type[S], *, above: str = "") -> S:
+    """Make a table's struct; raises SettingError with the whole name of the setting."""
+    prefix = f"{above}." if above else ""
     try:
-        return msgspec.convert(tree, Config, dec_hook=_scalar)
+        return msgspec.convert(tree, kind, dec_hook=_scalar)
+    except SettingError as error:
+        raise SettingError(f"{prefix}{error.key}", error.said) from None
     except msgspec.ValidationError as error:
         match = _PLACE.fullmatch(str(error))
-        if match is None:
-            raise
-        key = match[2].partition("[")[0]
-        raise SettingError(key, _plain(match[1], key)) from None
+        key = above if match is None else prefix + match[2].partition("[")[0]
+        raise SettingError(key, _plain(match[1] if match else str(error), key)) from None
 
 
 def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], above: str) -> None:
@@ -117,15 +138,21 @@ def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], above: 
             near = difflib.get_close_matches(key, types, n=1)
             hint = f"; did you mean '{above}{near[0]}'?" if near else ""
             raise SettingError(above + key, f"there is no such setting{hint}")
-        if isinstance(value, dict) and isinstance(types[key], type) and issubclass(types[key], msgspec.Struct):
+        if not isinstance(value, dict):
+            continue
+        if isinstance(types[key], type) and issubclass(types[key], msgspec.Struct):
             _refuse_unknown(value, types[key], f"{above}{key}.")
+        elif (kind_ := _named(types[key])) is not None:
+            for name, table in value.items():
+                if isinstance(table, dict):
+                    _refuse_unknown(table, kind_, f"{above}{key}.{name}.")
 
 
 def _plain(message: str, key: str) -> str:
     """Say what msgspec says in TOML's words."""
     if message.startswith("Invalid enum"):
         return f"it must be one of {', '.join(get_args(_kind(key).__origin__))}"
-    words = {"object": "a table", "array": "a list", "str": "a text", "int": "a whole number"}
+    words = {"object": "a table", "array": "a list", "str": "a text", "int": "a whole number", "bool": "true or false"}
     plain = re.sub(r"`(\w+)`", lambda match: words.get(match[1], match[1]), message)
     return plain[:1].lower() + plain[1:]
 
@@ -179,8 +206,16 @@ def _kind(key: str) -> Any:
     """Return the annotated type of a setting."""
     kind: Any = Config
     for name in key.split("."):
-        kind = next(field.type for field in msgspec.structs.fields(kind) if field.name == name)
+        # In place of a name of its own, a table has what all its kind have.
+        of_name = _named(kind)
+        kind = of_name or next(field.type for field in msgspec.structs.fields(kind) if field.name == name)
     return kind
+
+
+def _named(type_: Any) -> type[msgspec.Struct] | None:
+    """Return what each table is, of a setting whose tables have names of their own."""
+    kind = get_args(type_)[-1] if get_origin(type_) is Mapping else None
+    return kind if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
 
 
 def _toml(value: object) -> str:
@@ -189,4 +224,6 @@ def _toml(value: object) -> str:
         return f'"{value}"'
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key} = {_toml(item)}' for key, item in value.items())}}}"
     return json.dumps(value, ensure_ascii=False)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
+from zonemint.config.profiles import BUILT_IN, LONGEST_LIFETIME, Profile
+from zonemint.config.provisioners import FIRST, Provisioner
 from zonemint.config.values import Seconds, SettingError, check, database, endpoint, origin
 from zonemint.core.names import hostname, is_within
-from zonemint.core.text import without_password
+from zonemint.core.text import shown, without_password
 
 __all__ = ["Acme", "AcmeDns", "Config", "Dns", "Listen", "Store", "Validation", "advertised", "masked", "override"]
 
 _Table = TypeVar("_Table", bound=msgspec.Struct)
 _ROLES = ("ca", "dns", "acmedns")
 _REGISTRATION = ("private", "open", "token", "closed")
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # TOML's bare keys; a segment of URLs
 _SITE = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _CHALLENGES = ("dns-01",)
 _LONGEST_VALIDATION = 30.0
@@ -70,7 +73,7 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Seconds, Meta(description="How long a validated authorization holds; each order makes its own.")
     ] = Seconds(86400)
     certificate_lifetime: Annotated[
-        Seconds, Meta(description="Certificates of orders that ask for no dates and no profile.")
+        Seconds, Meta(description="Certificates of profiles that do not say how long theirs live.")
     ] = Seconds(90 * 86400)
     challenges: Annotated[
         tuple[str, ...], Meta(description="The challenges that are offered, in the order in which clients see them.")
@@ -206,6 +209,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     acme: Acme = Acme()
     validation: Validation = Validation()
     acmedns: AcmeDns = AcmeDns()
+    profiles: Mapping[str, Profile] = {}
+    provisioners: Mapping[str, Provisioner] = {}
 
     def __post_init__(self) -> None:
         def complete(field: str, value: object) -> None:
@@ -228,8 +233,26 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if len(self.name) > _LONGEST_NAME or not self.name.isprintable():
             raise SettingError("name", f"it must have at most {_LONGEST_NAME} characters, all printable")
         complete("name", self.name or self.domain[:_LONGEST_NAME])
+        self._check_profiles()
+        self._check_provisioners()
         self._check_roles()
         complete("external_url", check("external_url", self.external_url or self.usual_url, origin))
+
+    @property
+    def every_profile(self) -> Mapping[str, Profile]:
+        """The profiles that there are, each with its lifetime; `default` first."""
+        return {
+            name: msgspec.structs.replace(one, lifetime=self._lifetime_of(name)[1])
+            for name, one in {**BUILT_IN, **self.profiles}.items()
+        }
+
+    @property
+    def every_provisioner(self) -> Mapping[str, Provisioner]:
+        """The ACME servers that there are, `acme` first, each with the names of its profiles."""
+        return {
+            name: msgspec.structs.replace(one, profiles=one.profiles or tuple({**BUILT_IN, **self.profiles}))
+            for name, one in {FIRST: Provisioner(), **self.provisioners}.items()
+        }
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -255,6 +278,39 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         port = "" if self.listen.http_port in (0, 80) else f":{self.listen.http_port}"
         return f"http://{self.auth_zones[0]}{port}"
 
+    def _lifetime_of(self, profile: str) -> tuple[str, Seconds]:
+        """Return how long the certificates of a profile live, and the setting that says so."""
+        for table in (self.profiles, BUILT_IN):
+            if profile in table and (own := table[profile].lifetime) is not None:
+                return f"profiles.{profile}.lifetime", own
+        return "acme.certificate_lifetime", self.acme.certificate_lifetime
+
+    def _check_profiles(self) -> None:
+        for name in self.profiles:
+            _check_table_name("profiles", name)
+        for name, one in self.every_profile.items():
+            key, lifetime = self._lifetime_of(name)
+            if lifetime > LONGEST_LIFETIME:
+                raise SettingError(key, f"{lifetime} is too long: no certificate outlives the CA's {LONGEST_LIFETIME}")
+            if one.backdate >= lifetime:
+                own = name in self.profiles and not key.startswith("profiles.")
+                raise SettingError(
+                    f"profiles.{name}.backdate" if own else key,
+                    f"a life of {lifetime} that begins {one.backdate} ago (profiles.{name}.backdate) is over at once",
+                )
+
+    def _check_provisioners(self) -> None:
+        for name, one in self.provisioners.items():
+            _check_table_name("provisioners", name)
+            if missing := next((want for want in one.profiles if want not in {**BUILT_IN, **self.profiles}), None):
+                raise SettingError(f"provisioners.{name}.profiles", f"there is no profile '{missing}'")
+            for key, named in one.named.items():
+                for host in named:
+                    if host != "localhost" and not any(is_within(host, domain) for domain in self.domains):
+                        raise SettingError(
+                            f"provisioners.{name}.{key}", f"{host} lies outside the domains {', '.join(self.domains)}"
+                        )
+
     def _check_roles(self) -> None:
         if not self.roles or not set(self.roles) <= set(_ROLES) or len(set(self.roles)) < len(self.roles):
             raise SettingError("roles", f"it must be a list of some of {', '.join(_ROLES)}")
@@ -271,6 +327,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def auth_zones(self) -> tuple[str, ...]:
         """Every zone of the acme-dns API, the first one first."""
         return (f"auth.{self.domain}", *self.acmedns.extra_zones)
+
+
+def _check_table_name(table: str, name: str) -> None:
+    if not _TABLE_NAME.fullmatch(name):
+        raise SettingError(table, f"the name '{shown(name)}' must be of at most 64 letters, digits, - and _")
 
 
 def override(

@@ -21,11 +21,12 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]*)(:[0-9]{1,5})?")
 
 
 class SettingError(ConfigError):
-    """A setting has a value that it cannot have; `key` is its dotted name, such as `listen.dns_port`."""
+    """A setting has a value that it cannot have: `key` is its dotted name, such as `listen.dns_port`, `said` why."""
 
     def __init__(self, key: str, detail: str) -> None:
         super().__init__(f"{key}: {detail}")
         self.key = key
+        self.said = detail
 
 
 class Seconds(float):

@@ -17,17 +17,22 @@ from zonemint.pki.keys import spki_sha256
 
 __all__ = ["Csr", "check"]
 
-_CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
+_CURVES = {"secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
 _HASHES = frozenset({"sha256", "sha384", "sha512"})
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Csr:
-    """All that is kept of an accepted request: its key, and the hex SHA-256 of the key's SubjectPublicKeyInfo."""
+    """All that is kept of an accepted request: its key, and the hex SHA-256 of the key's SubjectPublicKeyInfo.
+
+    `kind` is what profiles call the key, of `bits`: p256, p384, p521, ed25519 or rsa.
+    """
 
     public_key: CertificatePublicKeyTypes
     spki_sha256: str
+    kind: str
+    bits: int
 
 
 def check(der: bytes, *, names: frozenset[str], ips: frozenset[str], forbidden_keys: Mapping[str, str] = _NONE) -> Csr:
@@ -46,7 +51,7 @@ def check(der: bytes, *, names: frozenset[str], ips: frozenset[str], forbidden_k
         algorithm = request.signature_hash_algorithm
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CsrError("the CSR is not a DER certification request with a key that we know") from error
-    _check_key(key)
+    kind, bits = _check_key(key)
     if algorithm is not None and algorithm.name not in _HASHES:
         raise CsrError(f"the CSR is signed with {algorithm.name}: use SHA-256, SHA-384 or SHA-512")
     if not _is_signature_valid(request):
@@ -55,21 +60,24 @@ def check(der: bytes, *, names: frozenset[str], ips: frozenset[str], forbidden_k
     if digest in forbidden_keys:
         raise CsrError(f"the CSR's key {forbidden_keys[digest]}: make a new key")
     _check_names(request, names, ips)
-    return Csr(key, digest)
+    return Csr(key, digest, kind, bits)
 
 
-def _check_key(key: CertificatePublicKeyTypes) -> None:
+def _check_key(key: CertificatePublicKeyTypes) -> tuple[str, int]:
+    """Return the kind and the length in bits of a key that may have a certificate; raises CsrError."""
     match key:
         case rsa.RSAPublicKey():
             if not 2048 <= key.key_size <= 4096:
                 raise CsrError(f"the CSR's RSA key has {key.key_size} bits: use 2048 to 4096")
             if key.public_numbers().e != 65537:
                 raise CsrError("the CSR's RSA key has another public exponent than 65537")
+            return "rsa", key.key_size
         case ec.EllipticCurvePublicKey():
             if key.curve.name not in _CURVES:
                 raise CsrError(f"the CSR's key is on the curve {key.curve.name}: use P-256, P-384 or P-521")
+            return _CURVES[key.curve.name], key.key_size
         case ed25519.Ed25519PublicKey():
-            pass
+            return "ed25519", 256
         case _:
             raise CsrError("the CSR's key is of a kind that we do not certify: use RSA, ECDSA or Ed25519")
 

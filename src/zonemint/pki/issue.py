@@ -56,17 +56,20 @@ class Issued:
 
 
 def template(authority: Authority, profile: Profile, *, crl_url: str | None, issuer_url: str | None) -> Template:
-    """Make the constant part; the URLs are plain http, of the revocation list and of the intermediate in DER."""
+    """Make the constant part; the URLs are plain http, of the revocation list and of the intermediate in DER.
+
+    A profile may leave out what they point to.
+    """
     issuer_key = authority.intermediate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     extensions: list[x509.Extension[x509.ExtensionType]] = [
         _extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
         _extension(x509.ExtendedKeyUsage(profile.extended_key_usages)),
         _extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key)),
     ]
-    if crl_url is not None:
+    if crl_url is not None and profile.points_to_crl:
         point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
         extensions.append(_extension(x509.CRLDistributionPoints([point])))
-    if issuer_url is not None:
+    if issuer_url is not None and profile.points_to_issuer:
         access = x509.AccessDescription(
             AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(issuer_url)
         )
@@ -88,8 +91,9 @@ def prepare(
     """Put together a server certificate (RFC 5280 section 4) for identifiers that were validated.
 
     The subject is the first name of at most 64 characters as the common name: people and old software look there
-    for it. Without such a name the subject is empty and the subjectAltName critical (section 4.2.1.6); an address
-    is never a common name, as verifiers would hold it against the DNS name constraints.
+    for it, unless the profile says otherwise. Without such a name, and without fixed attributes of the profile, the
+    subject is empty and the subjectAltName critical (section 4.2.1.6); an address is never a common name, as verifiers
+    would hold it against the DNS name constraints.
 
     Raises IssuanceError when the issuer has expired, or the order's time has passed meanwhile.
     """
@@ -102,12 +106,16 @@ def prepare(
     )
     if end < max(start, now):
         raise IssuanceError(f"the certificate would have ended at {rfc3339(end)}: its time has passed")
-    common = next((name for name in names if len(name) <= _MAX_COMMON_NAME), None)
+    profile = template.profile
+    subject = list(profile.subject)
+    if profile.common_name:
+        common = next((name for name in names if len(name) <= _MAX_COMMON_NAME), None)
+        subject += [] if common is None else [x509.NameAttribute(NameOID.COMMON_NAME, common)]
     alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
     alternatives += [x509.IPAddress(ip_address(ip)) for ip in ips]
     builder = x509.CertificateBuilder(
         issuer_name=template.authority.intermediate.subject,
-        subject_name=x509.Name([] if common is None else [x509.NameAttribute(NameOID.COMMON_NAME, common)]),
+        subject_name=x509.Name(subject),
         public_key=public_key,
         serial_number=serial,
         not_valid_before=datetime.fromtimestamp(start, UTC),
@@ -115,7 +123,7 @@ def prepare(
         extensions=[
             *template.extensions,
             _RSA_USAGE if isinstance(public_key, rsa.RSAPublicKey) else _SIGNING_USAGE,
-            _extension(x509.SubjectAlternativeName(alternatives), critical=common is None),
+            _extension(x509.SubjectAlternativeName(alternatives), critical=not subject),
             _extension(x509.SubjectKeyIdentifier.from_public_key(public_key)),
         ],
     )

@@ -8,10 +8,14 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from zonemint.core.errors import BadName
 from zonemint.core.names import hostname, is_within
+from zonemint.core.patterns import Patterns
 from zonemint.core.text import shown
 from zonemint.pki.constraints import PRIVATE_NETWORKS
 
 __all__ = ["Policy"]
+
+
+_NOTHING = Patterns.read(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +23,16 @@ class Policy:
     """The domains (normalized; all names below them too) and networks that a CA issues for, beside `localhost`.
 
     It should say no more than the intermediate's name constraints permit, or clients will refuse what is issued.
+    `allow` narrows it down, None does not; `deny` takes away, and wins. `single_labels`: whether a domain of one label
+    is itself issued for.
     """
 
     domains: Sequence[str]
     networks: Sequence[IPv4Network | IPv6Network] = PRIVATE_NETWORKS
+    allow: Patterns | None = None
+    deny: Patterns = _NOTHING
+    wildcards: bool = True
+    single_labels: bool = False
 
     def refusal(self, identifier_type: str, value: str) -> str | None:
         """Return the sentence why an identifier is refused (RFC 8555 section 7.1.3, RFC 8738), or None.
@@ -46,12 +56,17 @@ class Policy:
             return str(error)
         if name != base:
             return f"'{shown(value)}' is refused: write the name in lower case, without a dot at its end"
-        if name == "localhost" and base == value:
-            return None
-        if "." not in name:
-            return f"'{value}' is refused: a single label other than 'localhost' is no host of a domain"
-        if not any(is_within(name, domain) for domain in self.domains):
-            return f"'{value}' lies outside the domains of this CA: {', '.join(self.domains)}"
+        if base != value and not self.wildcards:
+            return f"'{value}' is refused: no wildcards are issued here"
+        if name != "localhost" or base != value:
+            if "." not in name and not self.single_labels:
+                return f"'{value}' is refused: a single label other than 'localhost' is no host of a domain"
+            if not any(is_within(name, domain) for domain in self.domains):
+                return f"'{value}' lies outside the domains of this CA: {', '.join(self.domains)}"
+        if self.allow is not None and not self.allow.hold(value):
+            return f"'{value}' is none of the names that are issued for here"
+        if self.deny.touch(value):
+            return f"'{value}' is refused: it is, or could stand for, a name that is not issued for here"
         return None
 
     def _address_refusal(self, value: str) -> str | None:
@@ -63,4 +78,8 @@ class Policy:
             return f"'{shown(value)}' is refused: write the address in its canonical form, without a scope (RFC 5952)"
         if not any(address in network for network in self.networks):
             return f"{value} lies outside the networks of this CA: {', '.join(map(str, self.networks))}"
+        if self.allow is not None and not self.allow.hold_address(address):
+            return f"{value} is none of the addresses that are issued for here"
+        if self.deny.hold_address(address):
+            return f"{value} is refused: it is an address that is not issued for here"
         return None

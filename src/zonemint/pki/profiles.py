@@ -1,16 +1,27 @@
-"""Certificate profiles: how long a certificate lives and what it is good for."""
+"""Certificate profiles: how long a certificate lives, for which keys, what it says and what it is good for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ["BUILT_IN", "DEFAULT", "SHORTLIVED", "Profile"]
+__all__ = ["ATTRIBUTES", "BUILT_IN", "DEFAULT", "SHORTLIVED", "USAGES", "Profile"]
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
+
+USAGES = {"serverAuth": ExtendedKeyUsageOID.SERVER_AUTH, "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH}
+ATTRIBUTES: Mapping[str, x509.ObjectIdentifier] = {
+    "C": NameOID.COUNTRY_NAME,
+    "ST": NameOID.STATE_OR_PROVINCE_NAME,
+    "L": NameOID.LOCALITY_NAME,
+    "O": NameOID.ORGANIZATION_NAME,
+    "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
+}
+"""The fixed attributes that a subject may have, in their order there: from the country down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +30,43 @@ class Profile:
 
     The backdate lies inside the lifetime: it forgives clocks that run late. Only serverAuth by default, as public
     CAs now have it: control of a host name says nothing about who opens a connection as a client.
+
+    keys: the kinds, as `csr.kind` names them; None is every kind. `rsa_bits` is the least.
+    common_name: whether the first name that fits is the subject's common name, beside the fixed `subject`.
+    points_to_crl, points_to_issuer: whether a certificate has the extension, where there is a URL for it.
     """
 
     name: str
     lifetime: int
     backdate: int = _HOUR
     extended_key_usages: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.SERVER_AUTH,)
+    keys: frozenset[str] | None = None
+    rsa_bits: int = 2048
+    common_name: bool = True
+    subject: tuple[x509.NameAttribute[str], ...] = ()
+    points_to_crl: bool = True
+    points_to_issuer: bool = True
+    said: str = ""
 
     @property
     def description(self) -> str:
         """One line for people, which the directory shows."""
+        if self.said:
+            return self.said
+        what = " and ".join(
+            word.removesuffix("Auth") for word, oid in USAGES.items() if oid in self.extended_key_usages
+        )
         days, hours = divmod(self.lifetime // _HOUR, 24)
         length = f"{days} days" if not hours and days > 7 else f"{self.lifetime // _HOUR} hours"
-        return f"server certificates that live {length}"
+        return f"{what} certificates that live {length}"
+
+    def key_refusal(self, kind: str, bits: int) -> str | None:
+        """Return the sentence why a key of a kind and length gets no certificate, or None."""
+        if self.keys is not None and kind not in self.keys:
+            return f"the profile '{self.name}' takes keys of the kinds {', '.join(sorted(self.keys))}, not {kind}"
+        if kind == "rsa" and bits < self.rsa_bits:
+            return f"the profile '{self.name}' takes RSA keys of {self.rsa_bits} bits and more, not {bits}"
+        return None
 
     def validity(
         self,

@@ -1,0 +1,68 @@
+"""The ACME servers and their profiles, made from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cryptography import x509
+
+from zonemint.acme.context import Provisioner
+from zonemint.acme.urls import Urls
+from zonemint.config import Config
+from zonemint.core.patterns import Patterns
+from zonemint.pki.issue import Template
+from zonemint.pki.policy import Policy
+from zonemint.pki.profiles import ATTRIBUTES, DEFAULT, USAGES, Profile
+from zonemint.validation.method import Method
+
+__all__ = ["own_profile", "profiles", "provisioners"]
+
+
+def profiles(config: Config) -> dict[str, Profile]:
+    """Return every profile by its name."""
+    return {
+        name: Profile(
+            name,
+            int(one.lifetime or config.acme.certificate_lifetime),
+            int(one.backdate),
+            tuple(USAGES[word] for word in one.extended_key_usages),
+            keys=frozenset(one.keys),
+            rsa_bits=one.rsa_bits,
+            common_name=one.common_name,
+            subject=tuple(
+                x509.NameAttribute(oid, one.subject[word]) for word, oid in ATTRIBUTES.items() if word in one.subject
+            ),
+            points_to_crl="crl" in one.pointers,
+            points_to_issuer="issuer" in one.pointers,
+            said=one.description,
+        )
+        for name, one in config.every_profile.items()
+    }
+
+
+def own_profile(config: Config) -> Profile:
+    """Return the profile of nodes' own certificates, which are for TLS servers whatever the settings make of others."""
+    return Profile(DEFAULT.name, int(config.acme.certificate_lifetime))
+
+
+def provisioners(
+    config: Config, templates: Mapping[str, Template], methods: Mapping[str, Method]
+) -> dict[str, Provisioner]:
+    """Return every ACME server by its name, for the templates of all profiles and the challenges that there are."""
+    return {
+        name: Provisioner(
+            name,
+            Urls(f"{config.external_url}/acme/{name}"),
+            Policy(
+                config.domains,
+                allow=Patterns.read(one.allow) if one.allow else None,
+                deny=Patterns.read(one.deny),
+                wildcards=one.wildcards,
+                single_labels=one.single_labels,
+            ),
+            {profile: templates[profile] for profile in one.profiles},
+            one.profiles[0],
+            methods,
+        )
+        for name, one in config.every_provisioner.items()
+    }

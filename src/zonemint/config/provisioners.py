@@ -1,0 +1,44 @@
+"""The tables `[provisioners.NAME]`: the ACME servers, each with its own accounts, profiles and policy."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from zonemint.config.values import check
+from zonemint.core.patterns import Patterns, spelled
+
+__all__ = ["FIRST", "Provisioner"]
+
+FIRST = "acme"
+"""The provisioner that is there without a table."""
+
+
+class Provisioner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one ACME server issues, and to whom; SettingError of a table has the setting's name alone."""
+
+    profiles: Annotated[
+        tuple[str, ...],
+        Meta(description="The profiles that orders may ask for, the first for those that ask for none; empty: all."),
+    ] = ()
+    allow: Annotated[
+        tuple[str, ...],
+        Meta(description="What is issued for: names, *.NAME for all below, networks; empty: all that the CA may."),
+    ] = ()
+    deny: Annotated[tuple[str, ...], Meta(description="What is not issued for, written likewise; it wins.")] = ()
+    wildcards: Annotated[bool, Meta(description="Whether names such as *.lab.test are issued for.")] = True
+    single_labels: Annotated[
+        bool, Meta(description="Whether names of one label are issued for, where that is a domain of ours.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        for key in ("allow", "deny"):
+            found = tuple(check(key, text, spelled) for text in getattr(self, key))
+            msgspec.structs.force_setattr(self, key, found)
+
+    @property
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """The names in the patterns of each setting, without `*.`."""
+        return {key: Patterns.read(getattr(self, key)).names() for key in ("allow", "deny")}
