@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import sqlite3
 import time
@@ -19,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from tests.acme.client import Client, csr_of, registered
 from tests.acme.signing import b64url
 from tests.acme.test_requests import assert_refused
-from tests.web.lab import Lab, running
+from tests.web.lab import Lab, running, settings
+from zonemint.config import Issuance
 from zonemint.pki.authority import Authority
 from zonemint.pki.keys import Signer
 from zonemint.store import sqlite
@@ -261,3 +263,20 @@ async def test_a_serial_signs_once_though_the_store_refuses_what_was_signed(tmp_
     (signer,) = signers
     assert len(signer.serials) >= 7
     assert len(set(signer.serials)) == len(signer.serials)
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_key_of_the_list_of_known_keys_is_refused(tmp_path: Path) -> None:
+    known, other = (ec.derive_private_key(number, ec.SECP256R1()) for number in (5, 6))
+    x = known.public_key().public_numbers().x.to_bytes(32, "big").lstrip(b"\0")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/known.dat").write_bytes(hashlib.sha256(x).digest()[:15] + b"\x01")
+    async with running(tmp_path / "data", settings(issuance=Issuance(known_keys="known.dat"))) as lab:
+        client = await registered(lab)
+        _, order = await client.ready_order(NAME)
+        refused = await client.post(order["finalize"], {"csr": b64url(csr_of(NAME, key=known))})
+        assert_refused(refused, 400, "badCSR")
+        assert "is public" in refused.json()["detail"]
+        assert (await client.post(order["finalize"], {"csr": b64url(csr_of(NAME, key=other))})).json()[
+            "status"
+        ] == "valid"

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from acme import messages
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.app.client import Client
 from tests.cli.program import run
@@ -41,8 +43,8 @@ def leaf(client: Client) -> x509.Certificate:
     return issue(client)
 
 
-def issue(client: Client) -> x509.Certificate:
-    prepared = client.order(NAME, f"*.{NAME}")
+def issue(client: Client, *names: str) -> x509.Certificate:
+    prepared = client.order(*(names or (NAME, f"*.{NAME}")))
     client.set_values(prepared)
     client.respond(prepared)
     return x509.load_pem_x509_certificate(client.finish(prepared).encode())
@@ -117,16 +119,103 @@ def test_one_that_is_none_is_one_line(server: Running, command: str, which: str)
     assert done.stderr == f"zonemint: there is no certificate '{which}'; `zonemint certs list` shows them\n"
 
 
-def test_revocation_takes_a_serial(server: Running, leaf: x509.Certificate) -> None:
-    done = certs(server, "revoke", NAME)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert f"there is no certificate with the serial '{NAME}'" in done.stderr
+def test_revocation_of_a_name_with_several_certificates_wants_to_be_told(server: Running, client: Client) -> None:
+    name = f"several.{DOMAIN}"
+    assert server.register(name).returncode == 0
+    first, second = issue(client, name), issue(client, name)
+    serials = {f"{one.serial_number:x}" for one in (first, second)}
+    refused = certs(server, "revoke", name)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"{name} has 2 valid certificates: name a serial of " in refused.stderr
+    assert all(serial in refused.stderr for serial in serials)
+    assert certs(server, "revoke", f"{first.serial_number:x}").returncode == 0
+    third = issue(client, name)
+    done = certs(server, "revoke", "several", "--all", "--reason", "superseded")
+    assert (done.returncode, done.stderr) == (0, "")
+    newest_first = [f"revoked {one.serial_number:x} for" for one in (third, second)]
+    assert [
+        line[: len(head)] for line, head in zip(done.stdout.splitlines(), newest_first, strict=True)
+    ] == newest_first
+    nothing = certs(server, "revoke", name)
+    assert nothing.returncode == 1
+    assert nothing.stderr.startswith(f"zonemint: no valid certificate has the serial or the name '{name}'")
+    only = issue(client, name)
+    assert certs(server, "revoke", name).stdout.startswith(f"revoked {only.serial_number:x} for ")
+
+
+def test_revocation_by_the_file_takes_the_very_certificate(server: Running, client: Client, tmp_path: Path) -> None:
+    name, file = f"filed.{DOMAIN}", tmp_path / "cert.pem"
+    assert server.register(name).returncode == 0
+    leaf = issue(client, name)
+    file.write_bytes(
+        x509.CertificateBuilder()
+        .subject_name(leaf.subject)
+        .issuer_name(leaf.issuer)
+        .public_key(leaf.public_key())
+        .serial_number(leaf.serial_number)
+        .not_valid_before(leaf.not_valid_before_utc)
+        .not_valid_after(leaf.not_valid_after_utc)
+        .sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+    forged = certs(server, "revoke", str(file))
+    assert forged.returncode == 1
+    assert "was not issued here" in forged.stderr
+    file.write_bytes(leaf.public_bytes(Encoding.PEM))
+    assert certs(server, "revoke", str(file)).stdout.startswith(f"revoked {leaf.serial_number:x} for ")
+    file.write_text("no certificate")
+    wrong = certs(server, "revoke", str(file))
+    assert wrong.stderr == f"zonemint: {file}: there is no certificate in PEM in this file\n"
+
+
+def test_a_key_is_blocked_and_unblocked(server: Running, client: Client, tmp_path: Path) -> None:
+    name = f"blocked.{DOMAIN}"
+    assert server.register(name).returncode == 0
+    leaf = issue(client, name)
+    spki = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    digest = hashlib.sha256(spki).hexdigest()
+    cert, public = tmp_path / "cert.pem", tmp_path / "public.pem"
+    cert.write_bytes(leaf.public_bytes(Encoding.PEM))
+    public.write_bytes(leaf.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    assert certs(server, "block-key", str(cert), "--reason", "found on a laptop").stdout == f"blocked {digest}\n"
+    for same in (str(public), digest.upper()):
+        assert certs(server, "block-key", same).stdout == f"{digest} was blocked already\n"
+    (row,) = [row for row in rows(server, "blocked-keys") if row["key"] == digest]
+    assert row["reason"] == "found on a laptop"
+    prepared = client.order(name)
+    client.set_values(prepared)
+    client.respond(prepared)
+    own = x509.load_pem_x509_csr(prepared.order.csr_pem).public_key()
+    own_digest = hashlib.sha256(own.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    assert certs(server, "block-key", own_digest, "--reason", "found on a laptop").returncode == 0
+    with pytest.raises(messages.Error, match=r"blocked \(found on a laptop\): make a new key"):
+        client.finish(prepared)
+    assert certs(server, "unblock-key", own_digest).stdout == f"unblocked {own_digest}\n"
+    assert client.finish(prepared)
+    again = certs(server, "unblock-key", own_digest)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr.startswith(f"zonemint: the key {own_digest} is not blocked")
+    log = run("audit", "list", "--json", "--data", server.folder).stdout
+    assert [entry["event"] for entry in json.loads(log) if entry["subject"] == own_digest] in (
+        ["key.unblocked", "key.blocked"],
+        ["key.blocked", "key.unblocked"],
+    )
+
+
+def test_what_is_no_key_is_one_line(server: Running, tmp_path: Path) -> None:
+    missing = certs(server, "block-key", str(tmp_path / "none"))
+    assert "neither a SHA-256 in hexadecimal nor a file" in missing.stderr
+    (tmp_path / "text").write_text("hello")
+    wrong = certs(server, "block-key", str(tmp_path / "text"))
+    assert "no public key, certificate or CSR in PEM" in wrong.stderr
+    assert len(missing.stderr.splitlines()) == len(wrong.stderr.splitlines()) == 1
 
 
 def test_what_expires_soon(server: Running, leaf: x509.Certificate) -> None:
     assert rows(server, "expiring") == []
-    (own, newest) = sorted(rows(server, "expiring", "--within", "91d"), key=lambda row: NAME in row["names"])
-    assert f"ca.{DOMAIN}" in own["names"]
+    soon = rows(server, "expiring", "--within", "91d")
+    assert [row["serial"] for row in soon if f"ca.{DOMAIN}" in row["names"]]
+    (newest,) = [row for row in soon if f"*.{NAME}" in row["names"]]
     assert newest["serial"] == facts(server, NAME)["serial"]
     wrong = certs(server, "expiring", "--within", "soon")
     assert wrong.returncode == 2

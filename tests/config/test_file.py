@@ -104,6 +104,7 @@ def test_only_what_was_chosen_is_set_in_a_first_file() -> None:
         "store": {},
         "dns": {},
         "acme": {},
+        "issuance": {},
         "validation": {},
         "acmedns": {},
     }

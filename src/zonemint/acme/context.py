@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from zonemint.acme.nonces import Nonces
 from zonemint.acme.urls import Urls
@@ -49,9 +51,10 @@ class Acme:
     """The ACME server; lifetimes in seconds, `patience` is how long a reply waits for work under way.
 
     `objection` says why the names that answered a validation prove nothing all the same, or nothing;
-    `revoked` is called after each revocation; `retired` says since when, in seconds, the certificates of an issuer (by
-    its key identifier) should be renewed since it is being replaced; `process` names this run of the program, and
-    `used_serials` are those that it has signed with and could not yet record.
+    `known_keys` are refused, since they are public; `revoked` is called after each revocation; `retired` says since
+    when, in seconds, the certificates of an issuer (by its key identifier) should be renewed since it is being
+    replaced; `process` names this run of the program, and `used_serials` are those that it has signed with and could
+    not yet record.
     """
 
     db: Database
@@ -66,6 +69,7 @@ class Acme:
     order_lifetime: float
     authorization_lifetime: float
     patience: float = 0.15
+    known_keys: Container[CertificatePublicKeyTypes] = ()
     retired: Callable[[bytes], int | None] = lambda key_id: None
     process: str = field(default_factory=new_id)
     used_serials: set[str] = field(default_factory=set)

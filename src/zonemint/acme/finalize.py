@@ -32,7 +32,7 @@ async def finalize(acme: Acme, provisioner: Provisioner, signed: ByAccount, orde
         raise AcmeError(AcmeErrorType.ORDER_NOT_READY, f"the order is {order.status}, not ready")
     der = jws_.from_b64url(jws_.decode_payload(signed.payload, _Finalize).csr, "the CSR")
     account_key = spki_sha256(signed.key)
-    csr = issuance.check(provisioner, order, der, account_key)
+    csr = issuance.check(acme, provisioner, order, der, account_key)
     asked = Event(acme.clock(), "finalize", source, "ca", f"sent a CSR ({len(der)} octets)")
     if acme.authority.can_sign:
         return await issuance.complete(acme, provisioner, order, csr, asked, via=source)

@@ -63,7 +63,7 @@ async def sign(acme: Acme, signing: Signing) -> None:
     taken = Event(acme.clock(), "handed-over", "ca", detail="signs for a node without the CA's key")
     try:
         provisioner = _hold_against_policy(acme, order)
-        csr = issuance.check(provisioner, order, signing.csr, signing.account_key)
+        csr = issuance.check(acme, provisioner, order, signing.csr, signing.account_key)
         via = signing.requested_from
         await issuance.complete(acme, provisioner, order, csr, taken, via=via)
     except AcmeError as error:

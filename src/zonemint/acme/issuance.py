@@ -23,7 +23,7 @@ from zonemint.core.trace import Event
 from zonemint.pki import csr as csr_
 from zonemint.pki import issue
 from zonemint.pki.serials import new_serial
-from zonemint.store import audit, authorizations, certificates, orders, signings, traces
+from zonemint.store import audit, authorizations, blocked_keys, certificates, orders, signings, traces
 from zonemint.store.certificates import Certificate
 from zonemint.store.database import Steps
 from zonemint.store.orders import Order
@@ -35,7 +35,7 @@ _PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds, at most, before an order is tried
 _log = structlog.get_logger()
 
 
-def check(provisioner: Provisioner, order: Order, der: bytes, account_key: str) -> csr_.Csr:
+def check(acme: Acme, provisioner: Provisioner, order: Order, der: bytes, account_key: str) -> csr_.Csr:
     """Hold a request in DER against the order, its profile and the account's key; raises AcmeError badCSR."""
     try:
         csr = csr_.check(
@@ -43,6 +43,7 @@ def check(provisioner: Provisioner, order: Order, der: bytes, account_key: str) 
             names=frozenset(one.value for one in order.identifiers if one.type == "dns"),
             ips=frozenset(one.value for one in order.identifiers if one.type == "ip"),
             forbidden_keys={account_key: "is the account's own key"},
+            known_keys=acme.known_keys,
         )
     except CsrError as error:
         raise AcmeError(AcmeErrorType.BAD_CSR, str(error)) from error
@@ -89,8 +90,8 @@ async def complete(
 
 def ensure_valid(acme: Acme, order: Order, csr: csr_.Csr) -> Steps[None]:
     """Raise AcmeError unless the key may be used and each authorization of the order is valid."""
-    if (yield from certificates.is_blocked(csr.spki_sha256)):
-        raise AcmeError(AcmeErrorType.BAD_CSR, "the CSR's key is blocked, since it was compromised: make a new key")
+    if (why := (yield from blocked_keys.reason(csr.spki_sha256))) is not None:
+        raise AcmeError(AcmeErrorType.BAD_CSR, f"the CSR's key is blocked ({why}): make a new key")
     now = acme.now()
     held = yield from authorizations.of_order(order.authorizations)
     if held is None:

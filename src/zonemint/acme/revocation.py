@@ -14,7 +14,7 @@ from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.hash_chain import Detail
 from zonemint.core.trace import Event
 from zonemint.pki.keys import spki_sha256
-from zonemint.store import audit, authorizations, certificates, orders, traces
+from zonemint.store import audit, authorizations, blocked_keys, certificates, orders, traces
 from zonemint.store.certificates import Certificate
 from zonemint.store.database import Steps
 
@@ -66,7 +66,7 @@ def record(certificate: Certificate, reason: int, *, actor: str, via: str, now: 
         return False
     told: Detail = {"names": certificate.names, "reason": reason, "via": via}
     facts = [audit.Fact(audit.Kind.CERTIFICATE_REVOKED, actor, serial, told)]
-    if reason == _KEY_COMPROMISE and (yield from certificates.block_key(key, now=int(now), reason="key compromise")):
+    if reason == _KEY_COMPROMISE and (yield from blocked_keys.block(key, now=int(now), reason="key compromise")):
         facts.append(audit.Fact(audit.Kind.KEY_BLOCKED, actor, key, {"serial": serial, "via": via}))
     if certificate.order_id is not None:
         story = Event(now, "revoked", via, "ca", f"revoked the certificate {serial}")

@@ -33,6 +33,7 @@ from zonemint.pki.authority import Authority
 from zonemint.pki.issue import Template
 from zonemint.pki.policy import Policy
 from zonemint.pki.profiles import Profile
+from zonemint.pki.weak_keys import KnownKeys
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.validation.attempts import Attempts
 from zonemint.validation.resolver import Answer, Resolver, Rr
@@ -91,6 +92,7 @@ class Ca:
             revoked=crl.revoked,
             order_lifetime=float(config.acme.order_lifetime),
             authorization_lifetime=float(config.acme.authorization_lifetime),
+            known_keys=KnownKeys(base.data.path / known) if (known := config.issuance.known_keys) else (),
         )
         return cls(base, authority, acme, crl, IssuedHere(db, template(own_profile(config)), clock))
 

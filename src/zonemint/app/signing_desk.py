@@ -77,7 +77,9 @@ class SigningDesk:
             for kind, host in [*(("dns", name) for name in names), *(("ip", ip) for ip in ips)]:
                 if refusal := self._policy.refusal(kind, host):
                     raise IssuanceError(refusal)
-            request = csr.check(signing.csr, names=frozenset(names), ips=frozenset(ips))
+            request = csr.check(
+                signing.csr, names=frozenset(names), ips=frozenset(ips), known_keys=self._acme.known_keys
+            )
             signed = await self._issuer.sign(names, ips, request.public_key)
         except (CsrError, IssuanceError) as error:
             await self._acme.db.write(signings.finish(signing.id, error=str(error)))

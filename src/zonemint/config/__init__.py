@@ -2,6 +2,7 @@
 
 from zonemint.config.file import load, render, settings, with_database
 from zonemint.config.folder import DataDir, data_dir, database_url
+from zonemint.config.issuance import Issuance
 from zonemint.config.profiles import Profile
 from zonemint.config.provisioners import Provisioner
 from zonemint.config.tree import Acme, AcmeDns, Config, Dns, Listen, Store, Validation, advertised, masked, override
@@ -13,6 +14,7 @@ __all__ = [
     "Config",
     "DataDir",
     "Dns",
+    "Issuance",
     "Listen",
     "Profile",
     "Provisioner",

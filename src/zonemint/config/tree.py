@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
+from zonemint.config.issuance import Issuance
 from zonemint.config.profiles import BUILT_IN, LONGEST_LIFETIME, Profile
 from zonemint.config.provisioners import FIRST, Provisioner
 from zonemint.config.values import Seconds, SettingError, check, database, endpoint, origin
@@ -207,6 +208,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: Store = Store()
     dns: Dns = Dns()
     acme: Acme = Acme()
+    issuance: Issuance = Issuance()
     validation: Validation = Validation()
     acmedns: AcmeDns = AcmeDns()
     profiles: Mapping[str, Profile] = {}

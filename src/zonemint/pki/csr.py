@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from zonemint.core.errors import CsrError
 from zonemint.pki.keys import spki_sha256
+from zonemint.pki.weak_keys import weakness
 
 __all__ = ["Csr", "check"]
 
@@ -35,15 +36,23 @@ class Csr:
     bits: int
 
 
-def check(der: bytes, *, names: frozenset[str], ips: frozenset[str], forbidden_keys: Mapping[str, str] = _NONE) -> Csr:
+def check(
+    der: bytes,
+    *,
+    names: frozenset[str],
+    ips: frozenset[str],
+    forbidden_keys: Mapping[str, str] = _NONE,
+    known_keys: Container[CertificatePublicKeyTypes] = (),
+) -> Csr:
     """Accept a DER PKCS #10 request that asks for exactly an order's identifiers (RFC 2986, RFC 8555 section 7.4).
 
     `names` are normalized, wildcards with `*.`; `ips` are in canonical text. The names are those of the
     subjectAltName with the common names, in any order and case. `forbidden_keys` maps the `spki_sha256` of keys to
-    why they are refused ("is the account's own key"). No extension is taken over: the profile decides.
+    why they are refused ("is the account's own key"); `known_keys` are those that are public. No extension is taken
+    over: the profile decides.
 
-    Raises CsrError for anything else, for a bad signature, one made with MD5 or SHA-1, and for keys other than RSA
-    of 2048 to 4096 bits with e = 65537, P-256, P-384, P-521 and Ed25519.
+    Raises CsrError for anything else, for a bad signature, one made with MD5 or SHA-1, for keys other than RSA of 2048
+    to 4096 bits with e = 65537, P-256, P-384, P-521 and Ed25519, and for those with a `weakness`.
     """
     try:
         request = x509.load_der_x509_csr(der)
@@ -59,6 +68,8 @@ def check(der: bytes, *, names: frozenset[str], ips: frozenset[str], forbidden_k
     digest = spki_sha256(key)
     if digest in forbidden_keys:
         raise CsrError(f"the CSR's key {forbidden_keys[digest]}: make a new key")
+    if why := "is public, as a list of such keys has it" if key in known_keys else weakness(key):
+        raise CsrError(f"the CSR's key {why}: make a new key")
     _check_names(request, names, ips)
     return Csr(key, digest, kind, bits)
 

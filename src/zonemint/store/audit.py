@@ -22,6 +22,7 @@ class Kind(StrEnum):
     CERTIFICATE_FAILED = "certificate.failed"  # serial
     CERTIFICATE_REVOKED = "certificate.revoked"  # serial
     KEY_BLOCKED = "key.blocked"  # SHA-256 of the SubjectPublicKeyInfo
+    KEY_UNBLOCKED = "key.unblocked"  # SHA-256 of the SubjectPublicKeyInfo
     ACCOUNT_CREATED = "account.created"  # account id
     ACCOUNT_CONTACTS = "account.contacts"  # account id
     ACCOUNT_REKEYED = "account.rekeyed"  # account id

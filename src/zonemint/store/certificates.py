@@ -12,13 +12,11 @@ from zonemint.store.database import Row, Sql, Steps, require
 __all__ = [
     "Certificate",
     "Revoked",
-    "block_key",
     "by_serial",
     "count_revoked",
     "expiring",
     "extent",
     "insert",
-    "is_blocked",
     "listing",
     "newest_of_name",
     "replace",
@@ -26,6 +24,7 @@ __all__ = [
     "revoked",
     "signed",
     "store_signed",
+    "valid_of_name",
     "with_block",
 ]
 
@@ -112,14 +111,22 @@ def extent() -> Steps[tuple[int, int | None, int | None]]:
 
 def newest_of_name(name: str) -> Steps[Certificate | None]:
     """Find the newest signed certificate that carries a name, a wildcard's with `*.`."""
-    # In JSON text a name is quoted; `_` is a letter of names, and of LIKE's patterns.
-    pattern = '%"' + re.sub(r"[%_\\]", r"\\\g<0>", name) + '"%'
     rows = yield Sql(
         f"SELECT {_COLUMNS} FROM certificates WHERE status <> 'reserved' AND names LIKE $1 ESCAPE '\\' "
         "ORDER BY created_at DESC, serial DESC LIMIT 1",
-        (pattern,),
+        (_carrying(name),),
     )
     return _certificate(rows[0]) if rows else None
+
+
+def valid_of_name(name: str, *, now: int, limit: int) -> Steps[list[Certificate]]:
+    """Return the certificates that carry a name and are neither revoked nor at their end, the newest first."""
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM certificates WHERE status = 'valid' AND not_after >= $2 AND names LIKE $1 ESCAPE '\\' "
+        "ORDER BY created_at DESC, serial DESC LIMIT $3",
+        (_carrying(name), now, limit),
+    )
+    return [_certificate(row) for row in rows]
 
 
 def expiring(*, now: int, before: int) -> Steps[list[Certificate]]:
@@ -198,19 +205,10 @@ def count_revoked(*, expired_before: int) -> Steps[int]:
     return number
 
 
-def block_key(key_hash: str, *, now: int, reason: str) -> Steps[bool]:
-    """Refuse this key in later requests (RFC 8555 section 7.6, key compromise); tell whether it was not refused yet."""
-    rows = yield Sql(
-        "INSERT INTO blocked_keys VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING key_hash",
-        (key_hash, now, reason),
-    )
-    return bool(rows)
-
-
-def is_blocked(key_hash: str) -> Steps[bool]:
-    """Tell whether a key is refused."""
-    rows = yield Sql("SELECT 1 FROM blocked_keys WHERE key_hash = $1", (key_hash,))
-    return bool(rows)
+def _carrying(name: str) -> str:
+    """Return the pattern of the JSON text of names with this one among them."""
+    # There a name is quoted; `_` is a letter of names, and of LIKE's patterns.
+    return '%"' + re.sub(r"[%_\\]", r"\\\g<0>", name) + '"%'
 
 
 def _certificate(row: Row) -> Certificate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from zonemint.cli.certs.details import show
+from zonemint.cli.certs.keys import block_key, blocked_keys, unblock_key
 from zonemint.cli.certs.listing import expiring, list_certificates
 from zonemint.cli.certs.revocation import revoke
 
@@ -15,3 +16,6 @@ app.command("list")(list_certificates)
 app.command("show")(show)
 app.command("expiring")(expiring)
 app.command("revoke")(revoke)
+app.command("block-key")(block_key)
+app.command("unblock-key")(unblock_key)
+app.command("blocked-keys")(blocked_keys)
