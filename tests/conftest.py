@@ -13,7 +13,7 @@ from tests.postgres import Postgres, started
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Running]:
-    """One server for all tests that leave it as they found it, each with names of its own."""
+    """One server for all tests of a process that leave it as they found it, each with names of its own."""
     with server.running(tmp_path_factory.mktemp("shared") / "data") as one:
         yield one
 
@@ -34,7 +34,7 @@ def folder(initialised: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """One PostgreSQL for all tests; each takes a database of its own."""
+    """One PostgreSQL for all tests of a process; each takes a database of its own."""
     with started() as one:
         yield one
 
