@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import server
 from tests.cli.program import run
 from tests.postgres import Postgres, started
+
+# How long an example takes tells of the machine, and of what else runs there.
+settings.register_profile("zonemint", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("zonemint")
 
 
 @pytest.fixture(scope="session")
