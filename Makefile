@@ -2,6 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Many tests wait for other processes, so there are more workers than processors.
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# Where PYTEST_ARGS names a part, one of the two passes may find nothing to do, which is pytest's status 5.
+NONE := [ $$? -eq 5 ]
 
 .PHONY: help setup demo test lint format bench lock clean
 
@@ -20,8 +24,9 @@ $(VENV)/.ready: requirements/dev.lock pyproject.toml
 demo: setup ## the whole flow with a real certbot, in a temporary folder
 	@$(BIN)/zonemint demo
 
-test: setup ## every test whose programs are on this machine
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup ## every test whose programs are on this machine, on several workers, and then those that need it alone
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_ARGS) || $(NONE)
+	$(BIN)/python -m pytest -m alone $(PYTEST_ARGS) || $(NONE)
 
 lint: setup ## format, lint, types, the import contract
 	$(BIN)/ruff format --check .

@@ -5,15 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import server
 from tests.cli.program import run
 from tests.postgres import Postgres, started
 
+# How long an example takes tells of the machine, and of what else runs there.
+settings.register_profile("zonemint", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("zonemint")
+
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Running]:
-    """One server for all tests that leave it as they found it, each with names of its own."""
+    """One server for all tests of a process that leave it as they found it, each with names of its own."""
     with server.running(tmp_path_factory.mktemp("shared") / "data") as one:
         yield one
 
@@ -34,7 +39,7 @@ def folder(initialised: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """One PostgreSQL for all tests; each takes a database of its own."""
+    """One PostgreSQL for all tests of a process; each takes a database of its own."""
     with started() as one:
         yield one
 

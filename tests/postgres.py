@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,8 @@ from typing import Any
 
 import asyncpg
 import pytest
+
+from tests.ports import free_ports
 
 __all__ = ["Postgres", "query", "started"]
 
@@ -130,9 +131,7 @@ def started() -> Iterator[Postgres]:
             cwd="/",
             **_as_nobody(),
         )
-        with socket.socket() as free:
-            free.bind((_HOST, 0))
-            port = free.getsockname()[1]
+        (port,) = free_ports(1)
         server = Postgres(f"postgresql://{_USER}@{_HOST}:{port}/postgres", programs, folder, port)
         server.start()
         try:

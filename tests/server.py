@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import ssl
 import subprocess
 import threading
@@ -18,6 +17,7 @@ import dns.message
 import dns.query
 
 from tests.cli.program import ENV, ZONEMINT, run
+from tests.ports import free_ports
 
 __all__ = ["DOMAIN", "HOST", "Ports", "Running", "launch", "running", "until", "words_of"]
 
@@ -36,23 +36,8 @@ class Ports:
 
     @classmethod
     def free(cls) -> Ports:
-        """Find ports that nobody listens on; the DNS port is free for UDP and TCP."""
-        with socket.socket() as one, socket.socket() as two:
-            one.bind((HOST, 0))
-            two.bind((HOST, 0))
-            return cls(_free_for_dns(), one.getsockname()[1], two.getsockname()[1])
-
-
-def _free_for_dns() -> int:
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind((HOST, 0))
-            port: int = tcp.getsockname()[1]
-            try:
-                udp.bind((HOST, port))
-            except OSError:
-                continue
-            return port
+        """Find ports that nobody listens on."""
+        return cls(*free_ports(3))
 
 
 @dataclass(frozen=True, slots=True)

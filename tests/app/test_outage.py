@@ -93,7 +93,7 @@ async def test_nothing_waits_long_for_a_database_that_does_not_answer(own: Postg
         try:
             began = time.monotonic()
             assert (await lab.ask("ca.lab.test", "A")).answer
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 3
             assert (await lab.ask(lab.txt["fulldomain"], "TXT")).rcode() == dns.rcode.SERVFAIL
             refused = await client.send(f"{BASE}/new-order", draft.body())
             assert refused.status == 503

@@ -32,6 +32,7 @@ def rows(folder: Path) -> list[str]:
         return list(db.iterdump())
 
 
+@pytest.mark.alone
 def test_an_empty_folder_is_ready_in_two_seconds(tmp_path: Path) -> None:
     walls, printed = [], []
     for number in range(3):
@@ -108,6 +109,7 @@ def test_the_idle_server_is_small(tmp_path: Path) -> None:
     assert kilobytes <= 80 * 1024
 
 
+@pytest.mark.alone
 def test_help_comes_at_once() -> None:
     took = []
     for _ in range(5):

@@ -155,7 +155,7 @@ async def test_a_question_does_not_join_a_read_that_is_under_way(db: SqliteDatab
         assert await late == ["told"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.one_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import dns.rrset
 import pytest
 
 from tests.dns.asking import answer, question
+from tests.ports import free_ports
 from tests.programs import require_program
 from zonemint.dns import zonefile
 from zonemint.dns.catalog import Catalog
@@ -69,9 +69,7 @@ def random_zone(rng: random.Random, origin: str) -> str:
 @contextmanager
 def knot(folder: Path, zones: dict[str, str]) -> Iterator[int]:
     """Serve zones by Knot; yields the port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     config = f"server:\n  rundir: {folder}\n  listen: 127.0.0.1@{port}\n  udp-workers: 1\n  tcp-workers: 1\n"
     config += f"  background-workers: 1\ndatabase:\n  storage: {folder}\nzone:\n"
     for origin, text in zones.items():

@@ -8,10 +8,8 @@ of a database that of an empty one; nothing else is changed. What needs root or 
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import PAGES, ROOT, Block, blocks
+from tests.ports import free_ports
 from tests.postgres import Postgres
 from tests.programs import require_program
 
@@ -38,7 +37,7 @@ class Terminal:
     def __init__(self, folder: Path, postgres: Postgres) -> None:
         self._folder = folder
         self._database = postgres.database()
-        self._ports = dict(zip(PORTS, map(str, _free_ports(len(PORTS))), strict=True))
+        self._ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
         home = folder / "home"
         home.mkdir()
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -152,19 +151,3 @@ def _expectations(text: str) -> Iterator[tuple[str, str]]:
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, printed = part.partition("\n")
         yield command, ".*".join(map(re.escape, printed.strip().split("...")))
-
-
-def _free_ports(count: int) -> list[int]:
-    """Find ports that are free for UDP and TCP, below those that the system gives to clients."""
-    found: list[int] = []
-    for port in random.sample(range(20000, 32000), 200):
-        with ExitStack() as stack:
-            try:
-                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                    stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise AssertionError("no port is free")

@@ -111,7 +111,7 @@ def test_rows_of_any_types_are_taken_or_refused(rows: list[tuple[Any, ...]], txt
     assert all(one.why.isprintable() and one.what.isprintable() for one in read.refused)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_file_is_one_clear_line(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("damaged")

@@ -73,7 +73,7 @@ async def test_it_comes_back_by_itself_after_the_server(own: Postgres, number: s
         for _ in range(100):
             with pytest.raises(StoreUnavailable, match=r"postgresql://zonemint@127\.0\.0\.1"):
                 await db.read(numbers())
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
         own.start()
         await again(db)
         assert db.failure == ""

@@ -142,7 +142,7 @@ cases = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     made=st.lists(cases, max_size=25),
     own=st.lists(st.tuples(days, st.sampled_from(["valid", "reserved"])), max_size=5),

@@ -12,7 +12,7 @@ from tests.web.wire import exchange, request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-BOUNDED = settings(max_examples=40, deadline=None)
+BOUNDED = settings(max_examples=40)
 RESOURCES = ("new-account", "new-order", "revoke-cert", "key-change", "order/x", "authz/x", "certificate/x")
 
 

@@ -19,7 +19,7 @@ from zonemint.web.endpoint import Call, Endpoint, Sources
 from zonemint.web.http1 import Connection, Connections
 from zonemint.web.reply import Reply
 
-BOUNDED = settings(max_examples=300, deadline=None)
+BOUNDED = settings(max_examples=300)
 BIG = 4 << 20  # octets of the reply at /big
 
 
