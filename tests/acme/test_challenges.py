@@ -16,7 +16,7 @@ from tests.acme.client import BASE, Client, csr_of, public_pem, registered
 from tests.acme.signing import b64url
 from tests.acme.test_requests import assert_refused
 from tests.validation.nameserver import NameServer
-from tests.web.lab import Lab, running, settings
+from tests.web.lab import DOMAIN, Lab, running, settings
 from zonemint.config import Config
 from zonemint.config.tree import Validation
 from zonemint.config.values import Seconds
@@ -132,7 +132,7 @@ async def test_a_challenge_of_another_type_is_not_there(lab: Lab) -> None:
 
 def asking(server: NameServer, timeout: float = 5, attempts: int = 2) -> Config:
     validation = Validation(
-        resolver=server.address, attempts=attempts, interval=Seconds(0.02), timeout=Seconds(timeout)
+        resolvers={DOMAIN: server.address}, attempts=attempts, interval=Seconds(0.02), timeout=Seconds(timeout)
     )
     return replace(settings(), validation=validation)
 

@@ -4,7 +4,8 @@ import ipaddress
 
 import pytest
 
-from zonemint.config import Config, Listen, Seconds, SettingError, Store, Validation, advertised, override
+from zonemint.config import Config, Listen, Seconds, SettingError, Store, advertised, override
+from zonemint.config.resolvers import endpoints
 
 
 @pytest.mark.parametrize(
@@ -117,10 +118,9 @@ def test_a_wildcard_is_advertised_as_an_address_of_its_family(wildcard: str) -> 
     assert not address.is_unspecified
 
 
-def test_the_resolver_is_an_address_and_a_port() -> None:
-    assert Validation().resolver_endpoint is None
-    assert Validation("10.0.0.1:53").resolver_endpoint == ("10.0.0.1", 53)
-    assert Validation("[fd00::1]:5353").resolver_endpoint == ("fd00::1", 5353)
+def test_servers_are_addresses_and_ports_in_their_order() -> None:
+    assert endpoints("10.0.0.1:53") == (("10.0.0.1", 53),)
+    assert endpoints(("[fd00::1]:5353", "10.0.0.1:53")) == (("fd00::1", 5353), ("10.0.0.1", 53))
 
 
 def test_what_is_over_is_kept_for_a_while() -> None:

@@ -18,11 +18,15 @@ __all__ = ["NameServer"]
 
 @dataclass
 class NameServer(asyncio.DatagramProtocol):
-    """Answers from lines of `NAME TYPE DATA`, aliases one at a time; `rcode` instead, or nothing while `silent`."""
+    """Answers from lines of `NAME TYPE DATA`, aliases one at a time; `rcode` instead, or nothing while `silent`.
+
+    With `chases` it adds what it has for the target of an alias, as a resolver does.
+    """
 
     lines: list[str] = field(default_factory=list)
     rcode: dns.rcode.Rcode | None = None
     silent: bool = False
+    chases: bool = False
     asked: list[str] = field(default_factory=list)
     address: str = ""
 
@@ -61,4 +65,7 @@ class NameServer(asyncio.DatagramProtocol):
         for type_ in {type_ for _, type_, _ in found} & {asked_for, "CNAME"}:
             data = [data for _, one, data in found if one == type_]
             response.answer.append(dns.rrset.from_text(f"{name}.", 1, "IN", type_, *data))
+        target = next((data for _, type_, data in found if type_ == "CNAME" and self.chases), None)
+        if target is not None:
+            response.answer += self._answer(query, target.removesuffix(".")).answer
         return response

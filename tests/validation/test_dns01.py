@@ -16,12 +16,14 @@ import pytest_asyncio
 
 from tests.acme.signing import b64url
 from tests.validation.nameserver import NameServer
+from zonemint.config.resolvers import endpoints
 from zonemint.core.errors import AcmeErrorType, DnsFailure
 from zonemint.core.trace import Event
 from zonemint.validation import dns01
 from zonemint.validation.method import Tell
 from zonemint.validation.outcome import Outcome
-from zonemint.validation.resolver import Answer, Resolver, Rr
+from zonemint.validation.resolution import Recursive
+from zonemint.validation.resolver import Answer, Questions, Resolver, Rr, Server, place
 
 KEY_AUTHORIZATION = "token.thumbprint"
 VALUE = b64url(sha256(KEY_AUTHORIZATION.encode()).digest())
@@ -35,32 +37,33 @@ async def server() -> AsyncIterator[NameServer]:
         yield server
 
 
+async def ask(server: Server, name: str, type_: str, *, recurse: bool, timeout: float) -> Answer:  # noqa: ASYNC109
+    host, port = server
+    try:
+        reply = await dns.asyncquery.udp(dns.message.make_query(name, type_), host, port=port, timeout=timeout)
+    except dns.exception.Timeout:
+        raise DnsFailure(f"name server {place(server)}, asked for {name} {type_}: no answer") from None
+    records = [
+        Rr(
+            rrset.name.to_text(omit_final_dot=True).lower(),
+            dns.rdatatype.to_text(rrset.rdtype),
+            b"".join(rdata.strings).decode("latin-1")
+            if rrset.rdtype == dns.rdatatype.TXT
+            else rdata.target.to_text(omit_final_dot=True).lower(),
+        )
+        for rrset in reply.answer
+        for rdata in rrset
+    ]
+    return Answer(place(server), dns.rcode.to_text(reply.rcode()), tuple(records), 1.0)
+
+
 def resolver(server: NameServer) -> Resolver:
-    host, _, port = server.address.rpartition(":")
-
-    async def resolve(name: str, type_: str) -> Answer:
-        try:
-            reply = await dns.asyncquery.udp(dns.message.make_query(name, type_), host, port=int(port), timeout=0.05)
-        except dns.exception.Timeout:
-            raise DnsFailure(f"name server {server.address}, asked for {name} {type_}: no answer") from None
-        records = [
-            Rr(
-                rrset.name.to_text(omit_final_dot=True).lower(),
-                dns.rdatatype.to_text(rrset.rdtype),
-                b"".join(rdata.strings).decode("latin-1")
-                if rrset.rdtype == dns.rdatatype.TXT
-                else rdata.target.to_text(omit_final_dot=True).lower(),
-            )
-            for rrset in reply.answer
-            for rdata in rrset
-        ]
-        return Answer(server.address, dns.rcode.to_text(reply.rcode()), tuple(records), 1.0)
-
-    return resolve
+    servers = endpoints(server.address)
+    return Recursive(Questions(ask, time.time), lambda: servers, 0.05)
 
 
 async def look(server: NameServer, tell: Tell = lambda event: None) -> Outcome:
-    return await dns01.check(resolver(server), "host.lab.test", KEY_AUTHORIZATION, time.time, tell)
+    return await dns01.check(resolver(server), "host.lab.test", KEY_AUTHORIZATION, tell)
 
 
 def test_the_expected_value_is_the_hash_of_the_key_authorization() -> None:

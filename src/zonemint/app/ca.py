@@ -20,14 +20,13 @@ from zonemint.app.challenges import challenge_methods
 from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
 from zonemint.app.own_certificate import OwnCertificate
 from zonemint.app.provisioners import own_profile, profiles, provisioners
+from zonemint.app.resolvers import resolver
 from zonemint.app.revocation_list import RevocationList
 from zonemint.app.signing_desk import SigningDesk
 from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.core.names import is_within
 from zonemint.core.ports import is_address
-from zonemint.dns import client
-from zonemint.dns.zone import Record
 from zonemint.pki import issue
 from zonemint.pki.authority import Authority
 from zonemint.pki.issue import Template
@@ -36,7 +35,6 @@ from zonemint.pki.profiles import Profile
 from zonemint.pki.weak_keys import KnownKeys
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.validation.attempts import Attempts
-from zonemint.validation.resolver import Answer, Resolver, Rr
 from zonemint.web.acme import AcmeResources
 from zonemint.web.endpoint import Sources
 from zonemint.web.pki import PkiResources
@@ -73,7 +71,7 @@ class Ca:
             return issue.template(authority, profile, crl_url=f"{plain}/crl", issuer_url=f"{plain}/intermediate.crt")
 
         templates = {name: template(profile) for name, profile in profiles(config).items()}
-        methods = challenge_methods(config, _resolver(config, own_dns), clock)
+        methods = challenge_methods(config, resolver(config, own_dns, clock))
         auth_zones = config.auth_zones if base.has("acmedns") else ()
         acme = Acme(
             db=db,
@@ -170,20 +168,3 @@ def _own_names(base: Base) -> tuple[tuple[str, ...], tuple[str, ...]]:
             elif one == host:
                 raise ConfigError(f"external_url: our own CA cannot issue for its host: {refusal}")
     return tuple(names), tuple(ips)
-
-
-def _resolver(config: Config, own: tuple[str, int]) -> Resolver:
-    """Return the validator's way to ask DNS: real packets to the configured server, by default to our own."""
-    server = config.validation.resolver_endpoint or own
-    timeout = float(config.validation.timeout)
-
-    async def resolve(name: str, type_: str) -> Answer:
-        response = await client.query(server, name, type_, timeout=timeout)
-        return Answer(response.server, response.rcode, tuple(map(_rr, response.answers)), response.ms)
-
-    return resolve
-
-
-def _rr(record: Record) -> Rr:
-    value = client.txt_value(record) if record.type == "TXT" else record.data
-    return Rr(record.name, record.type, value.lower().removesuffix(".") if record.type == "CNAME" else value)

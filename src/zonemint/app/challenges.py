@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from zonemint.config import Config
-from zonemint.core.clock import Clock
 from zonemint.validation import dns01
 from zonemint.validation.method import Method
 from zonemint.validation.resolver import Resolver
@@ -11,8 +10,8 @@ from zonemint.validation.resolver import Resolver
 __all__ = ["challenge_methods"]
 
 
-def challenge_methods(config: Config, resolver: Resolver, clock: Clock) -> dict[str, Method]:
+def challenge_methods(config: Config, resolver: Resolver) -> dict[str, Method]:
     """Return the methods by their type, in the order of `acme.challenges`."""
-    known = (dns01.method(resolver, clock),)
+    known = (dns01.method(resolver),)
     by_type = {method.type: method for method in known}
     return {type_: by_type[type_] for type_ in config.acme.challenges}

@@ -145,7 +145,10 @@ def _made(alias: Alias) -> list[str]:
 
 async def _lacking(session: Session, aliases: Sequence[Alias]) -> list[str]:
     """Look for the CNAMEs that are not ours to make; say which of them others have to make, and how."""
+    import time
+
     from zonemint.app import foreign_alias
+    from zonemint.app.resolvers import resolver
     from zonemint.cli.progress import counted
     from zonemint.dns import zonefile
     from zonemint.dns.zone import Record
@@ -153,8 +156,7 @@ async def _lacking(session: Session, aliases: Sequence[Alias]) -> list[str]:
     if not aliases:
         return []
     with counted("CNAMEs", len(aliases)) as done:
-        servers = foreign_alias.resolvers(session.config)
-        findings = await foreign_alias.look(aliases, servers, session.config.validation.timeout, done=done)
+        findings = await foreign_alias.look(aliases, resolver(session.config, None, time.time), done=done)
     missing = [one for one in findings if one.problem is not None]
     if not missing:
         return []

@@ -14,8 +14,9 @@ from msgspec import Meta
 from zonemint.config.issuance import Issuance
 from zonemint.config.profiles import BUILT_IN, LONGEST_LIFETIME, Profile
 from zonemint.config.provisioners import FIRST, Provisioner
+from zonemint.config.resolvers import Asked, check_asked
 from zonemint.config.values import Seconds, SettingError, check, database, endpoint, origin
-from zonemint.core.names import hostname, is_within
+from zonemint.core.names import hostname, is_within, normalize
 from zonemint.core.text import shown, without_password
 
 __all__ = ["Acme", "AcmeDns", "Config", "Dns", "Listen", "Store", "Validation", "advertised", "masked", "override"]
@@ -91,15 +92,32 @@ class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How challenges are checked; all attempts together stay below 30 seconds."""
 
     resolver: Annotated[
-        str, Meta(description='The DNS server to ask, as "10.0.0.1:53" or "[::1]:53"; empty: our own.')
+        Asked,
+        Meta(
+            description='Whom to ask for names in no zone of ours: a server, as "10.0.0.1:53" or "[::1]:53", a list of '
+            'them, "system" or "authoritative"; empty: the system\'s.'
+        ),
     ] = ""
+    resolvers: Annotated[
+        dict[str, Asked],
+        Meta(description="The same for zones; the longest one that a name lies in counts, before our own."),
+    ] = {}
+    root_servers: Annotated[
+        tuple[str, ...],
+        Meta(description='Where "authoritative" begins, all servers below at the same port; empty: the internet\'s.'),
+    ] = ()
     attempts: Annotated[int, Meta(ge=1, le=20, description="How often a challenge is tried before it fails.")] = 5
     interval: Annotated[Seconds, Meta(description="The pause between two attempts.")] = Seconds(2)
     timeout: Annotated[Seconds, Meta(description="The wait for one answer.")] = Seconds(2)
 
     def __post_init__(self) -> None:
-        if self.resolver:
-            check("validation.resolver", self.resolver, endpoint)
+        check_asked("validation.resolver", self.resolver)
+        for zone, asked in self.resolvers.items():
+            check_asked("validation.resolvers", asked)
+            if check("validation.resolvers", zone, normalize) != zone or not asked:
+                raise SettingError("validation.resolvers", f"write {zone.lower().rstrip('.')} = a server or a word")
+        for server in self.root_servers:
+            check("validation.root_servers", server, endpoint)
         if (longest := self.attempts * (self.timeout + self.interval)) > _LONGEST_VALIDATION:
             raise SettingError(
                 "validation.attempts",
@@ -111,11 +129,6 @@ class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def attempt_limit(self) -> float:
         """The seconds that one attempt may take, so that all of them stay within the bound."""
         return _LONGEST_VALIDATION / self.attempts - self.interval
-
-    @property
-    def resolver_endpoint(self) -> tuple[str, int] | None:
-        """The resolver as address and port; None when it is our own server."""
-        return endpoint(self.resolver) if self.resolver else None
 
 
 class AcmeDns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -316,7 +329,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _check_roles(self) -> None:
         if not self.roles or not set(self.roles) <= set(_ROLES) or len(set(self.roles)) < len(self.roles):
             raise SettingError("roles", f"it must be a list of some of {', '.join(_ROLES)}")
-        if "ca" in self.roles and "dns" not in self.roles and not self.validation.resolver:
+        served = tuple(self.validation.resolvers) if "dns" not in self.roles else self.domains
+        asked = self.validation.resolver or all(any(is_within(one, zone) for zone in served) for one in self.domains)
+        if "ca" in self.roles and not asked:
             raise SettingError("validation.resolver", "no DNS server for the domains runs here: name the one to ask")
         if "acmedns" in self.roles and not self.has_https and not self.acmedns.plain_http:
             raise SettingError(

@@ -14,10 +14,11 @@ from zonemint.dns import codes, rdata, wire
 from zonemint.dns.compiled import option
 from zonemint.dns.zone import Record
 
-__all__ = ["Response", "query", "txt_value"]
+__all__ = ["Response", "caa_value", "query", "txt_value"]
 
 _OPTION = option()
-_FLAGS_AND_COUNTS = b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01"
+_RECURSE, _DO_NOT = b"\x01\x00", b"\x00\x00"
+_COUNTS = b"\x00\x01\x00\x00\x00\x00\x00\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Response:
     authoritative: bool
     answers: tuple[Record, ...]
     authority: tuple[Record, ...]
+    additional: tuple[Record, ...]
     ms: float
 
 
@@ -37,7 +39,20 @@ def txt_value(record: Record) -> str:
     return b"".join(rdata.strings(record.data)).decode("latin-1")
 
 
-async def query(server: tuple[str, int], name: str, type_: str, *, timeout: float = 2.0) -> Response:  # noqa: ASYNC109
+def caa_value(record: Record) -> str:
+    """Return flags, tag and value of a CAA record (RFC 8659 section 4.1), the value's bytes as Latin-1."""
+    flags, tag, value = record.data.split(" ", 2)
+    return f"{flags} {tag} {b''.join(rdata.strings(value)).decode('latin-1')}"
+
+
+async def query(
+    server: tuple[str, int],
+    name: str,
+    type_: str,
+    *,
+    recurse: bool = True,
+    timeout: float = 2.0,  # noqa: ASYNC109
+) -> Response:
     """Ask a name server: over UDP, again once when half of the time passed in silence, over TCP when it says TC.
 
     Every question has its own random id and source port; packets that do not answer it are not heard.
@@ -49,7 +64,8 @@ async def query(server: tuple[str, int], name: str, type_: str, *, timeout: floa
     try:
         number = codes.type_from_text(type_)
         question = wire.name_from_text(name) + number.to_bytes(2, "big") + b"\0\x01"
-        message = secrets.token_bytes(2) + _FLAGS_AND_COUNTS + question + _OPTION
+        flags = _RECURSE if recurse else _DO_NOT
+        message = secrets.token_bytes(2) + flags + _COUNTS + question + _OPTION
         reply = await _ask_udp(server, message, question, timeout)
         if reply[2] & 2:
             left = timeout - (perf_counter() - began)
@@ -138,12 +154,14 @@ def _read(reply: bytes, at: int, place: str, began: float) -> Response:
         at = 12
     answers, at = wire.read_records(reply, at, int.from_bytes(reply[6:8], "big"))
     authority, at = wire.read_records(reply, at, int.from_bytes(reply[8:10], "big"))
+    additional, at = wire.read_records(reply, at, int.from_bytes(reply[10:12], "big"))
     return Response(
         server=place,
         rcode=codes.rcode_to_text(reply[3] & 15),
         authoritative=bool(reply[2] & 4),
         answers=_records(reply, answers),
         authority=_records(reply, authority),
+        additional=_records(reply, [item for item in additional if item.type in (codes.A, codes.AAAA)]),
         ms=(perf_counter() - began) * 1000,
     )
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from hashlib import sha256
-from time import perf_counter
 
-from zonemint.core.clock import Clock
 from zonemint.core.errors import AcmeErrorType, DnsFailure
 from zonemint.core.text import shown
-from zonemint.core.trace import Event
+from zonemint.validation.follow import Found, follow
 from zonemint.validation.method import Claim, Method, Tell
 from zonemint.validation.outcome import Outcome
-from zonemint.validation.resolver import Answer, Resolver
+from zonemint.validation.resolver import Resolver
 
-__all__ = ["PREFIX", "check", "expected_value", "method"]
+__all__ = ["PREFIX", "check", "compare", "expected_value", "method"]
 
 PREFIX = "_acme-challenge."
 
-_CHAIN = 8  # CNAMEs that are followed
 _SHOWN = 5  # values of a record set that a message repeats
 
 
-def method(resolver: Resolver, clock: Clock) -> Method:
+def method(resolver: Resolver) -> Method:
     """Return the method, which asks through a resolver."""
 
     async def check_claim(claim: Claim, tell: Tell) -> Outcome:
-        return await check(resolver, claim.value, claim.key_authorization, clock, tell)
+        return await check(resolver, claim.value, claim.key_authorization, tell)
 
     return Method("dns-01", frozenset({"dns"}), wildcards=True, check=check_claim)
 
@@ -36,71 +33,35 @@ def expected_value(key_authorization: str) -> str:
     return urlsafe_b64encode(sha256(key_authorization.encode("ascii")).digest()).rstrip(b"=").decode("ascii")
 
 
-async def check(resolver: Resolver, domain: str, key_authorization: str, clock: Clock, tell: Tell) -> Outcome:
-    """Ask once for the TXT records of a domain's challenge name, CNAMEs followed, and compare every value.
-
-    A server may answer the alias and its target at once or the alias alone; each question is an event.
-    """
-    expected = expected_value(key_authorization)
-    name = PREFIX + domain
-    path = [name]
-    while True:
-        began = perf_counter()
-        asked_at = clock()
-        try:
-            answer = await resolver(name, "TXT")
-        except DnsFailure as failure:
-            ms = (perf_counter() - began) * 1000
-            tell(Event(asked_at, "dns-query", "ca", detail=str(failure), ms=ms, data={"name": name, "type": "TXT"}))
-            return Outcome(AcmeErrorType.DNS, f"{failure} (expected {expected})", True, tuple(path))
-        tell(_event(asked_at, name, answer))
-        name, aliases = _follow(name, answer)
-        path += aliases
-        values = [record.value for record in answer.records if record.type == "TXT" and record.name == name]
-        if expected in values:
-            return Outcome(None, "", False, tuple(path))
-        if not values and aliases and len(path) - 1 <= _CHAIN:
-            continue
-        return _failed(path, answer, values, expected)
+async def check(resolver: Resolver, domain: str, key_authorization: str, tell: Tell) -> Outcome:
+    """Ask once for the TXT records of a domain's challenge name, CNAMEs followed, and compare every value."""
+    command = f"zonemint register {domain}"
+    return await compare(resolver, PREFIX + domain, expected_value(key_authorization), command, tell)
 
 
-def _follow(name: str, answer: Answer) -> tuple[str, list[str]]:
-    """Walk the CNAMEs of one answer from a name; return where they end and the names passed."""
-    aliases = {record.name: record.value for record in answer.records if record.type == "CNAME"}
-    passed: list[str] = []
-    while name in aliases and len(passed) < _CHAIN:
-        name = aliases.pop(name)
-        passed.append(name)
-    return name, passed
+async def compare(resolver: Resolver, name: str, expected: str, command: str, tell: Tell) -> Outcome:
+    """Ask once for the TXT records of a name, CNAMEs followed, and look for a value; `command` makes the name."""
+    try:
+        found = await follow(resolver, name, "TXT", tell)
+    except DnsFailure as failure:
+        return Outcome(AcmeErrorType.DNS, f"{failure} (expected {expected})", True, (name,))
+    if expected in found.values:
+        return Outcome(None, "", False, found.path)
+    return _failed(found, expected, command)
 
 
-def _event(asked_at: float, name: str, answer: Answer) -> Event:
-    records = [f"{record.name} {record.type} {shown(record.value)}" for record in answer.records[:_SHOWN]]
-    seen = "; ".join(records) or "no records"
-    return Event(
-        asked_at,
-        "dns-query",
-        "ca",
-        answer.server,
-        f"TXT {name}? {answer.rcode}: {seen}",
-        answer.ms,
-        {"name": name, "type": "TXT", "rcode": answer.rcode},
-    )
-
-
-def _failed(path: list[str], answer: Answer, values: list[str], expected: str) -> Outcome:
+def _failed(found: Found, expected: str, command: str) -> Outcome:
     """Say what was asked, seen and expected, and what to do about it."""
-    alias = "".join(f", a CNAME to {name}" for name in path[1:])
-    asked = f"TXT {path[0]}{alias}, asked of {answer.server}"
-    if answer.rcode == "NXDOMAIN":
+    answer, values = found.answer, found.values
+    if found.problem:
+        kind, seen, advice = AcmeErrorType.DNS, found.problem, "shorten or unloop the chain"
+    elif answer.rcode == "NXDOMAIN":
         kind, seen = AcmeErrorType.DNS, "NXDOMAIN (no such name)"
-        advice = f"make {path[-1]} exist"
-        if len(path) == 1:
-            advice += f" (on the server: zonemint register {path[0].removeprefix(PREFIX)})"
+        advice = f"make {found.path[-1]} exist"
+        if len(found.path) == 1:
+            advice += f" (on the server: {command})"
     elif answer.rcode != "NOERROR":
         kind, seen, advice = AcmeErrorType.DNS, answer.rcode, f"let {answer.server} answer for this name"
-    elif len(path) - 1 > _CHAIN:
-        kind, seen, advice = AcmeErrorType.DNS, f"more than {_CHAIN} CNAMEs", "shorten or unloop the chain"
     elif not values:
         kind, seen, advice = (
             AcmeErrorType.UNAUTHORIZED,
@@ -110,4 +71,5 @@ def _failed(path: list[str], answer: Answer, values: list[str], expected: str) -
     else:
         kind, seen = AcmeErrorType.UNAUTHORIZED, ", ".join(f"'{shown(value, 64)}'" for value in values[:_SHOWN])
         advice = "set this value; it is made anew for each order"
-    return Outcome(kind, f"{asked}: saw {seen}, expected '{expected}'; {advice}", True, tuple(path))
+    detail = f"TXT {found.asked}: saw {seen}, expected '{expected}'; {advice}"
+    return Outcome(kind, detail, True, found.path)
