@@ -27,6 +27,7 @@ from zonemint.cli import (
     register,
     restore,
     tokens,
+    trust,
     up,
     zone,
 )
@@ -49,6 +50,7 @@ app.command("demo")(demo.demo)
 app.command("register")(register.register)
 app.add_typer(zone.app, name="zone")
 app.add_typer(certs.app, name="certs")
+app.add_typer(trust.app, name="trust")
 app.add_typer(orders.app, name="orders")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="tokens")

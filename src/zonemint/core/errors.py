@@ -17,6 +17,7 @@ __all__ = [
     "ConfigError",
     "CsrError",
     "DnsFailure",
+    "ExchangeFailed",
     "ForeignDataError",
     "IssuanceError",
     "KeyFileError",
@@ -24,6 +25,7 @@ __all__ = [
     "SchemaTooNew",
     "StoreError",
     "StoreUnavailable",
+    "TrustError",
     "ZonemintError",
 ]
 
@@ -57,6 +59,10 @@ class ForeignDataError(ZonemintError):
 
 class DnsFailure(ZonemintError):
     """A name server did not answer, or not with a DNS message; the text names the server and the question."""
+
+
+class ExchangeFailed(ZonemintError):
+    """Another server did not answer an HTTP request, or not with a reply that we take; the text names its host."""
 
 
 class CsrError(ZonemintError):
@@ -104,6 +110,10 @@ class SchemaTooNew(StoreError):
 
 class BackupError(ZonemintError):
     """A backup cannot be made, is damaged or is not one, or cannot be put where it shall go."""
+
+
+class TrustError(ZonemintError):
+    """A root is not one to trust, or a store of trusted roots cannot be read or changed; the text says which."""
 
 
 class NotHeld(ZonemintError):
