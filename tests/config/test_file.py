@@ -62,7 +62,7 @@ configs = st.builds(
     external_url=st.sampled_from(["", "https://ca.lab.test", "https://acme.example:8443", "https://[2001:db8::1]:9"]),
     listen=st.builds(Listen, addresses, st.just("192.0.2.7") | st.just(""), ports, ports, ports),
     dns=st.builds(Dns, seconds, seconds),
-    acme=st.builds(Acme, seconds, seconds, long),
+    acme=st.builds(Acme, seconds, seconds, long, authorization_reuse=st.booleans()),
     validation=st.builds(
         Validation,
         resolver=st.sampled_from(["", "10.0.0.1:53", ("[::1]:5353", "10.0.0.1:53"), "system", "authoritative"]),

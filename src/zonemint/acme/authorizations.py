@@ -13,7 +13,7 @@ from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.trace import Event
-from zonemint.store import authorizations, orders, traces
+from zonemint.store import authorizations, orders, proofs, traces
 from zonemint.store.accounts import Account
 from zonemint.store.authorizations import Authorization, Challenge
 from zonemint.store.database import Lock, Steps
@@ -66,6 +66,8 @@ async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Au
 
     def deactivate() -> Steps[bool]:
         yield lock(authorization.order_id)
+        if acme.reuses_authorizations:
+            yield from proofs.forget(authorization)
         return (yield from settle(acme, deactivated, was=was, events=(story,), problem=problem))
 
     await acme.db.write(deactivate())
@@ -108,7 +110,10 @@ def settle(
         error = msgspec.json.encode(problem).decode() if problem else None
         for frm in (states.Order.PENDING, states.Order.READY):
             yield from orders.move(order_id, frm=frm, to=states.Order.INVALID, error=error)
-    elif (yield from _all_valid(order_id, authorization, acme.now())):
+        return True
+    if acme.reuses_authorizations:
+        yield from proofs.put(authorization)
+    if (yield from _all_valid(order_id, authorization, acme.now())):
         yield from orders.move(order_id, frm=states.Order.PENDING, to=states.Order.READY)
     return True
 

@@ -68,6 +68,7 @@ class Acme:
     revoked: Callable[[], None]
     order_lifetime: float
     authorization_lifetime: float
+    reuses_authorizations: bool = False
     patience: float = 0.15
     known_keys: Container[CertificatePublicKeyTypes] = ()
     retired: Callable[[bytes], int | None] = lambda key_id: None

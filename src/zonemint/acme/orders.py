@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from zonemint.acme import jws as jws_
-from zonemint.acme import renewal, states
+from zonemint.acme import renewal, reuse, states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
@@ -77,17 +77,24 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
     names = ", ".join(identifier.value for identifier in identifiers)
     story = Event(acme.clock(), "order", source, "ca", f"asked for a certificate for {names}")
 
-    def insert() -> Steps[None]:
+    def insert() -> Steps[Order]:
         if wanted.replaces is not None:
             wanted_names = frozenset(identifier.value for identifier in identifiers)
             yield from renewal.predecessor(wanted.replaces, account_id=account.id, names=wanted_names)
-        for authz in authzs:
+        made, held, events = order, authzs, [story]
+        if acme.reuses_authorizations:
+            held = yield from reuse.with_proofs(authzs, now)
+            made = reuse.as_proved(order, held)
+            if proved := [one.identifier_value for one in held if one.status == states.Authorization.VALID]:
+                detail = f"the account proved control of {', '.join(proved)} before"
+                events.append(Event(acme.clock(), "reused", "ca", detail=detail))
+        for authz in held:
             yield from authorizations.insert(authz)
-        yield from orders.insert(order)
-        yield from traces.append(order.id, (story,))
+        yield from orders.insert(made)
+        yield from traces.append(order.id, events)
+        return made
 
-    await acme.db.write(insert())
-    return order
+    return await acme.db.write(insert())
 
 
 async def find(acme: Acme, provisioner: Provisioner, account: Account, order_id: str) -> Order:

@@ -91,6 +91,7 @@ class Ca:
             order_lifetime=float(config.acme.order_lifetime),
             authorization_lifetime=float(config.acme.authorization_lifetime),
             known_keys=KnownKeys(base.data.path / known) if (known := config.issuance.known_keys) else (),
+            reuses_authorizations=config.acme.authorization_reuse,
         )
         return cls(base, authority, acme, crl, IssuedHere(db, template(own_profile(config)), clock))
 

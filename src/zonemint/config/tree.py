@@ -72,7 +72,7 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     order_lifetime: Annotated[Seconds, Meta(description="From a new order to its expiry.")] = Seconds(86400)
     authorization_lifetime: Annotated[
-        Seconds, Meta(description="How long a validated authorization holds; each order makes its own.")
+        Seconds, Meta(description="How long a validated authorization holds, to finalize and to revoke.")
     ] = Seconds(86400)
     certificate_lifetime: Annotated[
         Seconds, Meta(description="Certificates of profiles that do not say how long theirs live.")
@@ -80,6 +80,9 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     challenges: Annotated[
         tuple[str, ...], Meta(description="The challenges that are offered, in the order in which clients see them.")
     ] = _CHALLENGES
+    authorization_reuse: Annotated[
+        bool, Meta(description="Whether an account's later orders take what it proved over, as long as that holds.")
+    ] = False
 
     def __post_init__(self) -> None:
         if not self.challenges or len(set(self.challenges)) < len(self.challenges):

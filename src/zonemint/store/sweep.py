@@ -14,10 +14,10 @@ import msgspec
 
 from zonemint.store.database import Row, Sql, Steps
 
-__all__ = ["KINDS", "Swept", "certificates", "orders", "txt_values"]
+__all__ = ["KINDS", "Swept", "certificates", "orders", "proofs", "txt_values"]
 
 KINDS = ("certificates", "orders", "authorizations", "txt_values")
-"""What is counted; validations and stories go uncounted, with their order."""
+"""What is counted; validations and stories go uncounted, with their order, and proofs, which repeat authorizations."""
 
 _BATCH = 50  # values in one statement, whose text is always the same
 _PLACES = ", ".join(f"${number}" for number in range(1, _BATCH + 1))
@@ -70,6 +70,25 @@ def orders(after: str, *, ended_before: int, limit: int) -> Steps[Swept]:
         due,
     )
     return Swept((yield from _delete_orders(ended)), more, after)
+
+
+def proofs(after: str, *, ended_before: int, limit: int) -> Steps[Swept]:
+    """Remove proofs of control that expired before a time, in seconds, in the order of their accounts and names."""
+    place = tuple(after.split("\n")) if after else ("", "", "")
+    columns = "(account_id, identifier_type, identifier_value)"
+    rows = yield Sql(
+        f"SELECT account_id, identifier_type, identifier_value FROM proofs WHERE {columns} > ($1, $2, $3) "
+        "ORDER BY account_id, identifier_type, identifier_value LIMIT $4",
+        (*place, limit),
+    )
+    if not rows:
+        return Swept({}, False)
+    yield Sql(
+        f"DELETE FROM proofs WHERE {columns} > ($1, $2, $3) AND {columns} <= ($4, $5, $6) AND expires_at < $7",
+        (*place, *rows[-1], ended_before),
+    )
+    more = len(rows) == limit
+    return Swept({}, more, "\n".join(rows[-1]) if more else "")
 
 
 def txt_values(after: str, *, older_than_ms: int, limit: int) -> Steps[Swept]:

@@ -1,0 +1,42 @@
+"""What an account has proved, taken over by its later orders where the settings say so (RFC 8555 section 7.1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from zonemint.acme import states
+from zonemint.store import proofs
+from zonemint.store.authorizations import Authorization
+from zonemint.store.database import Steps
+from zonemint.store.orders import Order
+
+__all__ = ["as_proved", "with_proofs"]
+
+_LEFT = 300  # seconds for which a proof must still hold
+
+
+def with_proofs(wanted: Sequence[Authorization], now: int) -> Steps[list[Authorization]]:
+    """Return a new order's authorizations, of which those are valid whose names the account has proved control of.
+
+    Each is one of its own with the deciding challenge and the expiry of the one that it is made after: an order shares
+    no authorization with another, so what happens to one changes no other.
+    """
+    held = []
+    for one in wanted:
+        proof = yield from proofs.valid(one, at=now + _LEFT)
+        if proof is None:
+            held.append(one)
+            continue
+        decided = tuple(challenge for challenge in proof.challenges if challenge.status == states.Challenge.VALID)
+        valid, ends = states.Authorization.VALID, proof.expires_at
+        held.append(msgspec.structs.replace(one, status=valid, challenges=decided, expires_at=ends))
+    return held
+
+
+def as_proved(order: Order, held: Sequence[Authorization]) -> Order:
+    """Return a new order that is ready if all its authorizations are valid, and does not outlive those that are."""
+    valid = [one.expires_at for one in held if one.status == states.Authorization.VALID]
+    status = states.Order.READY if len(valid) == len(held) else states.Order.PENDING
+    return msgspec.structs.replace(order, status=status, expires_at=min([order.expires_at, *valid]))
