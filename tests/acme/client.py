@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from hashlib import sha256
+from ipaddress import ip_address
 from typing import Any
 
 from cryptography import x509
@@ -53,8 +54,9 @@ class Client:
         self.kid = reply.header("Location")
         return reply
 
-    async def order(self, *names: str, **fields: Any) -> Reply:
-        wanted = {"identifiers": [{"type": "dns", "value": name} for name in names], **fields}
+    async def order(self, *names: str, ips: Sequence[str] = (), **fields: Any) -> Reply:
+        identifiers = [{"type": "dns", "value": name} for name in names] + [{"type": "ip", "value": ip} for ip in ips]
+        wanted = {"identifiers": identifiers, **fields}
         return await self.post(f"{BASE}/new-order", wanted)
 
     async def challenge(self, authorization_url: str, type_: str = "dns-01") -> dict[str, Any]:
@@ -63,11 +65,13 @@ class Client:
         assert isinstance(found, dict)
         return found
 
+    def key_authorization(self, challenge: dict[str, Any]) -> str:
+        """Worked out by josepy's thumbprint."""
+        return f"{challenge['token']}.{b64url(JWK.load(public_pem(self.signer)).thumbprint())}"
+
     async def publish(self, challenge: dict[str, Any]) -> None:
-        """Set the value that proves control, worked out by josepy's thumbprint."""
-        thumbprint = JWK.load(public_pem(self.signer)).thumbprint()
-        value = b64url(sha256(f"{challenge['token']}.{b64url(thumbprint)}".encode()).digest())
-        await self.lab.set_txt(value)
+        """Set the value that proves control by dns-01."""
+        await self.lab.set_txt(b64url(sha256(self.key_authorization(challenge).encode()).digest()))
 
     async def ready_order(self, *names: str, **fields: Any) -> tuple[str, dict[str, Any]]:
         """An order with every name proved; returns its URL and what it then says."""
@@ -104,11 +108,15 @@ def public_pem(signer: Signer) -> bytes:
 
 
 def csr_of(
-    *names: str, key: ec.EllipticCurvePrivateKey | None = None, extra: Sequence[x509.ExtensionType] = ()
+    *names: str,
+    ips: Sequence[str] = (),
+    key: ec.EllipticCurvePrivateKey | None = None,
+    extra: Sequence[x509.ExtensionType] = (),
 ) -> bytes:
-    """A request in DER for some names, by a fresh key unless one is given."""
+    """A request in DER for some names and addresses, by a fresh key unless one is given."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+    alternatives = [*map(x509.DNSName, names), *(x509.IPAddress(ip_address(ip)) for ip in ips)]
+    builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     for extension in extra:
         builder = builder.add_extension(extension, critical=False)
     signed = builder.sign(key or ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())

@@ -125,7 +125,7 @@ async def test_a_payload_that_is_no_object_starts_nothing(lab: Lab, payload: byt
 
 async def test_a_challenge_of_another_type_is_not_there(lab: Lab) -> None:
     client = await registered(lab)
-    authorization = (await client.order("typed.lab.test")).json()["authorizations"][0]
+    authorization = (await client.order("*.typed.lab.test")).json()["authorizations"][0]
     other = f"{BASE}/challenge/{authorization.rpartition('/')[2]}/http-01"
     assert_refused(await client.post(other, {}), 404, "malformed")
 

@@ -71,7 +71,7 @@ class Ca:
             return issue.template(authority, profile, crl_url=f"{plain}/crl", issuer_url=f"{plain}/intermediate.crt")
 
         templates = {name: template(profile) for name, profile in profiles(config).items()}
-        methods = challenge_methods(config, resolver(config, own_dns, clock))
+        methods = challenge_methods(config, resolver(config, own_dns, clock), clock)
         auth_zones = config.auth_zones if base.has("acmedns") else ()
         acme = Acme(
             db=db,

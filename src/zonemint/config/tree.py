@@ -26,7 +26,7 @@ _ROLES = ("ca", "dns", "acmedns")
 _REGISTRATION = ("private", "open", "token", "closed")
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # TOML's bare keys; a segment of URLs
 _SITE = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
-_CHALLENGES = ("dns-01",)
+_CHALLENGES = ("dns-01", "http-01", "tls-alpn-01")
 _LONGEST_VALIDATION = 30.0
 _LONGEST_NAME = 64 - len(" Intermediate CA")  # RFC 5280 appendix A: ub-common-name
 
@@ -112,6 +112,14 @@ class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attempts: Annotated[int, Meta(ge=1, le=20, description="How often a challenge is tried before it fails.")] = 5
     interval: Annotated[Seconds, Meta(description="The pause between two attempts.")] = Seconds(2)
     timeout: Annotated[Seconds, Meta(description="The wait for one answer.")] = Seconds(2)
+    http_port: Annotated[int, Meta(ge=1, le=65535, description="The port of http-01.")] = 80
+    https_port: Annotated[
+        int, Meta(ge=1, le=65535, description="The port of tls-alpn-01, and of redirects of http-01 to https.")
+    ] = 443
+    allow: Annotated[
+        tuple[str, ...], Meta(description="Networks to connect to that are closed otherwise, such as loopback.")
+    ] = ()
+    deny: Annotated[tuple[str, ...], Meta(description="Networks that are never connected to.")] = ()
 
     def __post_init__(self) -> None:
         check_asked("validation.resolver", self.resolver)
@@ -121,6 +129,9 @@ class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise SettingError("validation.resolvers", f"write {zone.lower().rstrip('.')} = a server or a word")
         for server in self.root_servers:
             check("validation.root_servers", server, endpoint)
+        for key in ("allow", "deny"):
+            for network in getattr(self, key):
+                check(f"validation.{key}", network, ipaddress.ip_network)
         if (longest := self.attempts * (self.timeout + self.interval)) > _LONGEST_VALIDATION:
             raise SettingError(
                 "validation.attempts",

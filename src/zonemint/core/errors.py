@@ -26,6 +26,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "TrustError",
+    "Unproven",
     "ZonemintError",
 ]
 
@@ -175,3 +176,13 @@ class AcmeError(ZonemintError):
         self.fields = dict(fields or {})
         self.status = status
         self.headers = dict(headers or {})
+
+
+class Unproven(ZonemintError):
+    """An attempt at a validation ended without proof; `again` tells that another one may see something else."""
+
+    def __init__(self, type_: AcmeErrorType, detail: str, *, again: bool = True) -> None:
+        super().__init__(detail)
+        self.type = type_
+        self.detail = detail
+        self.again = again
