@@ -9,13 +9,14 @@ from cryptography import x509
 from zonemint.acme.context import Provisioner
 from zonemint.acme.urls import Urls
 from zonemint.config import Config
+from zonemint.config.provisioners import Provisioner as ProvisionerTable
 from zonemint.core.patterns import Patterns
 from zonemint.pki.issue import Template
 from zonemint.pki.policy import Policy
 from zonemint.pki.profiles import ATTRIBUTES, DEFAULT, USAGES, Profile
 from zonemint.validation.method import Method
 
-__all__ = ["own_profile", "profiles", "provisioners"]
+__all__ = ["own_profile", "policy", "profiles", "provisioners"]
 
 
 def profiles(config: Config) -> dict[str, Profile]:
@@ -45,6 +46,17 @@ def own_profile(config: Config) -> Profile:
     return Profile(DEFAULT.name, int(config.acme.certificate_lifetime))
 
 
+def policy(config: Config, one: ProvisionerTable) -> Policy:
+    """Return what a provisioner issues for."""
+    return Policy(
+        config.domains,
+        allow=Patterns.read(one.allow) if one.allow else None,
+        deny=Patterns.read(one.deny),
+        wildcards=one.wildcards,
+        single_labels=one.single_labels,
+    )
+
+
 def provisioners(
     config: Config, templates: Mapping[str, Template], methods: Mapping[str, Method]
 ) -> dict[str, Provisioner]:
@@ -53,13 +65,7 @@ def provisioners(
         name: Provisioner(
             name,
             Urls(f"{config.external_url}/acme/{name}"),
-            Policy(
-                config.domains,
-                allow=Patterns.read(one.allow) if one.allow else None,
-                deny=Patterns.read(one.deny),
-                wildcards=one.wildcards,
-                single_labels=one.single_labels,
-            ),
+            policy(config, one),
             {profile: templates[profile] for profile in one.profiles},
             one.profiles[0],
             methods,

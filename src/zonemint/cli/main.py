@@ -21,6 +21,7 @@ from zonemint.cli import (
     config,
     db,
     demo,
+    doctor,
     import_,
     init,
     orders,
@@ -48,6 +49,7 @@ app.command("init")(init.init)
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("register")(register.register)
+app.command("doctor")(doctor.doctor)
 app.add_typer(zone.app, name="zone")
 app.add_typer(certs.app, name="certs")
 app.add_typer(trust.app, name="trust")

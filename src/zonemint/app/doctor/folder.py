@@ -1,0 +1,51 @@
+"""Is what the server stands on sound: its zone files, its authority?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from zonemint.app.ca import check_domains
+from zonemint.app.contents import contents
+from zonemint.app.doctor.finding import Finding
+from zonemint.config import Config, DataDir
+from zonemint.core.clock import rfc3339
+from zonemint.core.errors import ConfigError
+from zonemint.pki import authority as authority_
+from zonemint.pki.authority import Authority
+from zonemint.store import records
+from zonemint.store.database import Database
+
+__all__ = ["authority", "zones"]
+
+_DAY = 86400
+_SOON = 60 * _DAY  # seconds
+
+
+async def zones(config: Config, data: DataDir, db: Database) -> AsyncIterator[Finding]:
+    """Build each zone from its file and the store, as a server that starts does."""
+    for zone in config.domains:
+        what = f"the zone {zone}"
+        saved = await db.read(records.serial(zone))
+        dynamic = await db.read(records.of_zone(zone))
+        try:
+            found = contents(config, data, zone, dynamic, serial=saved[0] if saved else None)
+        except ConfigError as error:
+            yield Finding.wrong(what, str(error), "mend the line; a server that runs keeps the zone as it was")
+        else:
+            yield Finding.ok(what, f"{len(found)} records")
+
+
+def authority(config: Config, data: DataDir, now: float) -> tuple[Authority | None, Finding]:
+    """Read the authority; None when it cannot be used."""
+    what = "the authority"
+    try:
+        found = authority_.load(data.pki, now=now, needs_key=False)
+        check_domains(config, found)
+    except ConfigError as error:
+        return None, Finding.wrong(what, str(error), "see `zonemint init --help`, or restore the folder from a backup")
+    end = rfc3339(found.not_after)
+    if found.not_after - now < _SOON:
+        advice = "make a new intermediate: certificates never outlive it, so they get shorter and shorter"
+        return found, Finding.note(what, f"its intermediate ends at {end}", advice)
+    where = "its key is here" if found.can_sign else "its key is on other nodes"
+    return found, Finding.ok(what, f"it signs until {end}, and {where}")

@@ -1,0 +1,152 @@
+"""Does the server answer, as its clients reach it?"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from urllib.parse import urlsplit
+
+from zonemint.app.doctor.finding import Finding
+from zonemint.app.resolvers import SystemServers
+from zonemint.config import Config, advertised
+from zonemint.core.errors import DnsFailure
+from zonemint.core.ports import is_address
+from zonemint.dns import client
+
+__all__ = ["dns", "https", "names", "plain"]
+
+_TIMEOUT = 3.0  # seconds for one answer
+_MOST = 65536  # octets that are read of a body
+_START = "start the server, `zonemint up`; if it runs, look at its log and at a firewall between"
+
+
+def own_address(config: Config) -> str:
+    """Return where our own listeners are reached from this machine."""
+    wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to be recognized, not bound
+    return wildcards.get(config.listen.address, config.listen.address)
+
+
+async def dns(config: Config) -> AsyncIterator[Finding]:
+    """Ask our own DNS server for each of its zones."""
+    server = (own_address(config), config.listen.dns_port)
+    for zone in (*config.domains, *(config.auth_zones if "acmedns" in config.roles else ())):
+        what = f"DNS for {zone}"
+        try:
+            response = await client.query(server, zone, "SOA", timeout=_TIMEOUT)
+        except DnsFailure as failure:
+            yield Finding.wrong(what, str(failure), _START)
+            continue
+        if response.rcode == "NOERROR" and response.authoritative and response.answers:
+            yield Finding.ok(what, f"{response.server} has authority for it ({response.ms:.1f} ms)")
+        else:
+            seen = f"{response.server} says {response.rcode} and has no authority for it"
+            yield Finding.wrong(
+                what, seen, f"let zonemint answer there: does another server listen on port {server[1]}?"
+            )
+
+
+async def names(config: Config) -> AsyncIterator[Finding]:
+    """Ask the resolver of this machine for the host of the external URL: clients ask theirs."""
+    host = urlsplit(config.external_url).hostname or ""
+    if is_address(host) or host == "localhost":
+        return
+    what, address = f"the name {host}", advertised(config.listen)
+    servers = SystemServers()()
+    try:
+        found = await _addresses(host, servers)
+    except DnsFailure as failure:
+        yield Finding.note(what, str(failure), _ask_us(config, address))
+        return
+    if address in found:
+        yield Finding.ok(what, f"this machine's resolver leads to {address}")
+    else:
+        seen = (
+            f"this machine's resolver says {', '.join(found) or 'that there is no such name'}, and we are at {address}"
+        )
+        yield Finding.note(what, seen, _ask_us(config, address))
+
+
+def _ask_us(config: Config, address: str) -> str:
+    return f"let the machines of your clients ask {address} for {', '.join(config.domains)}, or set listen.advertise"
+
+
+async def _addresses(host: str, servers: Sequence[tuple[str, int]]) -> list[str]:
+    failure = DnsFailure("no resolver is known to this machine (/etc/resolv.conf)")
+    for server in servers:
+        try:
+            found = [await client.query(server, host, type_, timeout=_TIMEOUT) for type_ in ("A", "AAAA")]
+        except DnsFailure as error:
+            failure = error
+            continue
+        return [record.data for one in found for record in one.answers if record.type in ("A", "AAAA")]
+    raise failure
+
+
+async def https(config: Config, roots: str) -> AsyncIterator[Finding]:
+    """Fetch the ACME directory as a client does, trusting our roots (PEM) and nothing else."""
+    url = f"{config.external_url}/acme/acme/directory"
+    what = f"ACME at {config.external_url}"
+    host = urlsplit(url).hostname or ""
+    make = partial(_Secure, own_address(config), config.listen.https_port, host, roots)
+    try:
+        status, body = await asyncio.to_thread(_get, make, "/acme/acme/directory")
+    except ssl.SSLCertVerificationError as error:
+        advice = "let listen.certificate be one that clients trust, with the host among its names"
+        yield Finding.wrong(what, f"its certificate is refused: {error.verify_message}", advice)
+    except (OSError, http.client.HTTPException) as error:
+        yield Finding.wrong(what, f"no answer: {_why(error)}", _START)
+    else:
+        yield (
+            Finding.ok(what, "it answers, and its certificate leads to our root")
+            if status == 200 and b'"newOrder"' in body
+            else Finding.wrong(what, f"status {status}, and no directory", "does another server listen on this port?")
+        )
+
+
+async def plain(config: Config) -> AsyncIterator[Finding]:
+    """Ask the plain listener whether the server is ready."""
+    port = config.listen.http_port
+    make = partial(http.client.HTTPConnection, own_address(config), port, timeout=_TIMEOUT)
+    try:
+        status, body = await asyncio.to_thread(_get, make, "/ready")
+    except (OSError, http.client.HTTPException) as error:
+        yield Finding.wrong(f"HTTP on port {port}", f"no answer: {_why(error)}", _START)
+    else:
+        said = body[:200].decode("ascii", "replace").strip()
+        yield (
+            Finding.ok(f"HTTP on port {port}", "ready")
+            if status == 200
+            else Finding.wrong(
+                f"HTTP on port {port}", f"status {status}: {said}", "wait for what it names, or see the log"
+            )
+        )
+
+
+class _Secure(http.client.HTTPSConnection):
+    """A connection to an address whose certificate must have the name of a host."""
+
+    def __init__(self, address: str, port: int, host: str, roots: str) -> None:
+        super().__init__(address, port, timeout=_TIMEOUT, context=ssl.create_default_context(cadata=roots))
+        self._host = host
+
+    def connect(self) -> None:
+        """Connect, and verify the host instead of the address."""
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._context.wrap_socket(self.sock, server_hostname=self._host)  # type: ignore[attr-defined]
+
+
+def _get(make: Callable[[], http.client.HTTPConnection], path: str) -> tuple[int, bytes]:
+    connection = make()
+    try:
+        connection.request("GET", path, headers={"Connection": "close"})
+        reply = connection.getresponse()
+        return reply.status, reply.read(_MOST)
+    finally:
+        connection.close()
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
