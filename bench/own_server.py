@@ -30,7 +30,10 @@ DOMAIN = "bench.test"
 ZONEMINT = (str(Path(sys.executable).with_name("zonemint")),)
 UNSYNCED = (sys.executable, "-m", "bench.unsynced")
 _START = 30.0  # seconds
-_NO_LIMIT = "\n[acmedns]\nregistrations_per_minute = 0\nupdates_per_minute = 0\n"
+_NO_LIMIT = {
+    "\n[acmedns]\n": "registrations_per_minute = 0\nupdates_per_minute = 0\n",
+    "\n[limits]\n": "orders_per_address = 0\norders_per_account = 0\n",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ def prepare(data: DataDir, names: int) -> list[Job]:
 def lift_limits(settings: Path) -> None:
     """Let one address ask as much as it likes, as all clients here have the same."""
     text = settings.read_text(encoding="utf-8")
-    settings.write_text(text.replace("\n[acmedns]\n", _NO_LIMIT, 1), encoding="utf-8")
+    for table, lines in _NO_LIMIT.items():
+        text = text.replace(table, table + lines, 1)
+    settings.write_text(text, encoding="utf-8")
 
 
 @contextmanager

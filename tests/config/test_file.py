@@ -106,6 +106,7 @@ def test_only_what_was_chosen_is_set_in_a_first_file() -> None:
         "store": {},
         "dns": {},
         "acme": {},
+        "limits": {},
         "issuance": {},
         "validation": {},
         "acmedns": {},

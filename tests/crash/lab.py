@@ -38,6 +38,9 @@ database = "{{database}}"
 [acmedns]
 registrations_per_minute = 0
 updates_per_minute = 0
+[limits]
+orders_per_address = 0
+orders_per_account = 0
 """
 
 

@@ -57,6 +57,7 @@ async def find_or_make(acme: Acme, provisioner: Provisioner, signed: ByKey, sour
     if known is None:
         if wanted.onlyReturnExisting:
             raise AcmeError(AcmeErrorType.ACCOUNT_DOES_NOT_EXIST, "no account has this key")
+        acme.limits.account(source)
         account = Account(
             id=new_id(),
             provisioner=provisioner.name,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
+from zonemint.acme.limits import Limits
 from zonemint.acme.nonces import Nonces
 from zonemint.acme.urls import Urls
 from zonemint.core.clock import Clock
@@ -68,6 +69,7 @@ class Acme:
     revoked: Callable[[], None]
     order_lifetime: float
     authorization_lifetime: float
+    limits: Limits
     reuses_authorizations: bool = False
     patience: float = 0.15
     known_keys: Container[CertificatePublicKeyTypes] = ()

@@ -25,7 +25,6 @@ from zonemint.validation.method import Method, offered
 
 __all__ = ["as_of", "find", "find_again", "new", "render"]
 
-_IDENTIFIERS = 100  # in one order
 _TOKEN_OCTETS = 32
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -41,8 +40,10 @@ class _NewOrder(msgspec.Struct, frozen=True):
 
 async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: bytes, source: str) -> Order:
     """Make an order with an authorization for each of its names (section 7.4); raises AcmeError."""
+    acme.limits.order(account.id, source)
     wanted = jws_.decode_payload(payload, _NewOrder)
-    identifiers = _check_identifiers(provisioner, wanted.identifiers)
+    identifiers = _check_identifiers(provisioner, wanted.identifiers, acme.limits.names_per_order)
+    acme.limits.names(account.id, identifiers)
     profile = wanted.profile or provisioner.default_profile
     if profile not in provisioner.profiles:
         raise AcmeError(
@@ -81,6 +82,7 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
         if wanted.replaces is not None:
             wanted_names = frozenset(identifier.value for identifier in identifiers)
             yield from renewal.predecessor(wanted.replaces, account_id=account.id, names=wanted_names)
+        yield from acme.limits.pending(account.id, now=now)
         made, held, events = order, authzs, [story]
         if acme.reuses_authorizations:
             held = yield from reuse.with_proofs(authzs, now)
@@ -155,11 +157,11 @@ def _none() -> AcmeError:
     return AcmeError(AcmeErrorType.MALFORMED, "there is no such order", status=404)
 
 
-def _check_identifiers(provisioner: Provisioner, wanted: list[Identifier]) -> tuple[Identifier, ...]:
+def _check_identifiers(provisioner: Provisioner, wanted: list[Identifier], most: int) -> tuple[Identifier, ...]:
     """Normalize the names, each once, and hold them against the policy."""
-    if len(wanted) > _IDENTIFIERS:
+    if len(wanted) > most:
         raise AcmeError(
-            AcmeErrorType.REJECTED_IDENTIFIER, f"the order has {len(wanted)} names; at most {_IDENTIFIERS} are allowed"
+            AcmeErrorType.REJECTED_IDENTIFIER, f"the order has {len(wanted)} names; at most {most} are allowed"
         )
     # Only ASCII is made lower case: of other letters some would become ASCII, and so another name.
     identifiers = tuple(

@@ -132,6 +132,8 @@ class Validator:
             outcome = Outcome(AcmeErrorType.SERVER_INTERNAL, detail, again=False)
         if outcome.error is not None:
             _log.warning("a challenge failed", name=authorization.identifier_value, why=outcome.detail)
+            if outcome.error is not AcmeErrorType.SERVER_INTERNAL:
+                acme.limits.failed(account.id, authorization.identifier_value)
         while True:
             try:
                 return await acme.db.write(self._decide(pending, authorization.order_id, outcome, events))

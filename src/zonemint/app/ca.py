@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from zonemint.acme.context import Acme
+from zonemint.acme.limits import Limits
 from zonemint.acme.nonces import LocalNonces, Nonces
 from zonemint.acme.shared_nonces import SharedNonces
 from zonemint.acme.validator import Validator
@@ -90,6 +91,7 @@ class Ca:
             revoked=crl.revoked,
             order_lifetime=float(config.acme.order_lifetime),
             authorization_lifetime=float(config.acme.authorization_lifetime),
+            limits=Limits(config.limits),
             known_keys=KnownKeys(base.data.path / known) if (known := config.issuance.known_keys) else (),
             reuses_authorizations=config.acme.authorization_reuse,
         )

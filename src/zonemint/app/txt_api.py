@@ -10,13 +10,13 @@ from zonemint.app.aliases import Aliases
 from zonemint.app.base import Base
 from zonemint.app.txt_values import AskedValues, StoredValues
 from zonemint.app.zones import ZoneKeeper
+from zonemint.core.rates import Rates
 from zonemint.dns.zone import TxtSource
 from zonemint.pki.constraints import PRIVATE_NETWORKS
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.web.acmedns import AcmeDnsResources
 from zonemint.web.admin import AdminResources
 from zonemint.web.endpoint import Sources
-from zonemint.web.rates import Rates
 from zonemint.web.routes import Resources
 from zonemint.web.storage import StorageResources
 

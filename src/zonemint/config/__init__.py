@@ -3,6 +3,7 @@
 from zonemint.config.file import load, render, settings, with_database
 from zonemint.config.folder import DataDir, data_dir, database_url
 from zonemint.config.issuance import Issuance
+from zonemint.config.limits import Limits
 from zonemint.config.profiles import Profile
 from zonemint.config.provisioners import Provisioner
 from zonemint.config.tree import Acme, AcmeDns, Config, Dns, Listen, Store, Validation, advertised, masked, override
@@ -15,6 +16,7 @@ __all__ = [
     "DataDir",
     "Dns",
     "Issuance",
+    "Limits",
     "Listen",
     "Profile",
     "Provisioner",

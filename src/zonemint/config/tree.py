@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from zonemint.config.issuance import Issuance
+from zonemint.config.limits import Limits
 from zonemint.config.profiles import BUILT_IN, LONGEST_LIFETIME, Profile
 from zonemint.config.provisioners import FIRST, Provisioner
 from zonemint.config.resolvers import Asked, check_asked
@@ -235,6 +236,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: Store = Store()
     dns: Dns = Dns()
     acme: Acme = Acme()
+    limits: Limits = Limits()
     issuance: Issuance = Issuance()
     validation: Validation = Validation()
     acmedns: AcmeDns = AcmeDns()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from zonemint.store.database import Row, Sql, Steps
+from zonemint.store.database import Row, Sql, Steps, require
 
 __all__ = [
     "Identifier",
     "Order",
     "by_id",
     "claim",
+    "count_open",
     "insert",
     "listing",
     "move",
@@ -83,6 +84,17 @@ def newest_of_account(account_id: str, *, limit: int) -> Steps[list[str]]:
     """Return ids of an account's newest orders, newest first."""
     rows = yield Sql("SELECT id FROM orders WHERE account_id = $1 ORDER BY id DESC LIMIT $2", (account_id, limit))
     return [row[0] for row in rows]
+
+
+def count_open(account_id: str, *, now: int, among: int) -> Steps[int]:
+    """Count an account's orders that are neither finalized nor over, among its newest ones."""
+    rows = yield Sql(
+        "SELECT count(*) FROM (SELECT status, expires_at FROM orders WHERE account_id = $1 ORDER BY id DESC LIMIT $2) "
+        "AS newest WHERE status IN ('pending', 'ready', 'processing') AND expires_at > $3",
+        (account_id, among, now),
+    )
+    number: int = require(rows)[0]
+    return number
 
 
 def insert(order: Order) -> Steps[None]:

@@ -195,7 +195,16 @@ class AcmeResources:
             return self._adorned(problems.response(error, path), self._acme.provisioners.get(path["provisioner"]))
 
         adorned = {method: adorn(handler) for method, handler in handlers.items()}
-        return Route(path, Endpoint(adorned, on_error=on_error, sources=self._sources, check=check))
+        return Route(
+            path,
+            Endpoint(
+                adorned,
+                on_error=on_error,
+                sources=self._sources,
+                body_limit=self._acme.limits.body_size,
+                check=check,
+            ),
+        )
 
     def _adorned(self, reply: Reply, provisioner: Provisioner | None) -> Reply:
         reply.add("Replay-Nonce", self._acme.nonces.issue())

@@ -10,10 +10,10 @@ import msgspec
 from zonemint.acmedns import accounts, tokens, update
 from zonemint.acmedns.context import AcmeDns
 from zonemint.core.errors import AcmeDnsError, StoreUnavailable
+from zonemint.core.rates import Rates
 from zonemint.web.cors import CrossOrigin
 from zonemint.web.dispatch import Route
 from zonemint.web.endpoint import Call, Handler, Refusal, Sources
-from zonemint.web.rates import Rates
 from zonemint.web.reply import Reply
 
 __all__ = ["BODY_LIMIT", "AcmeDnsResources", "json_object", "refusal"]

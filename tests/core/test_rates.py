@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zonemint.web import rates
-from zonemint.web.rates import Rates
+from zonemint.core import rates
+from zonemint.core.rates import Rates
 
 
 class Time:
@@ -55,14 +55,25 @@ def test_the_memory_is_bounded_and_forgets_who_was_silent_longest() -> None:
     time = Time()
     limit = Rates(1, time)
     limit.wait("first")
-    for number in range(rates._ADDRESSES - 1):
+    for number in range(rates._CLIENTS - 1):
         limit.wait(f"address {number}")
     assert limit.wait("first") == 60
-    for number in range(rates._ADDRESSES - 1):
+    for number in range(rates._CLIENTS - 1):
         limit.wait(f"other {number}")
-    assert len(limit) == rates._ADDRESSES
+    assert len(limit) == rates._CLIENTS
     assert limit.wait("first") == 60
     assert limit.wait("address 5") == 0
+
+
+def test_a_period_of_another_length_and_a_look_that_costs_nothing() -> None:
+    time = Time()
+    limit = Rates(2, time, period=3600)
+    assert [limit.left("a b") for _ in range(5)] == [0] * 5
+    assert [limit.wait("a b") for _ in range(3)] == [0, 0, 1800]
+    assert [limit.left("a b") for _ in range(5)] == [1800] * 5
+    time.now += 1800
+    assert limit.left("a b") == limit.wait("a b") == 0
+    assert limit.left("a c") == Rates(0, time).left("a b") == 0
 
 
 @given(per_minute=st.integers(1, 1000), pauses=st.lists(st.floats(0, 100), max_size=60))
