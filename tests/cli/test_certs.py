@@ -85,6 +85,79 @@ def test_the_list_has_it(server: Running, leaf: x509.Certificate) -> None:
     assert NAME in line
 
 
+def test_lists_are_filtered_and_paged(server: Running, leaf: x509.Certificate) -> None:
+    serial = f"{leaf.serial_number:x}"
+    every = [row["serial"] for row in rows(server, "list", "--all")]
+    for words, has_it in (
+        (["--name", NAME.upper()], True),
+        (["--name", ".lab.test"], True),
+        (["--name", "certifie?.*"], True),
+        (["--name", "*.example"], False),
+        (["--status", "valid"], True),
+        (["--status", "expired"], False),
+        (["--status", "revoked"], False),
+        (["--issuer", "intermediate"], True),
+        (["--issuer", "Somebody"], False),
+        (["--profile", "default"], True),
+        (["--profile", "shortlived"], False),
+        (["--expires-within", "91d"], True),
+        (["--expires-within", "1d"], False),
+        (["--issued-since", "1d"], True),
+        (["--issued-since", "2020-02-29"], True),
+        (["--issued-since", "2100-01-01"], False),
+        (["--serial", serial[:24].upper()], True),
+        (["--key", facts(server, serial)["key"][:20]], True),
+        (["--account", facts(server, serial)["account"]], True),
+    ):
+        found = [row["serial"] for row in rows(server, "list", *words)]
+        assert (serial in found) is has_it, words
+        assert set(found) <= set(every)
+    assert [row["serial"] for row in rows(server, "list", "--after", every[0], "--limit", "1")] == every[1:2]
+    lines = certs(server, "list", "--all", "--json-lines").stdout.splitlines()
+    assert [json.loads(line)["serial"] for line in lines] == every
+    assert certs(server, "list", "--name", "none.test", "--json").stdout == "[]\n"
+    assert certs(server, "list", "--name", "none.test", "--json-lines").stdout == ""
+    assert certs(server, "list", "--name", "none.test").stdout.split()[0] == "SERIAL"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--status", "new"], ["--serial", "xyz"], ["--key", "0g"], ["--issued-since", "now"], ["--expires-within", "1"]],
+)
+def test_a_filter_that_makes_no_sense_is_wrong_usage(words: list[str], folder: Path) -> None:
+    assert run("certs", "list", *words, "--data", folder).returncode == 2
+
+
+def test_a_certificate_is_shown_with_its_order_and_all_that_it_says(
+    server: Running, leaf: x509.Certificate, tmp_path: Path
+) -> None:
+    file = tmp_path / "leaf.pem"
+    file.write_bytes(leaf.public_bytes(Encoding.PEM))
+    shown = facts(server, str(file))
+    assert shown == facts(server, f"{leaf.serial_number:x}")
+    assert (shown["profile"], shown["provisioner"]) == ("default", "acme")
+    assert shown["issuer"] == leaf.issuer.rfc4514_string()
+    assert shown["key_type"] == "EC secp256r1"
+    assert "serverAuth" in shown["usages"]
+    assert shown["crl"][0].startswith(f"http://ca.{DOMAIN}:")
+    file.write_bytes(server.root.read_bytes())
+    done = certs(server, "show", str(file))
+    assert done.returncode == 1
+    assert "was not issued here" in done.stderr
+
+
+def test_the_metrics_count_them(server: Running, client: Client) -> None:
+    def value(line: str) -> float:
+        lines = server.fetch("/metrics").decode().splitlines()
+        return float(next(one for one in lines if one.startswith(line)).split()[-1])
+
+    issue(client)
+    end = x509.load_pem_x509_certificate(server.root.read_bytes()).not_valid_after_utc.timestamp()
+    assert value('zonemint_ca_certificate_expiry_seconds{certificate="root"') == end
+    assert value('zonemint_certificates{within="+Inf"}') >= 1
+    assert value('zonemint_certificate_events_total{event="issued"}') >= 1
+
+
 def test_it_is_shown_by_serial_however_it_is_written_and_by_name(server: Running, leaf: x509.Certificate) -> None:
     serial = f"{leaf.serial_number:032x}"
     octets = ":".join(serial[at : at + 2] for at in range(0, len(serial), 2)).upper()

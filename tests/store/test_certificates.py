@@ -31,9 +31,6 @@ class Lab:
         found = await self.db.read(certificates.newest_of_name(name))
         return None if found is None else found.serial
 
-    async def expiring(self, before: int) -> list[str]:
-        return [one.serial for one in await self.db.read(certificates.expiring(now=NOW, before=before))]
-
 
 @pytest_asyncio.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
@@ -58,27 +55,6 @@ async def test_the_signs_of_a_pattern_stand_for_themselves(lab: Lab) -> None:
     for name in ("a_b.test", "%", "%.test", "a\\b.test", 'a-b.test"', ""):
         assert await lab.newest(name) is None
     assert await lab.issue("a_b.test") == await lab.newest("a_b.test")
-
-
-async def test_what_expires_and_was_not_renewed_the_next_first(lab: Lab) -> None:
-    later = await lab.issue("later.test", ends=NOW + 50)
-    sooner = await lab.issue("sooner.test", ends=NOW + 10)
-    await lab.issue("renewed.test", ends=NOW + 10)
-    await lab.issue("renewed.test", ends=NOW + 500)
-    await lab.issue("gone.test", ends=NOW - 1)
-    await lab.issue("revoked.test", ends=NOW + 10)
-    assert await lab.db.write(certificates.revoke("6", now=NOW, reason=0))
-    assert await lab.expiring(NOW + 50) == [sooner, later]
-    assert await lab.expiring(NOW + 49) == [sooner]
-    assert await lab.expiring(NOW + 500) == [sooner, later, "4"]
-
-
-async def test_one_that_is_revoked_renews_nothing(lab: Lab) -> None:
-    old = await lab.issue("a.test", ends=NOW + 10)
-    new = await lab.issue("a.test", ends=NOW + 500)
-    assert await lab.expiring(NOW + 50) == []
-    assert await lab.db.write(certificates.revoke(new, now=NOW, reason=0))
-    assert await lab.expiring(NOW + 50) == [old]
 
 
 async def test_the_count_of_revocations_grows_with_each(lab: Lab) -> None:

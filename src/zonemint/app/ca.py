@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Self
 from urllib.parse import urlsplit
 
 import structlog
+from cryptography import x509
 
 from zonemint.acme.context import Acme
 from zonemint.acme.limits import Limits
@@ -113,6 +115,10 @@ class Ca:
         if not self._authority.can_sign:
             return None
         return SigningDesk(self._acme, self._issuer, Policy(self._base.config.domains))
+
+    def own_certificates(self) -> Mapping[str, x509.Certificate]:
+        """Return the certificates of the authority itself, whose end ends everything."""
+        return {"root": self._authority.root, "intermediate": self._authority.intermediate}
 
     def own_certificate(self) -> OwnCertificate:
         """Return what keeps a certificate for our own listener."""

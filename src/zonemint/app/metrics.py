@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -58,8 +58,20 @@ class Metrics:
         sweeper: Sweeper,
     ) -> None:
         self._registry = CollectorRegistry()
+        self._refresh: list[Callable[[], Awaitable[None]]] = []
         self._registry.register(_Counters(responses, failures, sweeper))
         ProcessCollector(registry=self._registry)
+
+    def register(self, collector: Collector, refresh: Callable[[], Awaitable[None]]) -> None:
+        """Write what another part counts, too, after it was refreshed."""
+        self._registry.register(collector)
+        self._refresh.append(refresh)
+
+    async def fresh(self) -> bytes:
+        """Return all metrics as text, when those that are read from the store were read."""
+        for refresh in self._refresh:
+            await refresh()
+        return self.exposition()
 
     def exposition(self) -> bytes:
         """Return all metrics as text."""

@@ -12,6 +12,8 @@ from zonemint.app.background import Background
 from zonemint.app.base import Base
 from zonemint.app.brought_certificate import BroughtCertificate
 from zonemint.app.ca import Ca, check_domains
+from zonemint.app.inventory import Numbers
+from zonemint.app.inventory_metrics import InventoryMetrics
 from zonemint.app.listeners import Listener, addresses
 from zonemint.app.metrics import Metrics
 from zonemint.app.own_certificate import OwnCertificate
@@ -39,6 +41,7 @@ __all__ = ["Server"]
 
 _FILE_WATCH = 1.0  # seconds between looks at files that others change: zones, certificates, the store's own
 _CERTIFICATE_WATCH = 3600.0  # seconds between looks at the certificate that we issue for ourselves
+_COUNT = 600.0  # seconds between counts of what was issued, should nobody ask for them
 _HEAD_TOLD = 86400.0  # seconds between the lines that tell the audit log's head
 _SWEEP = 3600.0  # seconds of rest between rounds of removal, and before the first
 _SWEEP_LEASE = 2 * 3_600_000  # milliseconds: from round to round it is the same node, while it lives
@@ -111,11 +114,14 @@ class Server:
         sweeper = Sweeper(db, self._keep(), self._clock, lambda: self._may_sweep(db, process))
         metrics = Metrics(dns.queries if dns else dict, lambda: zones.failures if zones else {}, sweeper)
         secure: list[Resources] = []
-        plain: list[Resources] = [HealthResources(lambda: self._missing(db), metrics.exposition, sources)]
+        plain: list[Resources] = [HealthResources(lambda: self._missing(db), metrics.fresh, sources)]
         if ca is not None:
             acme, pki = ca.resources(sources)
             secure += [acme, pki]
             plain.append(pki)
+            numbers = Numbers(db, self._clock)
+            await numbers.begin()
+            metrics.register(InventoryMetrics(numbers, ca.own_certificates), numbers.refresh)
         if zones is not None and base.has("acmedns"):
             api = txt_resources(base, zones, sources)
             secure += api
@@ -146,6 +152,7 @@ class Server:
             background.every(_FILE_WATCH if brought else _CERTIFICATE_WATCH, certificate.renew_if_due)
         if ca is not None:
             background.run(ca.crl.keep)
+            background.every(_COUNT, numbers.refresh)
         if isinstance(db, SqliteDatabase):
             background.every(_FILE_WATCH, StoreWatch(db).look)
         if sharing is not None:

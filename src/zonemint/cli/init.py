@@ -146,13 +146,13 @@ def _check_is_first(data: DataDir) -> None:
     import asyncio
 
     from zonemint.core.errors import ConfigError
-    from zonemint.store import certificates
+    from zonemint.store import inventory
     from zonemint.store.sqlite import SqliteDatabase
 
     async def has_signed() -> bool:
         db = SqliteDatabase(data.database)
         try:
-            return bool(await db.read(certificates.listing(limit=1)))
+            return bool(await db.read(inventory.page(inventory.Wanted(), after=None, by_end=False, limit=1)))
         finally:
             await db.close()
 

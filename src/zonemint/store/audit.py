@@ -11,7 +11,7 @@ from typing import NamedTuple
 from zonemint.core.hash_chain import GENESIS, Detail, Entry, Head, encode, from_row, sealed
 from zonemint.store.database import Lock, Sql, Steps, require
 
-__all__ = ["Fact", "Kind", "Missing", "append", "head", "listing", "loaded_authority", "page", "unaccounted"]
+__all__ = ["Fact", "Kind", "Missing", "append", "count", "head", "listing", "loaded_authority", "page", "unaccounted"]
 
 
 class Kind(StrEnum):
@@ -110,6 +110,14 @@ def listing(*, limit: int, event: str | None = None, subject: str | None = None)
         (limit, *(value for _, value in wanted)),
     )
     return [from_row(row) for row in rows]
+
+
+def count(*, after: int, until: int) -> Steps[dict[str, int]]:
+    """Count the entries after one and until another, by their kind."""
+    rows = yield Sql(
+        "SELECT event, count(*) FROM audit WHERE sequence > $1 AND sequence <= $2 GROUP BY event", (after, until)
+    )
+    return dict(rows)
 
 
 def loaded_authority() -> Steps[str | None]:

@@ -14,10 +14,8 @@ __all__ = [
     "Revoked",
     "by_serial",
     "count_revoked",
-    "expiring",
     "extent",
     "insert",
-    "listing",
     "newest_of_name",
     "replace",
     "revoke",
@@ -82,16 +80,6 @@ def with_block(serial: str) -> Steps[tuple[Certificate, int | None] | None]:
     return (_certificate(rows[0][:-1]), rows[0][-1]) if rows else None
 
 
-def listing(*, limit: int) -> Steps[list[Certificate]]:
-    """Return signed certificates, newest first."""
-    rows = yield Sql(
-        f"SELECT {_COLUMNS} FROM certificates WHERE status <> 'reserved' "
-        "ORDER BY created_at DESC, serial DESC LIMIT $1",
-        (limit,),
-    )
-    return [_certificate(row) for row in rows]
-
-
 def signed(*, before: str, limit: int) -> Steps[list[Certificate]]:
     """Return certificates that have a DER, by falling serial from below one in hex; an empty one is above all."""
     rows = yield Sql(
@@ -125,21 +113,6 @@ def valid_of_name(name: str, *, now: int, limit: int) -> Steps[list[Certificate]
         f"SELECT {_COLUMNS} FROM certificates WHERE status = 'valid' AND not_after >= $2 AND names LIKE $1 ESCAPE '\\' "
         "ORDER BY created_at DESC, serial DESC LIMIT $3",
         (_carrying(name), now, limit),
-    )
-    return [_certificate(row) for row in rows]
-
-
-def expiring(*, now: int, before: int) -> Steps[list[Certificate]]:
-    """Return the valid certificates that expire until then and that no later one replaces, the next to expire first.
-
-    One with the same names that lasts longer replaces a certificate: it was renewed.
-    """
-    rows = yield Sql(
-        f"SELECT {_COLUMNS} FROM certificates WHERE status = 'valid' AND not_after >= $1 AND not_after <= $2 "
-        "AND (names, not_after) IN "
-        "(SELECT names, max(not_after) FROM certificates WHERE status = 'valid' GROUP BY names) "
-        "ORDER BY not_after, serial",
-        (now, before),
     )
     return [_certificate(row) for row in rows]
 

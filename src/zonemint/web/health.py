@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from zonemint.web import problems
 from zonemint.web.dispatch import Route
@@ -15,7 +15,9 @@ __all__ = ["HealthResources"]
 class HealthResources:
     """The handlers; `missing` names what is not ready, `metrics` writes the exposition format of Prometheus."""
 
-    def __init__(self, missing: Callable[[], list[str]], metrics: Callable[[], bytes], sources: Sources) -> None:
+    def __init__(
+        self, missing: Callable[[], list[str]], metrics: Callable[[], Awaitable[bytes]], sources: Sources
+    ) -> None:
         self._missing = missing
         self._metrics = metrics
         self._sources = sources
@@ -35,4 +37,4 @@ class HealthResources:
         return Reply("OK", media_type="text/plain")
 
     async def _show_metrics(self, call: Call) -> Reply:
-        return Reply(self._metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Reply(await self._metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zonemint.cli.session import Session
     from zonemint.store.certificates import Certificate
+    from zonemint.store.inventory import Listed
 
-__all__ = ["by_serial", "find", "row"]
+__all__ = ["by_serial", "find", "in_file", "row", "the_very_same"]
 
 _HEX = re.compile(r"(?:0x)?([0-9a-f:]+)")
 
@@ -45,13 +47,39 @@ async def by_serial(session: Session, text: str) -> Certificate | None:
     return None if found is None or found.der is None else found
 
 
+def in_file(file: Path) -> tuple[str, bytes]:
+    """Return serial and DER of the first certificate of a PEM file; raises ConfigError."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from zonemint.core.errors import ConfigError
+
+    try:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=file) from None
+    except ValueError:
+        raise ConfigError("there is no certificate in PEM in this file", file=file) from None
+    return f"{certificate.serial_number:x}", certificate.public_bytes(Encoding.DER)
+
+
+async def the_very_same(session: Session, serial: str, der: bytes) -> Certificate:
+    """Find a certificate in the store; raises ConfigError when it is not the same, octet by octet."""
+    from zonemint.core.errors import ConfigError
+
+    found = await by_serial(session, serial)
+    if found is None or found.der != der:
+        raise ConfigError(f"the certificate in this file, with the serial {serial}, was not issued here")
+    return found
+
+
 def _none(text: str) -> Exception:
     from zonemint.core.errors import ConfigError
 
     return ConfigError(f"there is no certificate '{text}'; `zonemint certs list` shows them")
 
 
-def row(certificate: Certificate) -> dict[str, object]:
+def row(certificate: Certificate | Listed) -> dict[str, object]:
     """Return the facts that lists and `show` tell, times in RFC 3339."""
     import time
 
@@ -66,8 +94,12 @@ def row(certificate: Certificate) -> dict[str, object]:
         "names": certificate.names,
         "not_before": rfc3339(certificate.not_before),
         "not_after": rfc3339(certificate.not_after),
+        "issued": rfc3339(certificate.created_at),
+        "key": certificate.key_hash,
         "order": certificate.order_id,
         "account": certificate.account_id,
         "revoked": None if revoked_at is None else rfc3339(revoked_at),
         "reason": None if revoked_at is None else REASONS.get(certificate.revocation_reason or 0, "unspecified"),
+        "replaced_by": certificate.replaced_by,
+        **({} if (profile := getattr(certificate, "profile", None)) is None else {"profile": profile}),
     }

@@ -1,51 +1,224 @@
-"""`zonemint certs list` and `expiring`."""
+"""`zonemint certs list` and `expiring`: pages of certificates, printed as they are read."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zonemint.cli.certs.finding import row
 from zonemint.cli.options import DataOption, JsonOption
+
+if TYPE_CHECKING:
+    from zonemint.cli.output import Form
+    from zonemint.cli.session import Session
+    from zonemint.store.inventory import Listed, Place, Wanted
 
 __all__ = ["expiring", "list_certificates"]
 
+_PAGE = 1000  # certificates that are in memory at once
+_LONG_PAGE = 20_000  # the same, where each page costs a walk through all that end later
+_STATES = ("valid", "revoked", "expired")
+_HEX = re.compile(r"[0-9a-f]*")
+
+LinesOption = Annotated[bool, typer.Option("--json-lines", help="Print a JSON object on each line.")]
+NameOption = Annotated[
+    str,
+    typer.Option("--name", metavar="PATTERN", help="Names like 'server-?.lab.test', or with '*'; .lab.test ends so."),
+]
+ProfileOption = Annotated[str, typer.Option("--profile", metavar="NAME", help="Issued by this profile.")]
+AccountOption = Annotated[str, typer.Option("--account", metavar="ID", help="Issued to this ACME account.")]
+IssuerOption = Annotated[
+    str, typer.Option("--issuer", metavar="TEXT", help="Whose issuer has this in its name, or this key identifier.")
+]
+
 
 def list_certificates(
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="The newest N.")] = 50,
+    name: NameOption = "",
+    status: Annotated[str, typer.Option("--status", metavar="STATUS", help="Of valid, revoked and expired.")] = "",
+    issuer: IssuerOption = "",
+    profile: ProfileOption = "",
+    account: AccountOption = "",
+    within: Annotated[
+        str | None, typer.Option("--expires-within", metavar="TIME", help="Those that end so soon, such as 30d.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--issued-since", metavar="TIME", help="A date as 2026-12-31, or an age as 7d.")
+    ] = None,
+    serial: Annotated[str, typer.Option("--serial", metavar="HEX", help="Whose serial begins so.")] = "",
+    key: Annotated[str, typer.Option("--key", metavar="HEX", help="Whose key's SHA-256 begins so.")] = "",
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="The first N.")] = 50,
+    all_: Annotated[bool, typer.Option("--all", help="All of them, and not 50.")] = False,
+    after: Annotated[str, typer.Option("--after", metavar="SERIAL", help="Go on after this one of the list.")] = "",
     data: DataOption = None,
     as_json: JsonOption = False,
+    as_lines: LinesOption = False,
 ) -> None:
-    """List certificates, newest first."""
-    from zonemint.cli.output import show_table
-    from zonemint.cli.session import run
-    from zonemint.store import certificates
+    """List certificates, newest first; with --expires-within, the next to end first."""
+    from zonemint.store.inventory import Wanted
 
-    found = run(data, lambda session: session.db.read(certificates.listing(limit=limit)))
-    show_table([row(one) for one in found], ["serial", "status", "not_after", "names"], as_json=as_json)
+    if status and status not in _STATES:
+        raise typer.BadParameter(f"'{status}' is not one of {', '.join(_STATES)}", param_hint="--status")
+    now = int(time.time())
+    ends = [] if status != "expired" else [now]
+    if within is not None:
+        ends.append(now + _length(within, "--expires-within"))
+    wanted = Wanted(
+        name=_pattern(name),
+        status="valid" if status == "expired" else status,
+        account=account,
+        profile=profile,
+        serial=_hex(serial, "--serial"),
+        key=_hex(key, "--key"),
+        issued_since=None if since is None else _time(since, now),
+        ends_after=now if status == "valid" or (within is not None and status != "expired") else None,
+        ends_before=min(ends) if ends else None,
+    )
+    columns = ["serial", "status", "not_after", "names"]
+    most = None if all_ else limit
+    _print(data, wanted, columns, _form(as_json, as_lines), issuer=issuer, after=after, most=most, by_end=bool(within))
 
 
 def expiring(
     within: Annotated[
         str, typer.Option("--within", metavar="TIME", help="How far to look ahead, such as 30d or 12h.")
     ] = "30d",
+    name: NameOption = "",
+    issuer: IssuerOption = "",
+    profile: ProfileOption = "",
+    account: AccountOption = "",
     data: DataOption = None,
     as_json: JsonOption = False,
+    as_lines: LinesOption = False,
 ) -> None:
-    """List the certificates that expire soon and were not renewed, the next to expire first."""
-    import time
+    """List the certificates that expire soon and were not renewed, the next to expire first.
 
-    from zonemint.cli.output import show_table
+    A later one with the same names, or one that was ordered in its place, renews a certificate.
+    """
+    from zonemint.store.inventory import Wanted
+
+    now = int(time.time())
+    wanted = Wanted(
+        name=_pattern(name),
+        status="valid",
+        account=account,
+        profile=profile,
+        ends_after=now,
+        ends_before=now + _length(within, "--within"),
+    )
+    columns = ["not_after", "serial", "names"]
+    _print(data, wanted, columns, _form(as_json, as_lines), issuer=issuer, by_end=True, unrenewed=True)
+
+
+def _print(
+    data: Path | None,
+    wanted: Wanted,
+    columns: list[str],
+    form: Form,
+    *,
+    by_end: bool,
+    issuer: str = "",
+    after: str = "",
+    most: int | None = None,
+    unrenewed: bool = False,
+) -> None:
+    """Print pages of certificates as they are read, until there are as many as wanted."""
+    from zonemint.app.inventory import without_renewed
+    from zonemint.cli.certs.finding import row
+    from zonemint.cli.output import Rows
     from zonemint.cli.session import run
+    from zonemint.store import inventory
+
+    async def work(session: Session) -> None:
+        left = most
+        longest = _LONG_PAGE if unrenewed else _PAGE
+        place = await _place(session, after)
+        with Rows(columns, form) as rows:
+            while left is None or left > 0:
+                size = longest if left is None else min(longest, left)
+                page = inventory.page(wanted, after=place, by_end=by_end, limit=size, with_der=bool(issuer))
+                found = await session.db.read(page)
+                kept = [one for one in found if _is_meant(one, wanted, issuer)]
+                if unrenewed:
+                    kept = await without_renewed(session.db, kept)
+                rows.add([row(one) for one in kept])
+                if len(found) < size:
+                    return
+                place = found[-1].place
+                left = None if left is None else left - len(kept)
+
+    run(data, work)
+
+
+async def _place(session: Session, serial: str) -> Place | None:
+    """Return the place of a certificate in a list; raises ConfigError."""
+    from zonemint.cli.certs.finding import by_serial
+    from zonemint.core.errors import ConfigError
+    from zonemint.store.inventory import Place
+
+    if not serial:
+        return None
+    found = await by_serial(session, serial)
+    if found is None:
+        raise ConfigError(f"there is no certificate with the serial '{serial}' to go on after")
+    return Place(found.not_after, found.serial)
+
+
+def _is_meant(one: Listed, wanted: Wanted, issuer: str) -> bool:
+    from zonemint.store.inventory import matches
+
+    if wanted.name and not matches(wanted.name, one.names):
+        return False
+    return not issuer or _is_by(one, issuer.lower())
+
+
+def _is_by(one: Listed, issuer: str) -> bool:
+    """Tell whether a certificate's issuer has a text in its name, or is known by a key identifier in hexadecimal."""
+    from cryptography import x509
+
+    assert one.der is not None
+    certificate = x509.load_der_x509_certificate(one.der)
+    if issuer in certificate.issuer.rfc4514_string().lower():
+        return True
+    try:
+        known = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except x509.ExtensionNotFound:
+        return False
+    return (known or b"").hex() == issuer.replace(":", "")
+
+
+def _form(as_json: bool, as_lines: bool) -> Form:
+    return "lines" if as_lines else "json" if as_json else "table"
+
+
+def _pattern(text: str) -> str:
+    pattern = text.lower().removesuffix(".")
+    return f"*{pattern}" if pattern.startswith(".") else pattern
+
+
+def _hex(text: str, option: str) -> str:
+    bare = text.lower().replace(":", "").removeprefix("0x")
+    if not _HEX.fullmatch(bare):
+        raise typer.BadParameter(f"'{text}' is not hexadecimal", param_hint=option)
+    return bare.lstrip("0") if option == "--serial" else bare
+
+
+def _length(text: str, option: str) -> int:
     from zonemint.config.values import Seconds
-    from zonemint.store import certificates
 
     try:
-        ahead = Seconds.parse(within)
+        return int(Seconds.parse(text))
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--within") from None
-    now = int(time.time())
-    wanted = certificates.expiring(now=now, before=now + int(ahead))
-    found = run(data, lambda session: session.db.read(wanted))
-    show_table([row(one) for one in found], ["not_after", "serial", "names"], as_json=as_json)
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def _time(text: str, now: int) -> int:
+    from datetime import UTC, datetime
+
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        return now - _length(text, "--issued-since")
+    return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp())

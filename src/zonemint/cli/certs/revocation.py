@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zonemint.cli.certs.finding import by_serial
+from zonemint.cli.certs.finding import by_serial, in_file, the_very_same
 from zonemint.cli.options import DataOption
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def revoke(
     if reason not in codes:
         raise typer.BadParameter(f"'{reason}' is not one of {', '.join(codes)}", param_hint="--reason")
 
-    file = _in_file(Path(which)) if Path(which).is_file() else None
+    file = in_file(Path(which)) if Path(which).is_file() else None
 
     async def work(session: Session) -> list[str]:
-        found = [await _the_very_same(session, *file)] if file else await _named(session, which, all_)
+        found = [await the_very_same(session, *file)] if file else await _named(session, which, all_)
         return [await _revoke(session, one, codes[reason]) for one in found]
 
     print("\n".join(run(data, work)))
@@ -93,29 +93,3 @@ async def _named(session: Session, text: str, all_: bool) -> list[Certificate]:
         serials = ", ".join(one.serial for one in valid[:10]) + (", ..." if len(valid) > 10 else "")
         raise ConfigError(f"{name} has {len(valid)} valid certificates: name a serial of {serials}, or say --all")
     return valid
-
-
-def _in_file(file: Path) -> tuple[str, bytes]:
-    """Return serial and DER of the first certificate of a PEM file; raises ConfigError."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    from zonemint.core.errors import ConfigError
-
-    try:
-        certificate = x509.load_pem_x509_certificate(file.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", file=file) from None
-    except ValueError:
-        raise ConfigError("there is no certificate in PEM in this file", file=file) from None
-    return f"{certificate.serial_number:x}", certificate.public_bytes(Encoding.DER)
-
-
-async def _the_very_same(session: Session, serial: str, der: bytes) -> Certificate:
-    """Find a certificate in the store; raises ConfigError when it is not the same, octet by octet."""
-    from zonemint.core.errors import ConfigError
-
-    found = await by_serial(session, serial)
-    if found is None or found.der != der:
-        raise ConfigError(f"the certificate in this file, with the serial {serial}, was not issued here")
-    return found
