@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 
 from tests.programs import require_program
 from tests.server import Running
 
-__all__ = ["names_of", "run_program", "verify"]
+__all__ = ["names_of", "run_program", "uacme", "verify"]
 
 
 def run_program(words: list[str], env: Mapping[str, str] | None = None, *, status: int = 0) -> str:
@@ -22,6 +25,21 @@ def run_program(words: list[str], env: Mapping[str, str] | None = None, *, statu
     )
     assert done.returncode == status, f"{words}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
+
+
+def uacme(server: Running, folder: Path) -> list[str]:
+    """Return the command line of uacme with an account in a folder.
+
+    It trusts the system's roots only, so it gets a view of the file system in which ours is their file.
+    """
+    program, private = require_program("uacme"), [require_program("unshare"), "--map-root-user", "--mount"]
+    if subprocess.run([*private, "true"], capture_output=True, timeout=30).returncode and not os.environ.get(
+        "ZONEMINT_REQUIRE_ALL"
+    ):
+        pytest.skip("mount namespaces are not allowed here")
+    mount = f"mount --bind {shlex.quote(str(server.root))} /etc/ssl/certs/ca-certificates.crt"
+    words = [*private, "sh", "-ec", f'{mount}; exec "$0" "$@"', program, "--yes"]
+    return [*words, "--confdir", str(folder), "--acme-url", server.directory, "--type", "EC"]
 
 
 def verify(server: Running, chain: Path) -> None:
