@@ -134,7 +134,9 @@ class Ca:
 
     def resources(self, sources: Sources) -> tuple[AcmeResources, PkiResources]:
         """Return what is answered over HTTPS only, and what everyone may fetch."""
-        return AcmeResources(self._acme, self.validator, sources), PkiResources(self._authority, self.crl.der, sources)
+        return AcmeResources(self._acme, self.validator, sources, origins=self._base.config.acme.origins), PkiResources(
+            self._authority, self.crl.der, sources
+        )
 
     async def take_up(self) -> None:
         """Go on with what the last run left."""

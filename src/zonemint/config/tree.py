@@ -32,6 +32,12 @@ _LONGEST_VALIDATION = 30.0
 _LONGEST_NAME = 64 - len(" Intermediate CA")  # RFC 5280 appendix A: ub-common-name
 
 
+def _check_origins(key: str, origins: Sequence[str]) -> None:
+    for site in origins:
+        if site != "*" and not _SITE.fullmatch(site):
+            raise SettingError(key, f"'{site}' is not an origin, such as https://www.lab.test")
+
+
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the servers listen; port 0 lets the system pick a free one."""
 
@@ -84,8 +90,12 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     authorization_reuse: Annotated[
         bool, Meta(description="Whether an account's later orders take what it proved over, as long as that holds.")
     ] = False
+    origins: Annotated[
+        tuple[str, ...], Meta(description="Web sites whose scripts may use ACME from a browser (CORS).")
+    ] = ()
 
     def __post_init__(self) -> None:
+        _check_origins("acme.origins", self.origins)
         if not self.challenges or len(set(self.challenges)) < len(self.challenges):
             raise SettingError("acme.challenges", "it must name at least one challenge, and each once")
         if unknown := next((one for one in self.challenges if one not in _CHALLENGES), None):
@@ -191,9 +201,7 @@ class AcmeDns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             check("acmedns.trusted_proxies", network, ipaddress.ip_network)
         zones = tuple(check("acmedns.extra_zones", name, hostname) for name in self.extra_zones)
         msgspec.structs.force_setattr(self, "extra_zones", zones)
-        for site in self.origins:
-            if site != "*" and not _SITE.fullmatch(site):
-                raise SettingError("acmedns.origins", f"'{site}' is not an origin, such as https://www.lab.test")
+        _check_origins("acmedns.origins", self.origins)
 
 
 class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,20 +15,26 @@ from zonemint.acme.validator import Validator
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.store.orders import Order
 from zonemint.web import problems
+from zonemint.web.cors import CrossOrigin
 from zonemint.web.dispatch import Route
-from zonemint.web.endpoint import Call, Endpoint, Handler, Sources, WrongMediaType
+from zonemint.web.endpoint import Call, Endpoint, Handler, OnError, Sources, WrongMediaType
 from zonemint.web.reply import Reply
 
 __all__ = ["AcmeResources"]
 
 _RETRY_AFTER = "1"  # seconds until a client should look again at what is under way
+_EXPOSED = "Link, Location, Replay-Nonce, Retry-After"  # what a script needs that runs an order
 _RENEWAL_INFO_AGE = 300  # seconds for which a cache may give the same answer: a revocation is heard of that late
 
 
 class AcmeResources:
-    """The handlers of all provisioners; `sources` tells the clients' addresses."""
+    """The handlers of all provisioners; `sources` tells the clients' addresses.
 
-    def __init__(self, acme: Acme, validator: Validator, sources: Sources) -> None:
+    `origins` are the web sites whose scripts may use ACME from a browser (RFC 8555 section 6.1).
+    """
+
+    def __init__(self, acme: Acme, validator: Validator, sources: Sources, *, origins: Sequence[str] = ()) -> None:
+        self._origins = origins
         self._acme = acme
         self._validator = validator
         self._sources = sources
@@ -167,7 +173,7 @@ class AcmeResources:
     # What they share
 
     def _open(self, path: str, handler: Handler) -> Route:
-        return Route(path, Endpoint({"GET": handler}, on_error=problems.response, sources=self._sources))
+        return Route(path, self._endpoint({"GET": handler}, problems.response))
 
     def _signed(self, path: str, handler: Callable[[Call, Request], Awaitable[Reply]]) -> Route:
         async def handle(call: Call) -> Reply:
@@ -195,15 +201,22 @@ class AcmeResources:
             return self._adorned(problems.response(error, path), self._acme.provisioners.get(path["provisioner"]))
 
         adorned = {method: adorn(handler) for method, handler in handlers.items()}
-        return Route(
-            path,
-            Endpoint(
-                adorned,
-                on_error=on_error,
-                sources=self._sources,
-                body_limit=self._acme.limits.body_size,
-                check=check,
-            ),
+        return Route(path, self._endpoint(adorned, on_error, check))
+
+    def _endpoint(
+        self, handlers: Mapping[str, Handler], on_error: OnError, check: Callable[[Call], None] = lambda call: None
+    ) -> Endpoint:
+        limit = self._acme.limits.body_size
+        if not self._origins:
+            return Endpoint(handlers, on_error=on_error, sources=self._sources, body_limit=limit, check=check)
+        return CrossOrigin(
+            handlers,
+            origins=self._origins,
+            on_error=on_error,
+            sources=self._sources,
+            body_limit=limit,
+            exposed=_EXPOSED,
+            check=check,
         )
 
     def _adorned(self, reply: Reply, provisioner: Provisioner | None) -> Reply:
@@ -235,7 +248,7 @@ class AcmeResources:
 
 def _check_media_type(call: Call) -> None:
     media_type = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/jose+json":
+    if call.method == "POST" and media_type != "application/jose+json":
         raise WrongMediaType(f"the body must be application/jose+json, not '{media_type[:80]}'")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from zonemint.web.endpoint import Call, Endpoint, Handler, OnError, Sources
 from zonemint.web.reply import Reply
@@ -16,7 +16,8 @@ _MAX_AGE = "600"  # seconds
 class CrossOrigin(Endpoint):
     """An endpoint that scripts of the given origins may use and read, errors included; `*` is every origin.
 
-    Cookies are nothing to us, so credentials mode is never allowed.
+    `exposed` are headers of replies that a browser would else keep from a script. Cookies are nothing to us, so
+    credentials mode is never allowed.
     """
 
     def __init__(
@@ -27,11 +28,14 @@ class CrossOrigin(Endpoint):
         on_error: OnError,
         sources: Sources,
         body_limit: int,
+        exposed: str = "",
+        check: Callable[[Call], None] = lambda call: None,
     ) -> None:
+        self._exposed = exposed
         self._origins = frozenset(origins)
         self._methods = ", ".join(sorted(handlers))
         extra = {"OPTIONS": self._preflight} if origins else {}
-        super().__init__({**handlers, **extra}, on_error=on_error, sources=sources, body_limit=body_limit)
+        super().__init__({**handlers, **extra}, on_error=on_error, sources=sources, body_limit=body_limit, check=check)
 
     async def respond(self, call: Call) -> Reply:
         """Answer as an endpoint does, and tell a browser whose script may read it."""
@@ -45,6 +49,8 @@ class CrossOrigin(Endpoint):
             reply.add("vary", "Origin")
             if origin in self._origins:
                 reply.add("access-control-allow-origin", origin)
+        if self._exposed:
+            reply.add("access-control-expose-headers", self._exposed)
         return reply
 
     async def _preflight(self, call: Call) -> Reply:
