@@ -94,10 +94,6 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origins: Annotated[
         tuple[str, ...], Meta(description="Web sites whose scripts may use ACME from a browser (CORS).")
     ] = ()
-
-    def __post_init__(self) -> None:
-        _check_origins("acme.origins", self.origins)
-
     caa_identities: Annotated[
         tuple[str, ...], Meta(description="The names that mean this CA in CAA records; empty: ca.DOMAIN.")
     ] = ()
@@ -107,6 +103,7 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = {}
 
     def __post_init__(self) -> None:
+        _check_origins("acme.origins", self.origins)
         names = tuple(check("acme.caa_identities", one, hostname) for one in self.caa_identities)
         msgspec.structs.force_setattr(self, "caa_identities", names)
         for zone, scope in self.caa.items():
