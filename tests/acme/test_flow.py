@@ -33,6 +33,7 @@ async def test_the_whole_flow_on_the_wire(lab: Lab, tmp_path: Path) -> None:
         "newOrder": f"{BASE}/new-order",
         "revokeCert": f"{BASE}/revoke-cert",
         "keyChange": f"{BASE}/key-change",
+        "renewalInfo": f"{BASE}/renewal-info",
         "meta": None,
     }
     assert set(directory.json()["meta"]["profiles"]) == {"default", "shortlived"}

@@ -194,6 +194,36 @@ async def test_a_csr_that_is_refused_late_ends_the_order_with_the_reason(tmp_pat
         assert found["error"]["type"].endswith(":unauthorized")
 
 
+async def test_no_node_hands_over_or_signs_what_caa_forbids_by_now(tmp_path: Path, postgres: Postgres) -> None:
+    url = postgres.database()
+    forget = "UPDATE authorizations SET challenges = regexp_replace(challenges, '\"caa\":{[^}]*}', '\"caa\":{}')"
+    async with nodes(tmp_path, url, keys=(True, False)) as two:
+        client = await registered(two.each[1])
+        held, order = await client.ready_order("held.lab.test")
+        late, handed = await client.ready_order("late.lab.test")
+        for name in ("held.lab.test", "late.lab.test"):
+            await two.each[0].add_record(name, "CAA", '0 issue ";"')
+        query(url, forget)
+        # The node without the key looks itself, before it hands the order over.
+        refused = await client.post(order["finalize"], {"csr": b64url(csr_of("held.lab.test"))})
+        assert refused.json()["type"] == "urn:ietf:params:acme:error:caa"
+        assert (await client.post(held)).json()["status"] == "ready"
+        # What was handed over is looked at again by the node with the key.
+        await two.each[0].server.__aexit__(None, None, None)
+        noted = f'"caa":{{"late.lab.test":{int(two.each[1].clock())}}}'
+        query(url, f"UPDATE authorizations SET challenges = replace(challenges, '\"caa\":{{}}', '{noted}')")
+        done = await client.post(handed["finalize"], {"csr": b64url(csr_of("late.lab.test"))})
+        assert done.json()["status"] == "processing"
+        query(url, forget)
+        async with type(two.each[0].server)(two.each[0].data, two.each[0].config, two.each[0].authority):
+            async with asyncio.timeout(20):
+                while (found := (await client.post(late)).json())["status"] == "processing":  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        assert found["status"] == "invalid"
+        assert found["error"]["type"] == "urn:ietf:params:acme:error:caa"
+        assert found["error"]["subproblems"][0]["identifier"] == {"type": "dns", "value": "late.lab.test"}
+
+
 def _order(name: str) -> dict[str, object]:
     return {"identifiers": [{"type": "dns", "value": name}]}
 

@@ -59,7 +59,7 @@ async def ask(server: Server, name: str, type_: str, *, recurse: bool, timeout: 
 
 def resolver(server: NameServer) -> Resolver:
     servers = endpoints(server.address)
-    return Recursive(Questions(ask, time.time), lambda: servers, 0.05)
+    return Recursive(Questions(ask, time.time), lambda: servers, 0.05 if server.silent else 5)
 
 
 async def look(server: NameServer, tell: Tell = lambda event: None) -> Outcome:

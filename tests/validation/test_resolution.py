@@ -46,8 +46,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         yield port
 
 
-def asking(timeout: float = 2, **settings: object) -> Resolver:
-    config = Config("lab.test", validation=Validation(timeout=Seconds(timeout), **settings))  # type: ignore[arg-type]
+def asking(timeout: float = 5, **settings: object) -> Resolver:
+    config = Config("lab.test", validation=Validation(attempts=1, timeout=Seconds(timeout), **settings))  # type: ignore[arg-type]
     return resolver(config, None, time.time)
 
 

@@ -19,6 +19,7 @@ from zonemint.pki.issue import Template
 from zonemint.pki.policy import Policy
 from zonemint.store.database import Database, Steps
 from zonemint.validation.attempts import Attempts
+from zonemint.validation.caa import Caa
 from zonemint.validation.method import Method
 
 __all__ = ["Acme", "Provisioner", "Witness"]
@@ -64,6 +65,7 @@ class Acme:
     provisioners: Mapping[str, Provisioner]
     authority: Authority
     attempts: Attempts
+    caa: Caa
     witness: Witness
     objection: Callable[[Sequence[str]], Steps[str]]
     revoked: Callable[[], None]

@@ -10,9 +10,10 @@ import asyncio
 import msgspec
 import structlog
 
-from zonemint.acme import issuance, states
+from zonemint.acme import caa, issuance, states
 from zonemint.acme import orders as orders_
 from zonemint.acme.context import Acme, Provisioner
+from zonemint.acme.problem import document
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.ids import new_id
 from zonemint.core.trace import Event
@@ -45,7 +46,11 @@ async def hand_over(acme: Acme, order: Order, csr: Csr, der: bytes, account_key:
             yield from signings.add(signing)
             yield from traces.append(order.id, (asked,))
 
-    await acme.db.write(steps())
+    try:
+        await acme.db.write(steps())
+    except caa.Unchecked:
+        await caa.look_again(acme, order)
+        await acme.db.write(steps())
     for _ in range(_LOOKS):
         order = await orders_.find_again(acme, order.id)
         if order.status != states.Order.PROCESSING:
@@ -87,7 +92,7 @@ def _hold_against_policy(acme: Acme, order: Order) -> Provisioner:
 
 def _refuse(acme: Acme, order: Order, error: AcmeError, via: str) -> Steps[None]:
     states.check(states.Order.PROCESSING, states.Order.INVALID)
-    problem = msgspec.json.encode({"type": f"urn:ietf:params:acme:error:{error.type}", "detail": error.detail}).decode()
+    problem = msgspec.json.encode(document(error)).decode()
     refused = yield from orders.move(order.id, frm=states.Order.PROCESSING, to=states.Order.INVALID, error=problem)
     yield from signings.remove_of_order(order.id)
     yield from traces.append(order.id, (Event(acme.clock(), "failed", "ca", detail=error.detail),))

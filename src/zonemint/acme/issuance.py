@@ -14,8 +14,8 @@ import msgspec
 import structlog
 
 from zonemint.acme import authorizations as authzs
+from zonemint.acme import caa, renewal, states
 from zonemint.acme import orders as orders_
-from zonemint.acme import renewal, states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.errors import AcmeError, AcmeErrorType, CsrError, IssuanceError
 from zonemint.core.hash_chain import Detail
@@ -74,7 +74,11 @@ async def complete(
     pause = _PAUSE
     while order.status == was:
         order = await _with_fresh_serial(acme, order)
-        finished = await acme.db.write(_issue(acme, provisioner, order, csr, asked, via))
+        try:
+            finished = await acme.db.write(_issue(acme, provisioner, order, csr, asked, via))
+        except caa.Unchecked:
+            await caa.look_again(acme, order)
+            continue
         if finished is not None:
             acme.used_serials.discard(order.serial)
             if finished.status == states.Order.VALID:
@@ -89,7 +93,7 @@ async def complete(
 
 
 def ensure_valid(acme: Acme, order: Order, csr: csr_.Csr) -> Steps[None]:
-    """Raise AcmeError unless the key may be used and each authorization of the order is valid."""
+    """Raise AcmeError unless the key may be used and each authorization of the order is valid, or caa.Unchecked."""
     if (why := (yield from blocked_keys.reason(csr.spki_sha256))) is not None:
         raise AcmeError(AcmeErrorType.BAD_CSR, f"the CSR's key is blocked ({why}): make a new key")
     now = acme.now()
@@ -103,6 +107,7 @@ def ensure_valid(acme: Acme, order: Order, csr: csr_.Csr) -> Steps[None]:
                 f"the authorization for {one.identifier_value} is no longer valid; make a new order",
                 status=403,
             )
+    caa.ensure_checked(acme, order, held)
 
 
 async def _with_fresh_serial(acme: Acme, order: Order) -> Order:

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from zonemint.acme import authorizations as authzs
-from zonemint.acme import states
+from zonemint.acme import caa, states
 from zonemint.acme.context import Acme
 from zonemint.core.errors import AcmeErrorType, StoreError
 from zonemint.core.trace import Event
@@ -23,6 +23,7 @@ from zonemint.store.accounts import Account
 from zonemint.store.authorizations import Authorization, Challenge
 from zonemint.store.database import Steps
 from zonemint.store.validations import Pending
+from zonemint.validation.caa import Applicant
 from zonemint.validation.method import Claim, Tell
 from zonemint.validation.outcome import Outcome
 
@@ -157,7 +158,16 @@ class Validator:
             thumbprint=account.thumbprint,
             account_url=provisioner.urls.account(account.id),
         )
-        return await self._acme.attempts.run(lambda note: method.check(claim, note), tell)
+        applicant = Applicant(claim.account_url, challenge.type)
+
+        async def attempt(note: Tell) -> Outcome:
+            outcome = await method.check(claim, note)
+            if outcome.error is not None:
+                return outcome
+            permitted = await caa.check_proven(self._acme, authorization, applicant, note)
+            return outcome if permitted.error is None else permitted
+
+        return await self._acme.attempts.run(attempt, tell)
 
     def _decide(
         self, pending: Pending, order_id: str, outcome: Outcome, seen: Sequence[Event]
@@ -188,6 +198,8 @@ class Validator:
         decided = msgspec.structs.replace(
             challenge, status=new, validated_at=now if problem is None else None, error=problem
         )
+        if problem is None:
+            decided = caa.note(self._acme, authorization, decided)
         challenges = tuple(decided if one is challenge else _left(one) for one in authorization.challenges)
         settled = msgspec.structs.replace(authorization, status=status, challenges=challenges, expires_at=expires)
         yield from authzs.settle(self._acme, settled, was=states.Authorization.PENDING, events=events, problem=problem)

@@ -19,7 +19,7 @@ from zonemint.acmedns.scope import objection
 from zonemint.acmedns.witness import testify
 from zonemint.app.audit_log import record_authority
 from zonemint.app.base import Base
-from zonemint.app.challenges import challenge_methods
+from zonemint.app.challenges import caa, challenge_methods
 from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
 from zonemint.app.own_certificate import OwnCertificate
 from zonemint.app.provisioners import own_profile, profiles, provisioners
@@ -74,7 +74,8 @@ class Ca:
             return issue.template(authority, profile, crl_url=f"{plain}/crl", issuer_url=f"{plain}/intermediate.crt")
 
         templates = {name: template(profile) for name, profile in profiles(config).items()}
-        methods = challenge_methods(config, resolver(config, own_dns, clock), clock)
+        resolve = resolver(config, own_dns, clock)
+        methods = challenge_methods(config, resolve, clock)
         auth_zones = config.auth_zones if base.has("acmedns") else ()
         acme = Acme(
             db=db,
@@ -88,6 +89,7 @@ class Ca:
                 config.validation.attempt_limit,
                 asyncio.Semaphore(_VALIDATIONS),
             ),
+            caa=caa(config, resolve),
             witness=lambda names: testify(auth_zones, names),
             objection=lambda names: objection(auth_zones, names),
             revoked=crl.revoked,

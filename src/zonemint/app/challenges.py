@@ -1,4 +1,4 @@
-"""The challenge methods that the settings turn on, each with what it needs to ask."""
+"""What the settings ask for before a certificate: challenge methods and CAA, each with what it needs to ask."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from ipaddress import ip_network
 
 from zonemint.config import Config
 from zonemint.core.clock import Clock
+from zonemint.core.names import is_within
 from zonemint.validation import dns01, http01, tlsalpn01
+from zonemint.validation.caa import Caa, Scope
 from zonemint.validation.fence import Fence
 from zonemint.validation.method import Method
 from zonemint.validation.reach import Reach
 from zonemint.validation.resolver import Resolver
 
-__all__ = ["challenge_methods"]
+__all__ = ["caa", "challenge_methods", "identities"]
 
 
 def challenge_methods(config: Config, resolver: Resolver, clock: Clock) -> dict[str, Method]:
@@ -27,3 +29,16 @@ def challenge_methods(config: Config, resolver: Resolver, clock: Clock) -> dict[
     )
     by_type = {method.type: method for method in known}
     return {type_: by_type[type_] for type_ in config.acme.challenges}
+
+
+def identities(config: Config) -> tuple[str, ...]:
+    """Return the names that mean this CA in CAA records."""
+    return config.acme.caa_identities or (f"ca.{config.domain}",)
+
+
+def caa(config: Config, resolver: Resolver) -> Caa:
+    """Return the look at CAA: for our own domains it ends where they do, since what lies above is not theirs."""
+    own = config.domains
+    tops = [one for one in own if not any(one != other and is_within(one, other) for other in own)]
+    zones = dict.fromkeys(tops, Scope.ZONE) | {zone: Scope(word) for zone, word in config.acme.caa.items()}
+    return Caa(resolver, identities(config), zones)

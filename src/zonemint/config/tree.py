@@ -27,6 +27,7 @@ _ROLES = ("ca", "dns", "acmedns")
 _REGISTRATION = ("private", "open", "token", "closed")
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # TOML's bare keys; a segment of URLs
 _SITE = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
+_CAA_SCOPES = ("off", "zone", "tree")
 _CHALLENGES = ("dns-01", "http-01", "tls-alpn-01")
 _LONGEST_VALIDATION = 30.0
 _LONGEST_NAME = 64 - len(" Intermediate CA")  # RFC 5280 appendix A: ub-common-name
@@ -93,9 +94,22 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origins: Annotated[
         tuple[str, ...], Meta(description="Web sites whose scripts may use ACME from a browser (CORS).")
     ] = ()
+    caa_identities: Annotated[
+        tuple[str, ...], Meta(description="The names that mean this CA in CAA records; empty: ca.DOMAIN.")
+    ] = ()
+    caa: Annotated[
+        dict[str, str],
+        Meta(description='Zones and how far up CAA counts: "off", "zone" (up to that zone) or "tree" (to the top).'),
+    ] = {}
 
     def __post_init__(self) -> None:
         _check_origins("acme.origins", self.origins)
+        names = tuple(check("acme.caa_identities", one, hostname) for one in self.caa_identities)
+        msgspec.structs.force_setattr(self, "caa_identities", names)
+        for zone, scope in self.caa.items():
+            if check("acme.caa", zone, normalize) != zone or scope not in _CAA_SCOPES:
+                words = ", ".join(f'"{one}"' for one in _CAA_SCOPES)
+                raise SettingError("acme.caa", f"write {zone.lower().rstrip('.')} = one of {words}")
         if not self.challenges or len(set(self.challenges)) < len(self.challenges):
             raise SettingError("acme.challenges", "it must name at least one challenge, and each once")
         if unknown := next((one for one in self.challenges if one not in _CHALLENGES), None):

@@ -10,13 +10,17 @@ __all__ = ["Authorization", "Challenge", "by_id", "insert", "of_order", "save"]
 
 
 class Challenge(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One way to prove control; `error` is a problem document, `validated_at` seconds."""
+    """One way to prove control; `error` is a problem document, `validated_at` seconds.
+
+    `caa` has the names that CAA permitted to issue for by this proof, each with the seconds when that was looked at.
+    """
 
     type: str
     token: str
     status: str
     validated_at: int | None = None
     error: dict[str, object] | None = None
+    caa: dict[str, int] = {}
 
 
 class Authorization(msgspec.Struct, frozen=True):

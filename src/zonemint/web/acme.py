@@ -71,7 +71,10 @@ class AcmeResources:
             "revokeCert": urls.to("revoke-cert"),
             "keyChange": urls.to("key-change"),
             "renewalInfo": urls.to("renewal-info"),
-            "meta": {"profiles": {name: one.profile.description for name, one in provisioner.profiles.items()}},
+            "meta": {
+                "caaIdentities": self._acme.caa.identities,
+                "profiles": {name: one.profile.description for name, one in provisioner.profiles.items()},
+            },
         }
         return _json(directory)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from zonemint.acme.problem import document
 from zonemint.core.errors import AcmeError, AcmeErrorType, StoreUnavailable
 from zonemint.web.endpoint import Refusal
 from zonemint.web.reply import Reply
@@ -26,18 +27,6 @@ _STATUS = {
     AcmeErrorType.RATE_LIMITED: 429,
     AcmeErrorType.SERVER_INTERNAL: 500,
 }
-
-
-def document(error: AcmeError) -> dict[str, Any]:
-    """Return an error as a problem document, its subproblems inside it (section 6.7.1)."""
-    problem: dict[str, Any] = {
-        "type": f"urn:ietf:params:acme:error:{error.type}",
-        "detail": error.detail,
-        **error.fields,
-    }
-    if error.subproblems:
-        problem["subproblems"] = [{**document(sub), "identifier": identifier} for identifier, sub in error.subproblems]
-    return problem
 
 
 def response(error: Exception, path: Mapping[str, Any]) -> Reply:
