@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -97,7 +97,7 @@ async def test_a_certificate_is_for_its_account_and_read_with_an_empty_payload(l
     assert_refused(await client.post(url, {}), 400, "malformed")
     chain = (await client.post(url)).body
     assert chain.count(b"BEGIN CERTIFICATE") == 2
-    assert chain.endswith(lab.authority.chain_pem)
+    assert chain.endswith(lab.authority.current.chain_pem())
 
 
 async def test_an_account_key_on_the_certificate_is_refused_only_for_that_account(lab: Lab) -> None:
@@ -135,7 +135,7 @@ class FailingSigner:
 async def _finalize_with(folder: Path, error: BaseException) -> tuple[Client, str, int]:
     """Finalize an order while the signer raises; returns the client, the order's URL and the reply's status, or 0."""
     armed = asyncio.Event()
-    async with running(folder, refit=lambda ca: replace(ca, key=FailingSigner(ca.signer, error, armed))) as lab:
+    async with running(folder, refit=lambda ca: ca.with_key(FailingSigner(ca.current.signer, error, armed))) as lab:
         client = await registered(lab)
         url, order = await client.ready_order(NAME)
         armed.set()
@@ -243,8 +243,8 @@ async def test_a_serial_signs_once_though_the_store_refuses_what_was_signed(tmp_
     signers: list[RecordingSigner] = []
 
     def record(ca: Authority) -> Authority:
-        signers.append(RecordingSigner(ca.signer))
-        return replace(ca, key=signers[0])
+        signers.append(RecordingSigner(ca.current.signer))
+        return ca.with_key(signers[0])
 
     async with running(tmp_path / "data", refit=record) as lab:
         client = await registered(lab)

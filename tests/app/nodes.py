@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -66,4 +66,4 @@ def _unchanged(authority: Authority) -> Authority:
 
 
 def _without_key(authority: Authority) -> Authority:
-    return replace(authority, key=None)
+    return authority.with_key(None)

@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +129,7 @@ async def test_issuance_that_failed(tmp_path: Path) -> None:
     armed = asyncio.Event()
     error = OSError("the token is gone")
     async with running(
-        tmp_path / "data", refit=lambda ca: replace(ca, key=FailingSigner(ca.signer, error, armed))
+        tmp_path / "data", refit=lambda ca: ca.with_key(FailingSigner(ca.current.signer, error, armed))
     ) as lab:
         client = await registered(lab)
         _, order = await client.ready_order("a.lab.test")
@@ -240,7 +239,7 @@ async def test_two_nodes_go_on_with_one_chain_and_one_of_them_signs_for_the_othe
     async with running(tmp_path / "one", config) as one:
         shutil.copytree(one.data.pki, tmp_path / "two/pki", ignore=shutil.ignore_patterns("server.*"))
         (tmp_path / "two/zones").mkdir()
-        async with running(tmp_path / "two", config, refit=lambda ca: replace(ca, key=None)) as two:
+        async with running(tmp_path / "two", config, refit=lambda ca: ca.with_key(None)) as two:
             clients = await asyncio.gather(*(registered(lab) for _ in range(4) for lab in (one, two)))
             orders = [await client.order(f"a{number}.lab.test") for number, client in enumerate(clients)]
             # What matters here comes after the validation.

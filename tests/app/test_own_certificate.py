@@ -109,11 +109,13 @@ async def own(data: DataDir, names: tuple[str, ...], now: float) -> None:
     """Put a certificate of our CA into the folder, made at another time or for other names."""
     data.server_certificate.unlink(missing_ok=True)
     made = authority.load(data.pki, now=time.time())
-    template = issue.template(made, DEFAULT, crl_url="http://ca.lab.test/crl", issuer_url="http://ca.lab.test/i.crt")
+    template = issue.template(
+        made.current, DEFAULT, crl_url="http://ca.lab.test/crl", issuer_url="http://ca.lab.test/i.crt"
+    )
     db = SqliteDatabase(data.database)
     try:
-        issuer = IssuedHere(db, template, lambda: now)
-        await OwnCertificate(db, data, made, issuer, names, (HOST, "::1"), lambda: now).renew_if_due()
+        issuer = IssuedHere(db, lambda: template, lambda: now)
+        await OwnCertificate(db, data, lambda: made, lambda: issuer, names, (HOST, "::1"), lambda: now).renew_if_due()
     finally:
         await db.close()
 
@@ -121,11 +123,14 @@ async def own(data: DataDir, names: tuple[str, ...], now: float) -> None:
 async def test_it_is_swapped_live_when_two_thirds_of_its_life_are_over(tmp_path: Path) -> None:
     data = DataDir(tmp_path)
     made = authority.create(data.pki, name="Lab", domains=(DOMAIN,), now=time.time() - 61 * DAY)
-    template = issue.template(made, DEFAULT, crl_url="http://ca.lab.test/crl", issuer_url="http://ca.lab.test/i.crt")
+    template = issue.template(
+        made.current, DEFAULT, crl_url="http://ca.lab.test/crl", issuer_url="http://ca.lab.test/i.crt"
+    )
     now = time.time() - 61 * DAY  # what is issued then is still good for the handshakes of today
     db = SqliteDatabase(data.database)
     try:
-        kept = OwnCertificate(db, data, made, IssuedHere(db, template, lambda: now), ("localhost",), (), lambda: now)
+        issuer = IssuedHere(db, lambda: template, lambda: now)
+        kept = OwnCertificate(db, data, lambda: made, lambda: issuer, ("localhost",), (), lambda: now)
         await kept.renew_if_due()
         trust = ssl.create_default_context(cafile=str(data.pki / "root.crt"))
         first = handshake(kept.context, trust)

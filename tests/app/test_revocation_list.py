@@ -14,7 +14,7 @@ from cryptography import x509
 
 from tests.store.test_sweep import DAY, add_certificate
 from zonemint.app import revocation_list
-from zonemint.app.revocation_list import RevocationList
+from zonemint.app.revocation_list import RevocationLists
 from zonemint.pki import authority
 from zonemint.store import certificates, sweep
 from zonemint.store.database import Steps
@@ -29,8 +29,8 @@ class Lab:
     db: SqliteDatabase
     ca: authority.Authority
 
-    def list(self) -> RevocationList:
-        return RevocationList(self.db, self.ca, "http://ca.lab.test/crl", time.time)
+    def list(self) -> RevocationLists:
+        return RevocationLists(self.db, lambda: self.ca, "http://ca.lab.test", time.time)
 
 
 @pytest_asyncio.fixture
@@ -40,14 +40,15 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
     db = SqliteDatabase(tmp_path / "store.db")
     for serial, ends in (("1", NOW + DAY), ("2", NOW + DAY), ("3", LONG_ENDED)):
         await db.write(add_certificate(serial, ends))
+    await db.write(certificates.adopt(authority.load(tmp_path / "pki", now=NOW).current.key_id))
     for serial in ("1", "3"):
         await db.write(certificates.revoke(serial, now=LONG_ENDED, reason=0))
     yield Lab(db, authority.load(tmp_path / "pki", now=NOW))
     await db.close()
 
 
-def serials(kept: RevocationList) -> list[int]:
-    return [one.serial_number for one in x509.load_der_x509_crl(kept.der())]
+def serials(lab: Lab, kept: RevocationLists) -> list[int]:
+    return [one.serial_number for one in x509.load_der_x509_crl(kept.der(lab.ca.current))]
 
 
 def removal() -> Steps[None]:
@@ -58,12 +59,12 @@ def removal() -> Steps[None]:
 async def test_neither_what_ended_long_ago_nor_its_removal_makes_a_new_list(lab: Lab) -> None:
     first, second, third = lab.list(), lab.list(), lab.list()
     await first.load()
-    assert serials(first) == [1]
+    assert serials(lab, first) == [1]
     await second.load()
-    assert second.der() == first.der()
+    assert second.der(lab.ca.current) == first.der(lab.ca.current)
     await lab.db.write(removal())
     await third.load()
-    assert third.der() == first.der()
+    assert third.der(lab.ca.current) == first.der(lab.ca.current)
 
 
 async def test_a_revocation_is_noticed_though_as_many_certificates_are_removed(
@@ -80,7 +81,7 @@ async def test_a_revocation_is_noticed_though_as_many_certificates_are_removed(
     keeping = asyncio.create_task(kept.keep())
     await lab.db.write(both())
     async with asyncio.timeout(10):
-        while serials(kept) != [1, 2]:  # noqa: ASYNC110 - what is waited for has no event
+        while serials(lab, kept) != [1, 2]:  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.002)
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)

@@ -23,7 +23,7 @@ from zonemint.store import (
     validations,
 )
 from zonemint.store.accounts import Account
-from zonemint.store.authorities import StoredAuthority
+from zonemint.store.authorities import LaterCertificate, StoredAuthority
 from zonemint.store.authorizations import Authorization, Challenge
 from zonemint.store.certificates import Certificate
 from zonemint.store.crls import Crl
@@ -139,16 +139,47 @@ async def test_a_certificate_comes_back_and_is_revoked_once(db: Store, another: 
     other = await another()
     revoked = await asyncio.gather(*(one.write(certificates.revoke("5e", now=7, reason=4)) for one in (db, other)))
     assert sorted(revoked) == [False, True]
-    (entry,) = await db.read(certificates.revoked(expired_before=50))
+    (entry,) = await db.read(certificates.revoked("", expired_before=50))
     assert tuple(entry) == (0x5E, 7, 4)
 
 
 async def test_a_crl_takes_the_place_of_the_last(db: Store) -> None:
-    assert await db.read(crls.current()) is None
+    assert await db.read(crls.current("ab")) is None
     for number in (1, 2):
         assert await db.read(crls.next_number()) == number
-        await db.write(crls.replace(Crl(number, b"der", 10, number)))
-    assert await db.read(crls.current()) == Crl(2, b"der", 10, 2)
+        await db.write(crls.replace(Crl(number, b"der", 10, number, "ab")))
+    assert await db.read(crls.current("ab")) == Crl(2, b"der", 10, 2, "ab")
+    assert await db.read(crls.number("ab")) == 2
+
+
+async def test_each_issuer_has_its_list_and_all_are_numbered_together(db: Store) -> None:
+    await db.write(crls.replace(Crl(1, b"one", 10, 0, "ab")))
+    await db.write(crls.replace(Crl(2, b"two", 10, 0, "cd")))
+    assert await db.read(crls.next_number()) == 3
+    await db.write(crls.replace(Crl(3, b"three", 10, 0, "ab")))
+    assert [one.issuer for one in await db.read(crls.all_current())] == ["cd", "ab"]
+    assert await db.read(crls.number("cd")) == 2
+    await db.write(crls.raise_number(3))
+    raised = await db.read(crls.all_current())
+    assert [(one.issuer, one.number, one.revoked) for one in raised] == [("cd", 3, -1), ("ab", 4, -1)]
+    assert await db.read(crls.next_number()) == 5
+
+
+async def test_what_names_no_issuer_is_given_to_the_one_there_was(db: Store) -> None:
+    assert not await db.write(crls.adopt("ab"))
+    await db.write(crls.replace(Crl(1, b"one", 10, 0, "")))
+    one = Certificate("1", None, None, "valid", ("a.test",), "k", 1, 100, 1, b"der")
+    await db.write(certificates.insert(one))
+    await db.write(certificates.insert(replace(one, serial="2", issuer="cd")))
+    assert await db.write(crls.adopt("ab"))
+    await db.write(certificates.adopt("ab"))
+    found = [await db.read(certificates.by_serial(serial)) for serial in "12"]
+    assert [each.issuer for each in found if each] == ["ab", "cd"]
+    for serial in "12":
+        await db.write(certificates.revoke(serial, now=1, reason=0))
+    listed = [await db.read(certificates.revoked(issuer, expired_before=0)) for issuer in ("ab", "cd", "")]
+    assert [[entry.serial for entry in each] for each in listed] == [[1], [2], []]
+    assert await db.read(certificates.count_revoked("cd", expired_before=0)) == 1
 
 
 async def test_values_are_kept_newest_first_and_two_updates_at_once_are_both_kept(db: Store, another: Opener) -> None:
@@ -288,3 +319,10 @@ async def test_the_authority_of_a_store(db: Store) -> None:
     assert await db.read(authorities.current()) == one
     await db.write(authorities.change_domains(("lab.test",)))
     assert await db.read(authorities.current()) == one._replace(domains=("lab.test",))
+
+
+async def test_nodes_tell_each_other_of_later_certificates_once(db: Store, another: Opener) -> None:
+    other = await another()
+    told = [LaterCertificate("b", "issuer", "PEM"), LaterCertificate("a", "root", "PEM")]
+    await asyncio.gather(*(each.write(authorities.add_later(one, now=1)) for one in told for each in (db, other)))
+    assert await db.read(authorities.later()) == sorted(told)

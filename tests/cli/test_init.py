@@ -109,7 +109,7 @@ def test_a_folder_left_half_way_is_completed(tmp_path: Path, kept: int) -> None:
         half.zones.mkdir()
     _, authority = initialise(half, Config("lab.test"), now=NOW)
     assert authority is not None
-    assert authority.domains == ("lab.test", "localhost")
+    assert authority.current.domains == ("lab.test", "localhost")
     assert contents(half.path).keys() == contents(whole.path).keys()
 
 

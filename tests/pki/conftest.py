@@ -26,6 +26,9 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> Ca:
     authority.create(folder, name="Lab", domains=["lab.test", "example.internal"], now=now)
     made = authority.load(folder, now=now)
     template = issue.template(
-        made, profiles.DEFAULT, crl_url="http://ca.lab.test/crl", issuer_url="http://ca.lab.test/intermediate.crt"
+        made.current,
+        profiles.DEFAULT,
+        crl_url="http://ca.lab.test/crl",
+        issuer_url="http://ca.lab.test/intermediate.crt",
     )
     return Ca(folder, made, template, now)

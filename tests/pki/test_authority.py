@@ -40,7 +40,7 @@ def test_what_is_made_is_private_and_read_back(tmp_path: Path, ca: Ca) -> None:
     made = authority.create(folder, name="Lab", domains=["lab.test"], now=ca.now)
     read = authority.load(folder, now=ca.now)
     assert (read.root, read.intermediate) == (made.root, made.intermediate)
-    assert read.signer.public_key == made.signer.public_key
+    assert read.current.signer.public_key == made.current.signer.public_key
     assert sorted(os.listdir(folder)) == FILES
     assert os.listdir(folder.parent) == ["pki"]
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -52,7 +52,7 @@ def test_the_certificates_of_the_authority(ca: Ca) -> None:
     assert made.root.subject.rfc4514_string() == made.root.issuer.rfc4514_string() == "CN=Lab Root CA"
     assert made.intermediate.subject.rfc4514_string() == "CN=Lab Intermediate CA"
     assert made.intermediate.issuer == made.root.subject
-    for certificate, length, years in ((made.root, 1, 10), (made.intermediate, 0, 5)):
+    for certificate, length, years in ((made.root, 2, 10), (made.intermediate, 0, 5)):
         basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage)
         assert basic.critical
@@ -64,7 +64,7 @@ def test_the_certificates_of_the_authority(ca: Ca) -> None:
         assert round(lived.days / 365.25, 2) == years
     limits = made.intermediate.extensions.get_extension_for_class(x509.NameConstraints)
     assert limits.critical
-    assert made.domains == ("lab.test", "example.internal", "localhost")
+    assert made.current.domains == ("lab.test", "example.internal", "localhost")
     permitted = limits.value.permitted_subtrees or []
     networks = [tree.value for tree in permitted if isinstance(tree, x509.IPAddress)]
     assert networks == list(constraints.PRIVATE_NETWORKS)
@@ -73,12 +73,12 @@ def test_the_certificates_of_the_authority(ca: Ca) -> None:
 
 def test_what_clients_are_given(ca: Ca) -> None:
     made = ca.authority
-    assert x509.load_pem_x509_certificates(made.chain_pem) == [made.intermediate]
+    assert x509.load_pem_x509_certificates(made.current.chain_pem()) == [made.intermediate]
     assert x509.load_pem_x509_certificates(made.roots_pem) == [made.root]
     assert made.roots_pem == (ca.folder / "root.crt").read_bytes()
     assert len(made.fingerprint) == 64
     assert made.fingerprint == made.fingerprint.lower()
-    assert made.not_after == made.intermediate.not_valid_after_utc.timestamp()
+    assert made.current.not_after == made.intermediate.not_valid_after_utc.timestamp()
 
 
 def test_a_root_without_constraints_permits_no_domain_by_name(ca: Ca) -> None:
@@ -89,7 +89,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path, ca: Ca) -> None:
     (tmp_path / "pki").mkdir(mode=0o755)
     authority.create(tmp_path / "pki", name="Lab", domains=["lab.test"], now=ca.now)
     assert stat.S_IMODE((tmp_path / "pki").stat().st_mode) == 0o700
-    assert authority.load(tmp_path / "pki", now=ca.now).domains == ("lab.test", "localhost")
+    assert authority.load(tmp_path / "pki", now=ca.now).current.domains == ("lab.test", "localhost")
 
 
 def test_a_link_to_an_empty_folder_is_followed(tmp_path: Path, ca: Ca) -> None:
@@ -137,11 +137,11 @@ def test_a_name_must_fit_into_a_common_name(tmp_path: Path, ca: Ca, name: str) -
 def replace_intermediate_by_leaf(folder: Path, ca: Ca) -> None:
     key = keys.load_key(folder / "intermediate.key").public_key()
     leaf = issue.prepare(ca.template, names=["a.lab.test"], ips=[], public_key=key, serial=new_serial(), now=ca.now)
-    (folder / "intermediate.crt").write_bytes(issue.pem(issue.sign(leaf, ca.authority).der))
+    (folder / "intermediate.crt").write_bytes(issue.pem(issue.sign(leaf).der))
 
 
 def replace_root_by_intermediate(folder: Path, ca: Ca) -> None:
-    (folder / "root.crt").write_bytes(ca.authority.chain_pem)
+    (folder / "root.crt").write_bytes(ca.authority.current.chain_pem())
 
 
 def make_folder(folder: Path, _ca: Ca) -> None:
@@ -150,7 +150,11 @@ def make_folder(folder: Path, _ca: Ca) -> None:
 
 
 def append_root(folder: Path, ca: Ca) -> None:
-    (folder / "intermediate.crt").write_bytes(ca.authority.chain_pem + ca.authority.roots_pem)
+    (folder / "root.crt").write_bytes(2 * ca.authority.roots_pem)
+
+
+def append_itself(folder: Path, ca: Ca) -> None:
+    (folder / "intermediate.crt").write_bytes(2 * ca.authority.current.chain_pem())
 
 
 FAULTS: dict[str, tuple[Callable[[Path, Ca], object], str, str]] = {
@@ -163,7 +167,8 @@ FAULTS: dict[str, tuple[Callable[[Path, Ca], object], str, str]] = {
     "no key": (lambda f, _: (f / "intermediate.key").unlink(), "intermediate.key", "the key is missing"),
     "empty": (lambda f, _: (f / "root.crt").write_bytes(b""), "root.crt", "not a certificate in PEM"),
     "not PEM": (lambda f, _: (f / "root.crt").write_bytes(b"\xff"), "root.crt", "not a certificate in PEM"),
-    "two": (append_root, "intermediate.crt", "one certificate belongs here, and there are 2"),
+    "two": (append_root, "root.crt", "one certificate belongs here, and there are 2"),
+    "no chain": (append_itself, "intermediate.crt", "are not a chain: after each one comes the one that issued it"),
     "a leaf": (replace_intermediate_by_leaf, "intermediate.crt", "not a CA's"),
     "no root": (replace_root_by_intermediate, "root.crt", "not self-signed"),
     "open key": (lambda f, _: (f / "intermediate.key").chmod(0o644), "intermediate.key", "others may read"),
@@ -218,7 +223,7 @@ def test_no_folder_and_no_ca_in_it(tmp_path: Path, ca: Ca) -> None:
 
 
 def test_the_clock_must_lie_within_the_validity(folder: Path, ca: Ca) -> None:
-    until = ca.authority.not_after
+    until = ca.authority.current.not_after
     assert authority.load(folder, now=until)
     shown = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with pytest.raises(KeyFileError, match=rf"intermediate\.crt: this certificate expired at {shown}"):

@@ -45,7 +45,7 @@ def test_a_crash_at_any_step_leaves_a_whole_authority_or_none(tmp_path: Path) ->
             made += 1
         else:
             authority.create(folder, name="Lab", domains=["lab.test"], now=NOW)
-        assert authority.load(folder, now=NOW).domains == ("lab.test", "localhost")
+        assert authority.load(folder, now=NOW).current.domains == ("lab.test", "localhost")
         assert len(os.listdir(folder)) == 4
     # Both ways to end must have been seen, or the crashes were not where the work is.
     assert 0 < made < steps

@@ -16,7 +16,9 @@ URL = "http://ca.lab.test/crl"
 
 
 def build(ca: Ca, *revoked: tuple[int, float, str | None], number: int = 7) -> bytes:
-    return crl.build(ca.authority, number=number, revoked=revoked, now=ca.now, next_update=ca.now + 86400, url=URL)
+    return crl.build(
+        ca.authority.current, number=number, revoked=revoked, now=ca.now, next_update=ca.now + 86400, url=URL
+    )
 
 
 def test_the_list_says_what_rfc_5280_wants(ca: Ca) -> None:
@@ -85,7 +87,7 @@ def test_openssl_refuses_a_revoked_certificate_only(ca: Ca, tmp_path: Path, is_r
         serial=serial,
         now=ca.now,
     )
-    (tmp_path / "leaf.pem").write_bytes(issue.pem(issue.sign(prepared, ca.authority).der))
+    (tmp_path / "leaf.pem").write_bytes(issue.pem(issue.sign(prepared).der))
     listed = serial if is_revoked else new_serial()
     (tmp_path / "list.crl").write_bytes(build(ca, (listed, ca.now - 1, "cessationOfOperation")))
     said = subprocess.run(

@@ -24,7 +24,7 @@ every_verifier = pytest.mark.parametrize("verify", VERIFIERS.values(), ids=VERIF
 
 def issue_for(ca: Ca, names: list[str], ips: list[str], key: CertificatePublicKeyTypes = P256) -> issue.Issued:
     prepared = issue.prepare(ca.template, names=names, ips=ips, public_key=key, serial=new_serial(), now=ca.now)
-    return issue.sign(prepared, ca.authority)
+    return issue.sign(prepared)
 
 
 def parsed(issued: issue.Issued) -> x509.Certificate:
@@ -107,7 +107,7 @@ def test_verifiers_refuse_mail_and_uris_of_other_domains(
         not_valid_after=datetime.fromtimestamp(ca.now + 3600, UTC),
         extensions=list(ca.template.extensions),
     ).add_extension(x509.SubjectAlternativeName([x509.DNSName("a.lab.test"), name]), critical=True)
-    leaf = issue.sign(issue.Prepared(1, 0, 0, builder), ca.authority)
+    leaf = issue.sign(issue.Prepared(ca.authority.current, 1, 0, 0, builder))
     said = VERIFIERS[program](ca, leaf, "a.lab.test", tmp_path)
     assert said is not None
     assert "subtree" in said or "constraint" in said
@@ -155,10 +155,10 @@ def test_without_a_common_name_the_alternative_names_are_critical(ca: Ca, names:
 
 def of_profile(ca: Ca, profile: profiles.Profile, *names: str) -> x509.Certificate:
     template = issue.template(
-        ca.authority, profile, crl_url="http://ca.lab.test/crl", issuer_url="http://ca.lab.test/i"
+        ca.authority.current, profile, crl_url="http://ca.lab.test/crl", issuer_url="http://ca.lab.test/i"
     )
     prepared = issue.prepare(template, names=names, ips=[], public_key=P256, serial=new_serial(), now=ca.now)
-    return parsed(issue.sign(prepared, ca.authority))
+    return parsed(issue.sign(prepared))
 
 
 def test_a_profile_decides_on_the_subject(ca: Ca) -> None:
@@ -177,9 +177,9 @@ def test_a_profile_decides_on_the_subject(ca: Ca) -> None:
 def test_verifiers_accept_fixed_attributes(ca: Ca, tmp_path: Path, verify: Verifier) -> None:
     fixed = (x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Lab"),)
     profile = profiles.Profile("x", 86400, subject=fixed, common_name=False)
-    template = issue.template(ca.authority, profile, crl_url=None, issuer_url=None)
+    template = issue.template(ca.authority.current, profile, crl_url=None, issuer_url=None)
     prepared = issue.prepare(template, names=["a.lab.test"], ips=[], public_key=P256, serial=new_serial(), now=ca.now)
-    assert verify(ca, issue.sign(prepared, ca.authority), "a.lab.test", tmp_path) is None
+    assert verify(ca, issue.sign(prepared), "a.lab.test", tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,9 @@ def test_a_profile_decides_on_the_pointers(
 
 
 def test_urls_that_are_not_served_are_not_named(ca: Ca) -> None:
-    template = issue.template(ca.authority, profiles.SHORTLIVED, crl_url=None, issuer_url=None)
+    template = issue.template(ca.authority.current, profiles.SHORTLIVED, crl_url=None, issuer_url=None)
     prepared = issue.prepare(template, names=["a.lab.test"], ips=[], public_key=P256, serial=new_serial(), now=ca.now)
-    extensions = parsed(issue.sign(prepared, ca.authority)).extensions
+    extensions = parsed(issue.sign(prepared)).extensions
     for kind in (x509.CRLDistributionPoints, x509.AuthorityInformationAccess):
         with pytest.raises(x509.ExtensionNotFound):
             extensions.get_extension_for_class(kind)
@@ -215,9 +215,9 @@ def test_the_validity_is_the_profiles_and_inclusive(ca: Ca) -> None:
 
 
 def test_nothing_outlives_the_issuer(ca: Ca) -> None:
-    late = ca.authority.not_after - 86400
+    late = ca.authority.current.not_after - 86400
     prepared = issue.prepare(ca.template, names=["a.lab.test"], ips=[], public_key=P256, serial=new_serial(), now=late)
-    certificate = parsed(issue.sign(prepared, ca.authority))
+    certificate = parsed(issue.sign(prepared))
     assert certificate.not_valid_after_utc == ca.authority.intermediate.not_valid_after_utc
 
 
@@ -228,7 +228,7 @@ def test_what_would_have_expired_is_not_made(ca: Ca) -> None:
         )
 
     with pytest.raises(IssuanceError, match="its time has passed"):
-        prepare(ca.authority.not_after + 1)
+        prepare(ca.authority.current.not_after + 1)
     with pytest.raises(IssuanceError, match="its time has passed"):
         prepare(ca.now, not_after=ca.now - 1)
     assert prepare(ca.now, not_after=ca.now + 1).not_after == int(ca.now + 1)
@@ -261,7 +261,7 @@ def test_our_own_listener_is_trusted_by_all_its_names(ca: Ca, tmp_path: Path, ve
         serial=new_serial(),
         now=ca.now,
     )
-    assert verify(ca, issue.sign(prepared, ca.authority), asked, tmp_path) is None
+    assert verify(ca, issue.sign(prepared), asked, tmp_path) is None
 
 
 def test_the_pem_is_the_der(ca: Ca) -> None:

@@ -37,7 +37,7 @@ def _openssl(ca: Ca, leaf: Issued, name: str, folder: Path) -> str | None:
 
 
 def _gnutls(ca: Ca, leaf: Issued, name: str, folder: Path) -> str | None:
-    (folder / "chain.pem").write_bytes(issue.pem(leaf.der) + ca.authority.chain_pem)
+    (folder / "chain.pem").write_bytes(issue.pem(leaf.der) + ca.authority.current.chain_pem())
     return _failure(
         require_program("certtool"),
         "--verify",

@@ -27,6 +27,7 @@ COUNTS = {
     "txt_storage": 1,
     "records": 1,
     "zone_serials": 1,
+    "authority_certificates": 1,
     "crls": 1,
     "signings": 1,
     "authorities": 1,
@@ -68,7 +69,9 @@ def fill(path: Path) -> Path:
             text = "INSERT INTO authorizations VALUES (?, 'o1', 'a1', 'dns', 'x.lab.test', ?, 'pending', '[]', 1, 2)"
             put(text, (one, wildcard))
         put("INSERT INTO validations VALUES ('z1', 'dns-01', 3, '', 0)")
-        certificate = "INSERT INTO certificates VALUES (?, ?, ?, ?, '[\"x.lab.test\"]', 'hash', 1, 2, 1, ?, ?, ?, NULL)"
+        certificate = (
+            "INSERT INTO certificates VALUES (?, ?, ?, ?, '[\"x.lab.test\"]', 'hash', 1, 2, 1, ?, ?, ?, NULL, 'ab')"
+        )
         put(certificate, ("0a", "o2", "a1", "revoked", b"\x00\xff der", 4, 1))
         put(certificate, ("0b", None, None, "valid", b"", None, None))
         put(certificate, ("0c", None, None, "reserved", None, None, None))
@@ -85,9 +88,10 @@ def fill(path: Path) -> Path:
             )
         put("INSERT INTO records VALUES ('lab.test', 'www.lab.test', 'A', '192.0.2.1', 300, 1, 'me')")
         put("INSERT INTO zone_serials VALUES ('lab.test', 4294967290, 'content')")
-        put("INSERT INTO crls VALUES (7, ?, 9, 1)", (b"crl",))
+        put("INSERT INTO crls VALUES (7, ?, 9, 1, 'ab')", (b"crl",))
         put("INSERT INTO signings VALUES ('s1', 'o1', '[]', ?, '', '', 1, '', 0, '', '')", (b"csr",))
         drive(db, audit.append(*[audit.Fact(audit.Kind.KEY_BLOCKED, "server", "hash", {"n": 1})] * 2, now=5))
         put("INSERT INTO proofs VALUES ('a1', 'dns', 'x.lab.test', ?, 'z1', 2)", (True,))
         put("INSERT INTO authorities VALUES ('root', 'PEM', 'PEM', 'lab.test', 1)")
+        put("INSERT INTO authority_certificates VALUES ('ab', 'issuer', 'PEM', 1)")
     return path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,9 +14,13 @@ from zonemint.acme.urls import Urls
 from zonemint.core.clock import Clock
 from zonemint.core.ids import new_id
 from zonemint.core.trace import Event
+from zonemint.pki import issue
 from zonemint.pki.authority import Authority
 from zonemint.pki.issue import Template
+from zonemint.pki.issuer import Issuer
 from zonemint.pki.policy import Policy
+from zonemint.pki.profiles import Profile
+from zonemint.store.certificates import Certificate
 from zonemint.store.database import Database, Steps
 from zonemint.validation.attempts import Attempts
 from zonemint.validation.caa import Caa
@@ -35,7 +39,7 @@ class Provisioner:
     name: str
     urls: Urls
     policy: Policy
-    profiles: Mapping[str, Template]
+    profiles: Mapping[str, Profile]
     default_profile: str
     methods: Mapping[str, Method]
 
@@ -52,6 +56,9 @@ class Witness(Protocol):
 class Acme:
     """The ACME server; lifetimes in seconds, `patience` is how long a reply waits for work under way.
 
+    `follow_authority` takes up what was changed in it elsewhere;
+    `plain_url` is where revocation lists and intermediates are served without TLS.
+
     `objection` says why the names that answered a validation prove nothing all the same, or nothing;
     `known_keys` are refused, since they are public; `revoked` is called after each revocation; `retired` says since
     when, in seconds, the certificates of an issuer (by its key identifier) should be renewed since it is being
@@ -63,7 +70,9 @@ class Acme:
     clock: Clock
     nonces: Nonces
     provisioners: Mapping[str, Provisioner]
-    authority: Authority
+    current_authority: Callable[[], Authority]
+    follow_authority: Callable[[], Awaitable[None]]
+    plain_url: str
     attempts: Attempts
     caa: Caa
     witness: Witness
@@ -78,6 +87,29 @@ class Acme:
     retired: Callable[[bytes], int | None] = lambda key_id: None
     process: str = field(default_factory=new_id)
     used_serials: set[str] = field(default_factory=set)
+
+    @property
+    def authority(self) -> Authority:
+        """Return the authority as it is now: it may have got another issuer since the last time."""
+        return self.current_authority()
+
+    async def issuer_of(self, certificate: Certificate) -> Issuer | None:
+        """Return the issuer of a certificate; another node may have had a new one sign a moment ago."""
+        found = self.authority.issuer(certificate.issuer)
+        if found is None:
+            await self.follow_authority()
+            found = self.authority.issuer(certificate.issuer)
+        return found
+
+    def template(self, profile: Profile) -> Template:
+        """Return what the next certificates of a profile share; it is made once for each issuer."""
+        issuer = self.authority.current
+        return issue.template(
+            issuer,
+            profile,
+            crl_url=issuer.crl_url(self.plain_url),
+            issuer_url=issuer.certificate_url(self.plain_url),
+        )
 
     def now(self) -> int:
         """Return the time in whole seconds."""

@@ -39,13 +39,21 @@ async def finalize(acme: Acme, provisioner: Provisioner, signed: ByAccount, orde
     return await handover.hand_over(acme, order, csr, der, account_key, asked)
 
 
-async def download(acme: Acme, provisioner: Provisioner, signed: ByAccount, serial: str, source: str) -> bytes:
-    """Return a certificate's PEM chain, leaf first, to the account that ordered it; raises AcmeError 404, 403."""
+async def download(acme: Acme, signed: ByAccount, serial: str, which: str, source: str) -> tuple[bytes, list[int]]:
+    """Return a certificate's PEM chain, leaf first, to the account that ordered it, and which others there are.
+
+    Chain 0 leads to the preferred root (RFC 8555 section 7.4.2). Raises AcmeError 404, 403.
+    """
     certificate = await acme.db.read(certificates.by_serial(serial))
     if certificate is None or certificate.der is None or certificate.order_id is None:
         raise AcmeError(AcmeErrorType.MALFORMED, "there is no such certificate", status=404)
     if certificate.account_id != signed.account.id:
         raise AcmeError(AcmeErrorType.UNAUTHORIZED, "the certificate is another account's", status=403)
+    issuer = await acme.issuer_of(certificate)
+    chains = range(len(issuer.chains) if issuer else 0)
+    wanted = next((one for one in chains if str(one) == which), None)
+    if issuer is None or wanted is None:
+        raise AcmeError(AcmeErrorType.MALFORMED, "the certificate has no such chain", status=404)
     fetched = Event(acme.clock(), "download", source, "ca", "fetched the certificate and its chain")
     acme.db.write_soon(traces.append(certificate.order_id, (fetched,)))
-    return issue.pem(certificate.der) + acme.authority.chain_pem
+    return issue.pem(certificate.der) + issuer.chain_pem(wanted), [one for one in chains if one != wanted]

@@ -22,6 +22,7 @@ from zonemint.core.hash_chain import Detail
 from zonemint.core.trace import Event
 from zonemint.pki import csr as csr_
 from zonemint.pki import issue
+from zonemint.pki.profiles import Profile
 from zonemint.pki.serials import new_serial
 from zonemint.store import audit, authorizations, blocked_keys, certificates, orders, signings, traces
 from zonemint.store.certificates import Certificate
@@ -47,19 +48,19 @@ def check(acme: Acme, provisioner: Provisioner, order: Order, der: bytes, accoun
         )
     except CsrError as error:
         raise AcmeError(AcmeErrorType.BAD_CSR, str(error)) from error
-    if refusal := template_of(provisioner, order).profile.key_refusal(csr.kind, csr.bits):
+    if refusal := profile_of(provisioner, order).key_refusal(csr.kind, csr.bits):
         raise AcmeError(AcmeErrorType.BAD_CSR, refusal)
     return csr
 
 
-def template_of(provisioner: Provisioner, order: Order) -> issue.Template:
-    """Return what the order's certificate is made from; raises AcmeError when there is no such profile any more."""
-    template = provisioner.profiles.get(order.profile)
-    if template is None:
+def profile_of(provisioner: Provisioner, order: Order) -> Profile:
+    """Return the profile of the order's certificate; raises AcmeError when there is none of its name any more."""
+    profile = provisioner.profiles.get(order.profile)
+    if profile is None:
         raise AcmeError(
             AcmeErrorType.INVALID_PROFILE, f"the profile '{order.profile}' is not here any more; make a new order"
         )
-    return template
+    return profile
 
 
 async def complete(
@@ -149,8 +150,8 @@ def _issue(
     began = acme.clock()
     acme.used_serials.add(serial)
     try:
-        prepared = _prepare(provisioner, order, csr, now)
-        issued = issue.sign(prepared, acme.authority)
+        prepared = _prepare(acme, provisioner, order, csr, now)
+        issued = issue.sign(prepared)
     except Exception as error:
         _log.exception("a certificate could not be signed", order=order.id)
         detail = str(error) if isinstance(error, IssuanceError) else "the CA could not sign; its log has the details"
@@ -170,6 +171,7 @@ def _issue(
             not_after=issued.not_after,
             created_at=now,
             der=issued.der,
+            issuer=issued.issuer,
         )
     )
     if order.replaces is not None:
@@ -180,9 +182,9 @@ def _issue(
     return msgspec.structs.replace(order, status=states.Order.VALID)
 
 
-def _prepare(provisioner: Provisioner, order: Order, csr: csr_.Csr, now: int) -> issue.Prepared:
+def _prepare(acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, now: int) -> issue.Prepared:
     return issue.prepare(
-        template_of(provisioner, order),
+        acme.template(profile_of(provisioner, order)),
         names=[one.value for one in order.identifiers if one.type == "dns"],
         ips=[one.value for one in order.identifiers if one.type == "ip"],
         public_key=csr.public_key,

@@ -53,7 +53,7 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
     not_before = None if wanted.notBefore is None else int(wanted.notBefore.timestamp())
     not_after = None if wanted.notAfter is None else int(wanted.notAfter.timestamp())
     now = acme.now()
-    _check_dates(provisioner.profiles[profile], now, not_before, not_after)
+    _check_dates(acme.template(provisioner.profiles[profile]), now, not_before, not_after)
     expires = now + int(acme.order_lifetime)
     if not_after is not None:
         expires = min(expires, not_after)

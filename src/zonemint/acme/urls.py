@@ -46,6 +46,6 @@ class Urls:
         """Return a challenge's URL."""
         return f"{self.base}/challenge/{authorization_id}/{challenge_type}"
 
-    def certificate(self, serial: str) -> str:
-        """Return the URL of a certificate's chain."""
-        return f"{self.base}/certificate/{serial}"
+    def certificate(self, serial: str, chain: int = 0) -> str:
+        """Return the URL of a certificate with its preferred chain, or with another one."""
+        return f"{self.base}/certificate/{serial}" + (f"/{chain}" if chain else "")

@@ -24,7 +24,7 @@ async def record_authority(db: Database, authority: Authority, clock: Clock) -> 
         return
     told: Detail = {
         "name": intermediate.subject.rfc4514_string(),
-        "not_after": int(authority.not_after),
+        "not_after": int(authority.current.not_after),
         "root": authority.fingerprint,
     }
     fact = audit.Fact(audit.Kind.AUTHORITY_LOADED, "server", fingerprint, told)

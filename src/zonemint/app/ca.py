@@ -18,23 +18,21 @@ from zonemint.acme.validator import Validator
 from zonemint.acmedns.scope import objection
 from zonemint.acmedns.witness import testify
 from zonemint.app.audit_log import record_authority
+from zonemint.app.authority_keeper import AuthorityKeeper
 from zonemint.app.base import Base
 from zonemint.app.challenges import caa, challenge_methods
 from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
 from zonemint.app.own_certificate import OwnCertificate
-from zonemint.app.provisioners import own_profile, profiles, provisioners
+from zonemint.app.provisioners import own_profile, provisioners
 from zonemint.app.resolvers import resolver
-from zonemint.app.revocation_list import RevocationList
+from zonemint.app.revocation_list import RevocationLists
 from zonemint.app.signing_desk import SigningDesk
 from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.core.names import is_within
 from zonemint.core.ports import is_address
-from zonemint.pki import issue
 from zonemint.pki.authority import Authority
-from zonemint.pki.issue import Template
 from zonemint.pki.policy import Policy
-from zonemint.pki.profiles import Profile
 from zonemint.pki.weak_keys import KnownKeys
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.validation.attempts import Attempts
@@ -52,7 +50,9 @@ _log = structlog.get_logger()
 class Ca:
     """A running authority; made with `start`."""
 
-    def __init__(self, base: Base, authority: Authority, acme: Acme, crl: RevocationList, issuer: IssuedHere) -> None:
+    def __init__(
+        self, base: Base, authority: AuthorityKeeper, acme: Acme, crl: RevocationLists, issuer: IssuedHere
+    ) -> None:
         self._base = base
         self._authority = authority
         self._acme = acme
@@ -67,13 +67,11 @@ class Ca:
         config, db, clock = base.config, base.db, base.clock
         await record_authority(db, authority, clock)
         plain = f"http://ca.{config.domain}" + ("" if http_port == 80 else f":{http_port}")
-        crl = RevocationList(db, authority, f"{plain}/crl", clock)
+        shared = not isinstance(db, SqliteDatabase)
+        keeper = AuthorityKeeper(db, base.data.pki, authority, clock, shared=shared)
+        crl = RevocationLists(db, keeper.current, plain, clock)
+        keeper.on_change(crl.revoked)
         await crl.load()
-
-        def template(profile: Profile) -> Template:
-            return issue.template(authority, profile, crl_url=f"{plain}/crl", issuer_url=f"{plain}/intermediate.crt")
-
-        templates = {name: template(profile) for name, profile in profiles(config).items()}
         resolve = resolver(config, own_dns, clock)
         methods = challenge_methods(config, resolve, clock)
         auth_zones = config.auth_zones if base.has("acmedns") else ()
@@ -81,8 +79,10 @@ class Ca:
             db=db,
             clock=clock,
             nonces=await _nonces(base),
-            provisioners=provisioners(config, templates, methods),
-            authority=authority,
+            provisioners=provisioners(config, methods),
+            current_authority=keeper.current,
+            follow_authority=keeper.follow,
+            plain_url=plain,
             attempts=Attempts(
                 config.validation.attempts,
                 float(config.validation.interval),
@@ -99,7 +99,8 @@ class Ca:
             known_keys=KnownKeys(base.data.path / known) if (known := config.issuance.known_keys) else (),
             reuses_authorizations=config.acme.authorization_reuse,
         )
-        return cls(base, authority, acme, crl, IssuedHere(db, template(own_profile(config)), clock))
+        own = own_profile(config)
+        return cls(base, keeper, acme, crl, IssuedHere(db, lambda: acme.template(own), clock))
 
     @property
     def process(self) -> str:
@@ -112,24 +113,23 @@ class Ca:
         return self._acme.nonces if isinstance(self._acme.nonces, SharedNonces) else None
 
     @property
-    def desk(self) -> SigningDesk | None:
-        """What signs for other nodes; None where the CA's key is not."""
-        if not self._authority.can_sign:
-            return None
+    def desk(self) -> SigningDesk:
+        """What signs for other nodes, while the key of the issuer that signs is here."""
         return SigningDesk(self._acme, self._issuer, Policy(self._base.config.domains))
 
     def own_certificates(self) -> Mapping[str, x509.Certificate]:
         """Return the certificates of the authority itself, whose end ends everything."""
-        return {"root": self._authority.root, "intermediate": self._authority.intermediate}
+        return {"root": self._acme.authority.root, "intermediate": self._acme.authority.intermediate}
 
     def own_certificate(self) -> OwnCertificate:
         """Return what keeps a certificate for our own listener."""
         base = self._base
+        elsewhere = IssuedElsewhere(base.db, base.clock)
         return OwnCertificate(
             base.db,
             base.data,
-            self._authority,
-            self._issuer if self._authority.can_sign else IssuedElsewhere(base.db, base.clock),
+            self._authority.current,
+            lambda: self._issuer if self._acme.authority.can_sign else elsewhere,
             *_own_names(base),
             base.clock,
         )
@@ -137,8 +137,12 @@ class Ca:
     def resources(self, sources: Sources) -> tuple[AcmeResources, PkiResources]:
         """Return what is answered over HTTPS only, and what everyone may fetch."""
         return AcmeResources(self._acme, self.validator, sources, origins=self._base.config.acme.origins), PkiResources(
-            self._authority, self.crl.der, sources
+            self._authority.current, self.crl.der, sources
         )
+
+    async def follow(self) -> None:
+        """Take up a new issuer, or a new root, when there is one."""
+        await self._authority.follow()
 
     async def take_up(self) -> None:
         """Go on with what the last run left."""
@@ -148,7 +152,7 @@ class Ca:
 
 def check_domains(config: Config, authority: Authority) -> None:
     """Refuse domains that the intermediate may not issue for, since clients would refuse it; raises ConfigError."""
-    permitted = authority.domains
+    permitted = authority.current.domains
     foreign = [one for one in config.domains if permitted and not any(is_within(one, base) for base in permitted)]
     if foreign:
         raise ConfigError(

@@ -52,8 +52,9 @@ async def examine(store: Snapshot, *, every: bool, progress: Progress) -> AsyncI
         yield Verdict(rule.name, await store.read(rule.broken()), rule.advice)
     advice = "restore a backup: this is not what was issued"
     yield Verdict("each certificate is what its row says", await _certificates(store, every, progress), advice)
-    current = await store.read(crls.current())
-    yield Verdict("the revocation list has its number", _list(current), "start a server with the CA's key")
+    lists = await store.read(crls.all_current())
+    wrong = [why for one in lists for why in _list(one)]
+    yield Verdict("the revocation list has its number", wrong, "start a server with the CA's key")
     advice = "keep the store as it is, and see `zonemint audit verify`: somebody may have changed it"
     yield Verdict("the audit log follows from entry to entry", await _audit_log(store, every, progress), advice)
 
@@ -107,8 +108,8 @@ def _difference(row: Certificate) -> str:
     return ""
 
 
-def _list(current: Crl | None) -> list[str]:
-    if current is None or current.revoked < 0:
+def _list(current: Crl) -> list[str]:
+    if current.revoked < 0:
         return []  # the next start makes one
     try:
         made = x509.load_der_x509_crl(current.der)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -44,9 +44,9 @@ class HostIssuer(Protocol):
 
 
 class IssuedHere:
-    """Signs with the CA's key, which is here."""
+    """Signs with the CA's key, which is here; `template` returns that of the issuer that signs now."""
 
-    def __init__(self, db: Database, template: Template, clock: Clock) -> None:
+    def __init__(self, db: Database, template: Callable[[], Template], clock: Clock) -> None:
         self._db = db
         self._template = template
         self._clock = clock
@@ -61,7 +61,7 @@ class IssuedHere:
         """Issue for a public key; the serial is on disk before it is used. Raises StoreError, IssuanceError."""
         now = self._clock()
         prepared = issue.prepare(
-            self._template, names=names, ips=ips, public_key=public_key, serial=new_serial(), now=now
+            self._template(), names=names, ips=ips, public_key=public_key, serial=new_serial(), now=now
         )
         serial = f"{prepared.serial:x}"
         reserved = Certificate(
@@ -74,9 +74,10 @@ class IssuedHere:
             not_before=prepared.not_before,
             not_after=prepared.not_after,
             created_at=int(now),
+            issuer=prepared.issuer.key_id,
         )
         await self._db.write(certificates.insert(reserved))
-        issued = issue.sign(prepared, self._template.authority)
+        issued = issue.sign(prepared)
 
         def record() -> Steps[Certificate | None]:
             yield from certificates.store_signed(serial, issued.der)

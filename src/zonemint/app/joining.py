@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from zonemint.app.authority_keeper import exchange
 from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.pki import authority
@@ -53,7 +54,7 @@ async def join(
             authority.place(pki, root=stored.root, intermediate=stored.intermediate)
         own = authority.load(pki, now=now, needs_key=False)
         mine = _stored(own, config)
-        if (mine.root, mine.intermediate) != (stored.root, stored.intermediate):
+        if not own.knows(stored.root_sha256):
             raise ConfigError(
                 f"the store belongs to the authority with the root {stored.root_sha256}, and this folder has another: "
                 "move the folder away to join, or use another database",
@@ -61,6 +62,8 @@ async def join(
             )
         if own.can_sign and mine.domains != stored.domains:
             yield from authorities.change_domains(mine.domains)
+        if (yield from exchange(pki, own, now=int(now))):
+            own = authority.load(pki, now=now, needs_key=False)
         return own
 
     db = await open_store(url, Path(), patience=patience)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -29,8 +30,8 @@ class OwnCertificate:
         self,
         db: Database,
         data: DataDir,
-        authority: Authority,
-        issuer: HostIssuer,
+        authority: Callable[[], Authority],
+        issuer: Callable[[], HostIssuer],
         hosts: tuple[str, ...],
         addresses: tuple[str, ...],
         clock: Clock,
@@ -56,7 +57,7 @@ class OwnCertificate:
         try:
             certificate = x509.load_pem_x509_certificates(self._data.server_certificate.read_bytes())[0]
             key = load_key(self._data.server_key)
-            certificate.verify_directly_issued_by(self._authority.intermediate)
+            certificate.verify_directly_issued_by(self._authority().intermediate)
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except (OSError, ValueError, TypeError, IndexError, KeyFileError, InvalidSignature, x509.ExtensionNotFound):
             return False
@@ -73,9 +74,10 @@ class OwnCertificate:
 
     async def _renew(self) -> None:
         key = generate()
-        signed = await self._issuer.issue(self._hosts, self._addresses, key)
+        signed = await self._issuer().issue(self._hosts, self._addresses, key)
         assert signed.der is not None
         # Key and certificate cannot change in one step: a mismatch after a crash in between is seen and mended.
         self._data.server_key.unlink(missing_ok=True)
         write_key(self._data.server_key, key)
-        put(self._data.server_certificate, issue.pem(signed.der) + self._authority.chain_pem)
+        issuer = self._authority().issuer(signed.issuer) or self._authority().current
+        put(self._data.server_certificate, issue.pem(signed.der) + issuer.chain_pem())

@@ -11,7 +11,6 @@ from zonemint.acme.urls import Urls
 from zonemint.config import Config
 from zonemint.config.provisioners import Provisioner as ProvisionerTable
 from zonemint.core.patterns import Patterns
-from zonemint.pki.issue import Template
 from zonemint.pki.policy import Policy
 from zonemint.pki.profiles import ATTRIBUTES, DEFAULT, USAGES, Profile
 from zonemint.validation.method import Method
@@ -57,16 +56,15 @@ def policy(config: Config, one: ProvisionerTable) -> Policy:
     )
 
 
-def provisioners(
-    config: Config, templates: Mapping[str, Template], methods: Mapping[str, Method]
-) -> dict[str, Provisioner]:
-    """Return every ACME server by its name, for the templates of all profiles and the challenges that there are."""
+def provisioners(config: Config, methods: Mapping[str, Method]) -> dict[str, Provisioner]:
+    """Return every ACME server by its name, with its profiles and the challenges that there are."""
+    every = profiles(config)
     return {
         name: Provisioner(
             name,
             Urls(f"{config.external_url}/acme/{name}"),
             policy(config, one),
-            {profile: templates[profile] for profile in one.profiles},
+            {profile: every[profile] for profile in one.profiles},
             one.profiles[0],
             methods,
         )

@@ -1,12 +1,13 @@
-"""The certificate revocation list: built on revocation and before it grows old, the same again after a restart.
+"""The certificate revocation lists, one for each issuer: built on revocation and before they grow old.
 
-Of several nodes one builds it, which is the first that sees the need; the others, and all that do not have the CA's
-key, take it from the store.
+A restart makes no others. Of several nodes one builds a list, which is the first that sees the need; the others, and
+all that do not have the issuer's key, take it from the store.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -15,11 +16,12 @@ from zonemint.core.clock import Clock
 from zonemint.core.errors import StoreError, StoreUnavailable
 from zonemint.pki import crl
 from zonemint.pki.authority import Authority
+from zonemint.pki.issuer import Issuer
 from zonemint.store import certificates, crls
 from zonemint.store.crls import Crl
 from zonemint.store.database import Database, Steps
 
-__all__ = ["REASONS", "RevocationList"]
+__all__ = ["REASONS", "RevocationLists"]
 
 _LIFETIME = 7 * 86400  # seconds until nextUpdate; a new list is made at half of it
 _LOOK = 1.0  # seconds between looks for what other processes revoked
@@ -37,29 +39,34 @@ REASONS = {
 _log = structlog.get_logger()
 
 
-class RevocationList:
-    """The current list of one authority; `url` is the one in the certificates."""
+class RevocationLists:
+    """The current lists of an authority, which `authority` returns as it is now; `base` is where they are served.
 
-    def __init__(self, db: Database, authority: Authority, url: str, clock: Clock) -> None:
+    An issuer that signs no more goes on with its list until it has ended, as no certificate of it lasts longer.
+    """
+
+    def __init__(self, db: Database, authority: Callable[[], Authority], base: str, clock: Clock) -> None:
         self._db = db
         self._authority = authority
-        self._url = url
+        self._base = base
         self._clock = clock
-        self._current: Crl | None = None
+        self._current: dict[str, Crl] = {}
         self._changed = asyncio.Event()
 
-    def der(self) -> bytes:
-        """Return the current list in DER; raises StoreUnavailable while no node has made one."""
-        if self._current is None:
+    def der(self, issuer: Issuer) -> bytes:
+        """Return an issuer's current list in DER; raises StoreUnavailable while no node has made one."""
+        current = self._current.get(issuer.key_id)
+        if current is None:
             raise StoreUnavailable("no node with the CA's key has made a revocation list yet")
-        return self._current.der
+        return current.der
 
     def revoked(self) -> None:
-        """Have a new list made soon, since a certificate was revoked, or another node's taken."""
+        """Have new lists made soon, since a certificate was revoked, or another node's taken."""
         self._changed.set()
 
     async def load(self) -> None:
-        """Take the stored list while it is young enough and nothing was revoked since, else make one."""
+        """Take each stored list while it is young enough and nothing was revoked since, else make one."""
+        await self._db.write(_adopt(self._authority().current))
         await self._look()
 
     async def keep(self) -> None:
@@ -76,11 +83,19 @@ class RevocationList:
                 await asyncio.sleep(_RETRY)
 
     async def _look(self) -> None:
-        number = await self._db.read(crls.number())
-        if self._current is None or self._current.number != number:
-            self._current = await self._db.read(crls.current())
-        if self._authority.can_sign and not await self._db.read(self._serves(self._current)):
-            self._current = await self._db.write(self._build())
+        for issuer in self._authority().issuers:
+            if self._clock() <= issuer.not_after:
+                await self._look_at(issuer)
+
+    async def _look_at(self, issuer: Issuer) -> None:
+        key_id = issuer.key_id
+        current = self._current.get(key_id)
+        if current is None or current.number != await self._db.read(crls.number(key_id)):
+            current = await self._db.read(crls.current(key_id))
+        if issuer.can_sign and not await self._db.read(self._serves(current)):
+            current = await self._db.write(self._build(issuer))
+        if current is not None:
+            self._current[key_id] = current
 
     def _serves(self, current: Crl | None) -> Steps[bool]:
         """Tell whether a list is young enough and has every revoked certificate."""
@@ -89,26 +104,32 @@ class RevocationList:
         # Of what had not ended when the list was made, nothing is removed from the store while the list is in use, and
         # no revocation is undone: another count means others. Counting reads an index and no certificate.
         made = current.next_update - _LIFETIME
-        return current.revoked == (yield from certificates.count_revoked(expired_before=made))
+        return current.revoked == (yield from certificates.count_revoked(current.issuer, expired_before=made))
 
-    def _build(self) -> Steps[Crl]:
+    def _build(self, issuer: Issuer) -> Steps[Crl]:
         yield crls.lock()
-        current = yield from crls.current()
+        current = yield from crls.current(issuer.key_id)
         if current is not None and (yield from self._serves(current)):
             return current
         now = int(self._clock())
         # Counted first: what is revoked meanwhile is in the list and not in the count, which makes one list too many.
-        revoked = yield from certificates.count_revoked(expired_before=now)
+        revoked = yield from certificates.count_revoked(issuer.key_id, expired_before=now)
         number = yield from crls.next_number()
-        entries = yield from certificates.revoked(expired_before=now)
+        entries = yield from certificates.revoked(issuer.key_id, expired_before=now)
         der = crl.build(
-            self._authority,
+            issuer,
             number=number,
             revoked=[(one.serial, one.revoked_at, REASONS.get(one.reason)) for one in entries],
             now=now,
             next_update=now + _LIFETIME,
-            url=self._url,
+            url=issuer.crl_url(self._base),
         )
-        made = Crl(number, der, now + _LIFETIME, revoked)
+        made = Crl(number, der, now + _LIFETIME, revoked, issuer.key_id)
         yield from crls.replace(made)
         return made
+
+
+def _adopt(issuer: Issuer) -> Steps[None]:
+    """Take over what a store has from when there was one issuer; its list tells that it is such a store."""
+    if (yield from crls.adopt(issuer.key_id)):
+        yield from certificates.adopt(issuer.key_id)

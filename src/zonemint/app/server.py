@@ -153,6 +153,7 @@ class Server:
         if ca is not None:
             background.run(ca.crl.keep)
             background.every(_COUNT, numbers.refresh)
+            background.every(_FILE_WATCH, ca.follow)
         if isinstance(db, SqliteDatabase):
             background.every(_FILE_WATCH, StoreWatch(db).look)
         if sharing is not None:

@@ -27,7 +27,10 @@ _log = structlog.get_logger()
 
 
 class SigningDesk:
-    """Works off the requests of other nodes, for what lies within the policy; several desks share the work."""
+    """Works off the requests of other nodes, for what lies within the policy; several desks share the work.
+
+    One on a node without the key of the issuer that signs does nothing, until it has it.
+    """
 
     def __init__(self, acme: Acme, issuer: IssuedHere, policy: Policy) -> None:
         self._acme = acme
@@ -53,6 +56,8 @@ class SigningDesk:
                 await asyncio.sleep(_LOOK)
 
     async def _sign_some(self) -> bool:
+        if not self._acme.authority.can_sign:
+            return False
         now_ms = int(self._acme.clock() * 1000)
         taken = await self._acme.db.write(
             signings.take(self._acme.process, now_ms=now_ms, until_ms=now_ms + _LEASE, limit=_AT_ONCE)

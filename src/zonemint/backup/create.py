@@ -28,7 +28,7 @@ from zonemint.store.transfer.opening import export
 __all__ = ["create"]
 
 _ZONE_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-_PKI_FILE = re.compile(r"[a-z0-9_-]{1,64}\.(?:crt|key)")
+_PKI_FILE = re.compile(r"pki/(?:(?:issuers|roots)/)?[a-z0-9_-]{1,64}\.(?:crt|key)")
 
 
 async def create(
@@ -78,11 +78,12 @@ def _files(data: DataDir, config: Config, *, keys: bool) -> tuple[dict[str, Cont
         else:
             left_out.append(f"zones/{file.name}")
     for suffix in (".crt", ".key"):
-        for file in sorted(data.pki.glob(f"*{suffix}")):
-            if _PKI_FILE.fullmatch(file.name) and (keys or suffix == ".crt"):
-                found[f"pki/{file.name}"] = file.read_bytes()
+        for file in sorted(data.pki.rglob(f"*{suffix}")):
+            name = file.relative_to(data.path).as_posix()
+            if _PKI_FILE.fullmatch(name) and (keys or suffix == ".crt"):
+                found[name] = file.read_bytes()
             else:
-                left_out.append(f"pki/{file.name}")
+                left_out.append(name)
     accounts = data.path / manifest.TXT_ACCOUNTS
     if accounts.exists():
         found[manifest.TXT_ACCOUNTS] = accounts.read_bytes()

@@ -22,7 +22,8 @@ LONGEST = 1 << 20
 SETTINGS, TXT_ACCOUNTS, STORE = "zonemint.toml", "acmedns.json", "zonemint.db"
 _SMALL = 64 << 20  # octets of any file but the store
 _ALLOWED = re.compile(
-    r"zonemint\.toml|acmedns\.json|zonemint\.db|zones/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}|pki/[a-z0-9_-]{1,64}\.(?:crt|key)"
+    r"zonemint\.toml|acmedns\.json|zonemint\.db|zones/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}|"
+    r"pki/(?:(?:issuers|roots)/)?[a-z0-9_-]{1,64}\.(?:crt|key)"
 )
 
 _Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]

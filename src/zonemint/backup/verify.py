@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from itertools import pairwise
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from zonemint.backup import manifest
 from zonemint.backup.manifest import Manifest
 from zonemint.config import DataDir, load
 from zonemint.core.errors import BackupError, ConfigError, StoreError
+from zonemint.pki.chains import is_issued_by
 from zonemint.pki.keys import load_key, spki_sha256
 from zonemint.store import migrations
 from zonemint.store.tables import objects, objects_in
@@ -80,26 +81,28 @@ def _schema(db: sqlite3.Connection) -> int:
 
 def _check_pki(folder: Path, about: Manifest) -> None:
     """Check that the certificates belong together and that each key is that of the certificate beside it."""
-    certificates: dict[str, x509.Certificate] = {}
-    for file in sorted(folder.glob("*.crt")):
+    found: dict[Path, list[x509.Certificate]] = {}
+    for file in sorted(folder.rglob("*.crt")):
         try:
-            certificates[file.stem] = x509.load_pem_x509_certificates(file.read_bytes())[0]
+            found[file] = x509.load_pem_x509_certificates(file.read_bytes())
         except ValueError:
-            raise BackupError(f"pki/{file.name} in the backup is no certificate in PEM") from None
-    root, intermediate = certificates.get("root"), certificates.get("intermediate")
+            raise BackupError(f"{_named(folder, file)} in the backup is no certificate in PEM") from None
+    (root,) = found.get(folder / "root.crt", [None])[:1]
+    chain = found.get(folder / "intermediate.crt", [])
     if about.root_sha256 != ("" if root is None else root.fingerprint(SHA256()).hex()):
         raise BackupError("pki/root.crt in the backup is not the root that its manifest names")
-    if root is not None and intermediate is not None:
-        try:
-            intermediate.verify_directly_issued_by(root)
-        except (ValueError, TypeError, InvalidSignature):
-            raise BackupError("pki/intermediate.crt in the backup was not issued by the root beside it") from None
-    for file in sorted(folder.glob("*.key")):
+    if root is not None and not all(is_issued_by(*pair) for pair in pairwise([*chain, root])):
+        raise BackupError("pki/intermediate.crt in the backup was not issued by the root beside it")
+    for file in sorted(folder.rglob("*.key")):
         try:
             key = load_key(file)
         except ConfigError as error:
-            raise BackupError(f"pki/{file.name} in the backup: {error.detail}") from None
+            raise BackupError(f"{_named(folder, file)} in the backup: {error.detail}") from None
         # The server's own pair is made anew when it does not fit.
-        certificate = None if file.stem == "server" else certificates.get(file.stem)
-        if certificate is not None and spki_sha256(key.public_key()) != spki_sha256(certificate.public_key()):
-            raise BackupError(f"pki/{file.name} in the backup is not the key of the certificate beside it")
+        beside = [] if file.name == "server.key" else found.get(file.with_suffix(".crt"), [])
+        if beside and spki_sha256(key.public_key()) != spki_sha256(beside[0].public_key()):
+            raise BackupError(f"{_named(folder, file)} in the backup is not the key of the certificate beside it")
+
+
+def _named(folder: Path, file: Path) -> str:
+    return file.relative_to(folder.parent).as_posix()

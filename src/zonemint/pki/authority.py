@@ -1,4 +1,10 @@
-"""The authority: a root, the intermediate that issues, and the folder that holds them."""
+"""The authority: the roots that clients trust, the issuers under them, and the folder that holds them.
+
+`root.crt` and `intermediate.crt` are what is in use, each with its `.key` where that is here; `intermediate.crt` goes
+on with the certificates between, where the root did not sign it. `issuers/` has the issuers of before, by their key
+identifier, until all that they signed has ended; `roots/` has other roots that clients should trust, and certificates
+by which one CA vouches for the key of another.
+"""
 
 from __future__ import annotations
 
@@ -6,87 +12,84 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from zonemint.core.clock import rfc3339
-from zonemint.core.errors import ConfigError, IssuanceError, KeyFileError
+from zonemint.core.errors import ConfigError, KeyFileError
 from zonemint.core.files import put, sync
-from zonemint.pki import constraints
+from zonemint.pki import ca_certificate, chains
 from zonemint.pki.hierarchy import make_intermediate, make_root
+from zonemint.pki.issuer import Issuer, key_id_of, pem_of
 from zonemint.pki.keys import FileSigner, Signer, generate, load_key, spki_sha256, write_key
 
 __all__ = ["Authority", "create", "is_there", "load", "place"]
 
 _ROOT, _INTERMEDIATE = " Root CA", " Intermediate CA"
 _MAX_NAME = 64 - len(_INTERMEDIATE)  # a common name has 64 characters at most
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
-_NOT_ISSUED = (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm)
 _FILES = ("root.crt", "root.key", "intermediate.crt", "intermediate.key")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Authority:
-    """A root certificate, the intermediate under it, and what holds the intermediate's key: None if it is elsewhere."""
+    """Issuers, of which the first one signs, and roots, of which the first one ends its preferred chain."""
 
-    root: x509.Certificate
-    intermediate: x509.Certificate
-    key: Signer | None
+    issuers: tuple[Issuer, ...]
+    roots: tuple[x509.Certificate, ...]
+
+    @property
+    def current(self) -> Issuer:
+        """Return the issuer that signs."""
+        return self.issuers[0]
+
+    def issuer(self, key_id: str) -> Issuer | None:
+        """Find the issuer that a certificate names by its key identifier, in lower hex; an empty one is the current."""
+        if not key_id:
+            return self.current
+        return next((one for one in self.issuers if one.key_id == key_id), None)
+
+    def knows(self, fingerprint: str) -> bool:
+        """Tell whether a root, by the lower-case hex SHA-256 of its DER, is or was one of this authority."""
+        certificates = {*self.roots, *(one for issuer in self.issuers for chain in issuer.chains for one in chain)}
+        return any(one.fingerprint(SHA256()).hex() == fingerprint for one in certificates)
+
+    def with_key(self, key: Signer | None) -> Authority:
+        """Return the same authority with what holds the key of the issuer that signs."""
+        return replace(self, issuers=(replace(self.current, key=key), *self.issuers[1:]))
+
+    @property
+    def root(self) -> x509.Certificate:
+        """Return the preferred root."""
+        return self.roots[0]
+
+    @property
+    def intermediate(self) -> x509.Certificate:
+        """Return the certificate of the issuer that signs."""
+        return self.current.certificate
 
     @property
     def can_sign(self) -> bool:
-        """Whether the intermediate's key is here."""
-        return self.key is not None
+        """Whether the key of the issuer that signs is here."""
+        return self.current.can_sign
 
     @property
-    def signer(self) -> Signer:
-        """The intermediate's key; raises IssuanceError where it is not."""
-        if self.key is None:
-            raise IssuanceError("the CA's key is not on this node")
-        return self.key
-
-    @property
-    def chain_pem(self) -> bytes:
-        """Return what follows a leaf in its chain (RFC 8555 section 9.1): the intermediate, not the root."""
-        return self.intermediate.public_bytes(Encoding.PEM)
+    def fingerprint(self) -> str:
+        """Return the lower-case hex SHA-256 of the preferred root's DER."""
+        return self.root.fingerprint(SHA256()).hex()
 
     @property
     def roots_pem(self) -> bytes:
         """Return what clients have to trust."""
-        return self.root.public_bytes(Encoding.PEM)
+        return pem_of(self.roots)
 
     @property
-    def fingerprint(self) -> str:
-        """Return the lower-case hex SHA-256 of the root's DER."""
-        return self.root.fingerprint(SHA256()).hex()
-
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """Return the DNS subtrees that the intermediate may issue for; none when it is not constrained."""
-        return constraints.permitted_domains(self.intermediate)
-
-    @property
-    def not_before(self) -> float:
-        """Return the first second, since 1970, at which the intermediate is valid."""
-        return self.intermediate.not_valid_before_utc.timestamp()
-
-    @property
-    def not_after(self) -> float:
-        """Return the last second, since 1970, at which the intermediate is valid."""
-        return self.intermediate.not_valid_after_utc.timestamp()
+    def intermediates_pem(self) -> bytes:
+        """Return all that lies between a certificate and a root, those of the issuer that signs first."""
+        return pem_of(tuple(dict.fromkeys(one for each in self.issuers for chain in each.chains for one in chain[:-1])))
 
 
 def create(directory: Path, *, name: str, domains: Sequence[str], now: float) -> Authority:
@@ -107,7 +110,7 @@ def create(directory: Path, *, name: str, domains: Sequence[str], now: float) ->
         domains=domains,
         now=now,
     )
-    authority = Authority(root, intermediate, FileSigner(intermediate_key))
+    authority = Authority((Issuer(((intermediate, root),), FileSigner(intermediate_key)),), (root,))
     directory = directory.resolve()
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +119,7 @@ def create(directory: Path, *, name: str, domains: Sequence[str], now: float) ->
             write_key(draft / "root.key", root_key)
             write_key(draft / "intermediate.key", intermediate_key)
             _write(draft / "root.crt", authority.roots_pem)
-            _write(draft / "intermediate.crt", authority.chain_pem)
+            _write(draft / "intermediate.crt", authority.current.chain_pem())
             sync(draft)
             # Replaces an empty folder, and fails on one that has anything in it.
             draft.rename(directory)
@@ -148,77 +151,112 @@ def place(directory: Path, *, root: str, intermediate: str) -> None:
 
 
 def load(directory: Path, *, now: float, needs_key: bool = True) -> Authority:
-    """Read the folder that `create` made; the root's key may be kept elsewhere, and so may the intermediate's.
+    """Read the folder of an authority; the root's key may be kept elsewhere, and so may the intermediate's.
 
     Raises KeyFileError, one sentence with the file, when a file is missing or broken, a key does not fit its
-    certificate, the intermediate is not the root's, or a certificate is no CA's or not valid at `now`.
+    certificate, the intermediate leads to no root, or a certificate is no CA's or what is in use is not valid at `now`.
     """
     present = _present(directory)
     if not present:
         raise KeyFileError("there is no CA in this folder: make one with `zonemint init`", file=directory)
-    root = _load_ca(directory / "root.crt", now)
-    intermediate = _load_ca(directory / "intermediate.crt", now)
-    try:
-        root.verify_directly_issued_by(root)
-    except _NOT_ISSUED:
+    root, *more = ca_certificate.read(directory / "root.crt")
+    if more:
+        raise KeyFileError(f"one certificate belongs here, and there are {1 + len(more)}", file=directory / "root.crt")
+    ca_certificate.check_validity(root, directory / "root.crt", now)
+    intermediate, *above = ca_certificate.read(directory / "intermediate.crt")
+    ca_certificate.check_validity(intermediate, directory / "intermediate.crt", now)
+    if not chains.is_root(root):
+        raise KeyFileError("this certificate is not self-signed, so it is no root", file=directory / "root.crt")
+    if any(not chains.is_issued_by(*pair) for pair in pairwise((intermediate, *above))):
         raise KeyFileError(
-            "this certificate is not self-signed, so it is no root", file=directory / "root.crt"
-        ) from None
-    try:
-        intermediate.verify_directly_issued_by(root)
-    except _NOT_ISSUED:
+            "these certificates are not a chain: after each one comes the one that issued it",
+            file=directory / "intermediate.crt",
+        )
+    others = [one for file in _certificates_in(directory / "roots") for one in ca_certificate.read(file)]
+    roots = tuple(dict.fromkeys((root, *(one for one in others if chains.is_root(one) and _is_live(one, now)))))
+    between = [one for one in (*above, *others) if not chains.is_root(one)]
+    if not (found := _chains(intermediate, between, roots)):
         raise KeyFileError(
             "this certificate was not issued by the root beside it: restore the pair from one backup",
             file=directory / "intermediate.crt",
-        ) from None
-    signer = None
-    if needs_key or "intermediate.key" in present:
-        signer = FileSigner(load_key(directory / "intermediate.key"))
-        _check_pair(directory / "intermediate.key", signer.public_key, intermediate)
+        )
+    current = Issuer(found, _current_key(directory, intermediate, needs_key=needs_key))
     if "root.key" in present:
         _check_pair(directory / "root.key", load_key(directory / "root.key").public_key(), root)
-    return Authority(root, intermediate, signer)
+    return Authority((current, *_earlier(directory, current, between, roots)), roots)
 
 
-def _load_ca(path: Path, now: float) -> x509.Certificate:
+def _current_key(directory: Path, intermediate: x509.Certificate, *, needs_key: bool) -> Signer | None:
+    """Return the key of the issuer in use: beside it, or where one that takes over waits (`folder.install`)."""
+    waiting = directory / "issuers" / f"{key_id_of(intermediate)}.key"
+    for file in (directory / "intermediate.key", waiting):
+        if file.exists():
+            key = load_key(file)
+            if spki_sha256(key.public_key()) == spki_sha256(intermediate.public_key()):
+                return FileSigner(key)
+    if (directory / "intermediate.key").exists():
+        # An issuer that came from another node has its key there; the file here is that of the one before.
+        before = directory / "issuers"
+        if not needs_key and any(before.glob("*.crt")):
+            return None
+        raise _not_its_key(directory / "intermediate.key")
+    if needs_key:
+        load_key(directory / "intermediate.key")
+    return None
+
+
+def _earlier(
+    directory: Path, current: Issuer, between: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]
+) -> list[Issuer]:
+    """Return the issuers of before, the newest first; what they signed may last, though they sign no more."""
+    found = []
+    for file in _certificates_in(directory / "issuers"):
+        certificate, *above = ca_certificate.read(file)
+        # A root that has gone, or one that was never here, still leaves the chain that came with the issuer.
+        ways = _chains(certificate, [*above, *between], roots) or ((certificate, *above, current.chains[0][-1]),)
+        key = None
+        if (key_file := file.with_suffix(".key")).exists():
+            private = load_key(key_file)
+            _check_pair(key_file, private.public_key(), certificate)
+            key = FileSigner(private)
+        if (issuer := Issuer(ways, key)).key_id != current.key_id:
+            found.append(issuer)
+    return sorted(found, key=lambda one: -one.not_before)
+
+
+def _chains(
+    certificate: x509.Certificate, between: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]
+) -> tuple[tuple[x509.Certificate, ...], ...]:
+    """Return all chains of an issuer: from its certificate, and from those that other CAs made for its key."""
+    spki = spki_sha256(certificate.public_key())
+    same = [
+        one
+        for one in between
+        if one.subject == certificate.subject and one != certificate and spki_sha256(one.public_key()) == spki
+    ]
+    return tuple(chain for head in (certificate, *same) for chain in chains.find(head, between, roots))
+
+
+def _is_live(certificate: x509.Certificate, now: float) -> bool:
+    return now <= certificate.not_valid_after_utc.timestamp()
+
+
+def _certificates_in(directory: Path) -> list[Path]:
     try:
-        certificates = x509.load_pem_x509_certificates(path.read_bytes())
-        if len(certificates) != 1:
-            raise KeyFileError(f"one certificate belongs here, and there are {len(certificates)}", file=path)
-        certificate = certificates[0]
-        certificate.public_key()
-        extensions = certificate.extensions
-        is_ca = (
-            extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-            and extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
-            and extensions.get_extension_for_class(x509.SubjectKeyIdentifier) is not None
-        )
+        return sorted(file for file in directory.iterdir() if file.suffix == ".crt" and file.name[0] != ".")
     except FileNotFoundError:
-        raise KeyFileError("the certificate is missing: restore the file from a backup", file=path) from None
+        return []
     except OSError as error:
-        raise KeyFileError(f"the certificate cannot be read: {error.strerror}", file=path) from None
-    except _UNREADABLE:
-        raise KeyFileError(
-            "this is not a certificate in PEM that we know: restore the file from a backup", file=path
-        ) from None
-    except x509.ExtensionNotFound:
-        is_ca = False
-    if not is_ca:
-        raise KeyFileError("this certificate is not a CA's: it may not sign others", file=path)
-    not_before = certificate.not_valid_before_utc.timestamp()
-    not_after = certificate.not_valid_after_utc.timestamp()
-    if now < not_before:
-        raise KeyFileError(
-            f"this certificate is not valid before {rfc3339(not_before)}: is the clock right?", file=path
-        )
-    if now > not_after:
-        raise KeyFileError(f"this certificate expired at {rfc3339(not_after)}", file=path)
-    return certificate
+        raise KeyFileError(f"the folder cannot be read: {error.strerror}", file=directory) from None
 
 
 def _check_pair(path: Path, key: CertificatePublicKeyTypes, certificate: x509.Certificate) -> None:
     if spki_sha256(key) != spki_sha256(certificate.public_key()):
-        raise KeyFileError(f"this key is not that of {path.with_suffix('.crt').name} beside it", file=path)
+        raise _not_its_key(path)
+
+
+def _not_its_key(path: Path) -> KeyFileError:
+    return KeyFileError(f"this key is not that of {path.with_suffix('.crt').name} beside it", file=path)
 
 
 def _present(directory: Path) -> list[str]:

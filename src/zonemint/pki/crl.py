@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from zonemint.pki.authority import Authority
+from zonemint.pki.issuer import Issuer
 
 __all__ = ["build"]
 
 
 def build(
-    authority: Authority,
+    issuer: Issuer,
     *,
     number: int,
     revoked: Iterable[tuple[int, float, str | None]],
@@ -22,7 +22,7 @@ def build(
     next_update: float,
     url: str,
 ) -> bytes:
-    """Return the DER of the full list of what the intermediate revoked (RFC 5280 section 5).
+    """Return the DER of the full list of what an issuer revoked (RFC 5280 section 5).
 
     `revoked` has serial, seconds since 1970 and reason (`keyCompromise`, ..., section 5.3.1; None and `unspecified`
     are left out of the entry, as it asks). `number` grows with every list. `url` must be the one in the
@@ -30,10 +30,10 @@ def build(
 
     Raises ValueError for a reason of another name.
     """
-    issuer_key = authority.intermediate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    issuer_key = issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     # The builder's own `add_revoked_certificate` copies the list for each entry.
     builder = x509.CertificateRevocationListBuilder(
-        issuer_name=authority.intermediate.subject,
+        issuer_name=issuer.certificate.subject,
         last_update=_time(now),
         next_update=_time(next_update),
         revoked_certificates=[_entry(serial, when, reason) for serial, when, reason in revoked],
@@ -54,7 +54,7 @@ def build(
             critical=True,
         )
     )
-    return authority.signer.sign_crl(builder).public_bytes(Encoding.DER)
+    return issuer.signer.sign_crl(builder).public_bytes(Encoding.DER)
 
 
 def _entry(serial: int, when: float, reason: str | None) -> x509.RevokedCertificate:

@@ -13,7 +13,7 @@ from zonemint.pki import constraints
 from zonemint.pki.keys import Signer
 from zonemint.pki.serials import new_serial
 
-__all__ = ["make_intermediate", "make_root"]
+__all__ = ["ca_builder", "make_intermediate", "make_root"]
 
 _YEAR = 31_557_600  # seconds of a Julian year
 _ROOT_LIFETIME = 10 * _YEAR
@@ -24,12 +24,12 @@ _BACKDATE = 3600
 def make_root(signer: Signer, *, common_name: str, now: float) -> x509.Certificate:
     """Sign a root of 10 years for the signer's own key.
 
-    It is left unconstrained, so that a domain can be added later without asking every client to trust anew.
+    It is left unconstrained, so that a domain can be added later without asking every client to trust anew. Its path
+    has room for another root that it vouches for (cross-signed) above an intermediate.
     """
-    identifier = x509.SubjectKeyIdentifier.from_public_key(signer.public_key)
-    subject = _name(common_name)
+    end = now - _BACKDATE + _ROOT_LIFETIME - 1
     return signer.sign_certificate(
-        _builder(subject, subject, signer.public_key, identifier, now, now - _BACKDATE + _ROOT_LIFETIME - 1, 1)
+        ca_builder(None, common_name, signer.public_key, now=now, not_after=end, path_length=2)
     )
 
 
@@ -46,29 +46,30 @@ def make_intermediate(
 
     Verifiers apply the extended key usages of a CA to all below it: a stolen key signs no mail and no programs.
     """
-    identifier = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     end = min(now - _BACKDATE + _INTERMEDIATE_LIFETIME - 1, root.not_valid_after_utc.timestamp())
     usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     return root_signer.sign_certificate(
-        _builder(root.subject, _name(common_name), public_key, identifier, now, end, 0)
+        ca_builder(root, common_name, public_key, now=now, not_after=end, path_length=0)
         .add_extension(usages, critical=False)
         .add_extension(constraints.build(domains), critical=True)
     )
 
 
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _builder(
-    issuer: x509.Name,
-    subject: x509.Name,
+def ca_builder(
+    issuer: x509.Certificate | None,
+    common_name: str,
     public_key: CertificatePublicKeyTypes,
-    issuer_key: x509.SubjectKeyIdentifier,
+    *,
     now: float,
     not_after: float,
     path_length: int,
 ) -> x509.CertificateBuilder:
+    """Begin the certificate of a CA (RFC 5280 section 4.2.1.9), self-signed without an issuer; times in seconds."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    identifier = x509.SubjectKeyIdentifier.from_public_key(public_key)
+    above = identifier
+    if issuer is not None:
+        above = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     usage = x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -80,10 +81,9 @@ def _builder(
         encipher_only=False,
         decipher_only=False,
     )
-    authority_key = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key)
     return (
         x509.CertificateBuilder()
-        .issuer_name(issuer)
+        .issuer_name(subject if issuer is None else issuer.subject)
         .subject_name(subject)
         .public_key(public_key)
         .serial_number(new_serial())
@@ -91,6 +91,6 @@ def _builder(
         .not_valid_after(datetime.fromtimestamp(int(not_after), UTC))
         .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        .add_extension(authority_key, critical=False)
+        .add_extension(identifier, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(above), critical=False)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from ssl import DER_cert_to_PEM_cert
 
@@ -16,7 +17,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import IssuanceError
-from zonemint.pki.authority import Authority
+from zonemint.pki.issuer import Issuer
 from zonemint.pki.profiles import Profile
 
 __all__ = ["Issued", "Prepared", "Template", "pem", "prepare", "sign", "template"]
@@ -26,9 +27,9 @@ _MAX_COMMON_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What all certificates of one authority and profile share, made once."""
+    """What all certificates of one issuer and profile share, made once."""
 
-    authority: Authority
+    issuer: Issuer
     profile: Profile
     extensions: tuple[x509.Extension[x509.ExtensionType], ...]
     issuer_not_before: float
@@ -39,6 +40,7 @@ class Template:
 class Prepared:
     """A certificate before its signature: record the serial, then `sign`; times in seconds since 1970, inclusive."""
 
+    issuer: Issuer
     serial: int
     not_before: int
     not_after: int
@@ -47,20 +49,26 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A signed certificate, without its chain; times in seconds since 1970, inclusive."""
+    """A signed certificate, without its chain; times in seconds since 1970, inclusive; `issuer` is a key identifier."""
 
+    issuer: str
     serial: int
     not_before: int
     not_after: int
     der: bytes
 
 
-def template(authority: Authority, profile: Profile, *, crl_url: str | None, issuer_url: str | None) -> Template:
-    """Make the constant part; the URLs are plain http, of the revocation list and of the intermediate in DER.
+def template(issuer: Issuer, profile: Profile, *, crl_url: str | None, issuer_url: str | None) -> Template:
+    """Make the constant part; the URLs are plain http, of the revocation list and of the issuer's certificate in DER.
 
-    A profile may leave out what they point to.
+    A profile may leave out what they point to. It is made once and then remembered.
     """
-    issuer_key = authority.intermediate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return _template(issuer, profile, crl_url, issuer_url)
+
+
+@lru_cache(maxsize=256)
+def _template(issuer: Issuer, profile: Profile, crl_url: str | None, issuer_url: str | None) -> Template:
+    issuer_key = issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     extensions: list[x509.Extension[x509.ExtensionType]] = [
         _extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
         _extension(x509.ExtendedKeyUsage(profile.extended_key_usages)),
@@ -74,7 +82,7 @@ def template(authority: Authority, profile: Profile, *, crl_url: str | None, iss
             AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(issuer_url)
         )
         extensions.append(_extension(x509.AuthorityInformationAccess([access])))
-    return Template(authority, profile, tuple(extensions), authority.not_before, authority.not_after)
+    return Template(issuer, profile, tuple(extensions), issuer.not_before, issuer.not_after)
 
 
 def prepare(
@@ -114,7 +122,7 @@ def prepare(
     alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
     alternatives += [x509.IPAddress(ip_address(ip)) for ip in ips]
     builder = x509.CertificateBuilder(
-        issuer_name=template.authority.intermediate.subject,
+        issuer_name=template.issuer.certificate.subject,
         subject_name=x509.Name(subject),
         public_key=public_key,
         serial_number=serial,
@@ -127,13 +135,14 @@ def prepare(
             _extension(x509.SubjectKeyIdentifier.from_public_key(public_key)),
         ],
     )
-    return Prepared(serial, start, end, builder)
+    return Prepared(template.issuer, serial, start, end, builder)
 
 
-def sign(prepared: Prepared, authority: Authority) -> Issued:
-    """Sign what was prepared from a template of the same authority."""
-    certificate = authority.signer.sign_certificate(prepared.builder)
+def sign(prepared: Prepared) -> Issued:
+    """Sign what was prepared, with the key of its issuer; raises IssuanceError where that is not."""
+    certificate = prepared.issuer.signer.sign_certificate(prepared.builder)
     return Issued(
+        issuer=prepared.issuer.key_id,
         serial=prepared.serial,
         not_before=prepared.not_before,
         not_after=prepared.not_after,

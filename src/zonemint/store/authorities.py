@@ -8,7 +8,7 @@ import msgspec
 
 from zonemint.store.database import Lock, Sql, Steps
 
-__all__ = ["StoredAuthority", "adopt", "change_domains", "current", "lock"]
+__all__ = ["LaterCertificate", "StoredAuthority", "add_later", "adopt", "change_domains", "current", "later", "lock"]
 
 _domains = msgspec.json.Decoder(tuple[str, ...])
 
@@ -22,13 +22,21 @@ class StoredAuthority(NamedTuple):
     domains: tuple[str, ...]
 
 
+class LaterCertificate(NamedTuple):
+    """What came after: `role` is `issuer`, whose PEM goes on up to its root, or `root` for all else."""
+
+    id: str
+    role: str
+    pem: str
+
+
 def lock() -> Lock:
-    """Return the lock under which the first node makes the authority."""
+    """Return the lock under which the first node makes the authority, and nodes tell of what came later."""
     return Lock("authority")
 
 
 def current() -> Steps[StoredAuthority | None]:
-    """Return the store's authority, None while it belongs to nobody."""
+    """Return what the store's authority began with, None while it belongs to nobody."""
     rows = yield Sql("SELECT root_sha256, root, intermediate, domains FROM authorities")
     if not rows:
         return None
@@ -47,3 +55,17 @@ def adopt(authority: StoredAuthority, *, now: int) -> Steps[None]:
 def change_domains(domains: tuple[str, ...]) -> Steps[None]:
     """Let those who join from now on begin with these domains."""
     yield Sql("UPDATE authorities SET domains = $1", (msgspec.json.encode(domains).decode(),))
+
+
+def later() -> Steps[list[LaterCertificate]]:
+    """Return the certificates that came after those of `current`."""
+    rows = yield Sql("SELECT id, role, pem FROM authority_certificates ORDER BY created_at, id")
+    return [LaterCertificate(*row) for row in rows]
+
+
+def add_later(certificate: LaterCertificate, *, now: int) -> Steps[None]:
+    """Tell other nodes of a certificate; one that they know already is left as it is."""
+    yield Sql(
+        "INSERT INTO authority_certificates (id, role, pem, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        (*certificate, now),
+    )

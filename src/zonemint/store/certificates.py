@@ -12,6 +12,7 @@ from zonemint.store.database import Row, Sql, Steps, require
 __all__ = [
     "Certificate",
     "Revoked",
+    "adopt",
     "by_serial",
     "count_revoked",
     "extent",
@@ -31,6 +32,7 @@ class Certificate(msgspec.Struct, frozen=True):
     """A row: `status` is `reserved`, `valid` or `revoked`; `serial` lower hex; `key_hash` hex SHA-256 of the SPKI.
 
     `replaced_by` is the order that took its place, the first one that said so (RFC 9773 section 5).
+    `issuer` is the key identifier of the issuer in lower hex, empty where there was only one.
     """
 
     serial: str
@@ -46,6 +48,7 @@ class Certificate(msgspec.Struct, frozen=True):
     revoked_at: int | None = None
     revocation_reason: int | None = None
     replaced_by: str | None = None
+    issuer: str = ""
 
 
 class Revoked(NamedTuple):
@@ -58,7 +61,7 @@ class Revoked(NamedTuple):
 
 _COLUMNS = (
     "serial, order_id, account_id, status, names, key_hash, not_before, not_after, created_at, "
-    "der, revoked_at, revocation_reason, replaced_by"
+    "der, revoked_at, revocation_reason, replaced_by, issuer"
 )
 _names = msgspec.json.Decoder(tuple[str, ...])
 
@@ -121,7 +124,7 @@ def insert(certificate: Certificate) -> Steps[None]:
     """Add a certificate: signed, with its DER, or only the serial, reserved before anything is signed with it."""
     yield Sql(
         "INSERT INTO certificates (serial, order_id, account_id, status, names, key_hash, not_before, not_after, "
-        "created_at, der) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "created_at, der, issuer) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         (
             certificate.serial,
             certificate.order_id,
@@ -133,6 +136,7 @@ def insert(certificate: Certificate) -> Steps[None]:
             certificate.not_after,
             certificate.created_at,
             certificate.der,
+            certificate.issuer,
         ),
     )
 
@@ -159,23 +163,29 @@ def revoke(serial: str, *, now: int, reason: int) -> Steps[bool]:
     return bool(rows)
 
 
-def revoked(*, expired_before: int) -> Steps[list[Revoked]]:
-    """Return what a CRL must list: revoked and not yet expired, the next to expire first."""
+def revoked(issuer: str, *, expired_before: int) -> Steps[list[Revoked]]:
+    """Return what an issuer's CRL must list: revoked and not yet expired, the next to expire first."""
     rows = yield Sql(
         "SELECT serial, revoked_at, revocation_reason FROM certificates "
-        "WHERE status = 'revoked' AND not_after >= $1 ORDER BY not_after, serial",
-        (expired_before,),
+        "WHERE status = 'revoked' AND issuer = $1 AND not_after >= $2 ORDER BY not_after, serial",
+        (issuer, expired_before),
     )
     return [Revoked(int(serial, 16), at, reason) for serial, at, reason in rows]
 
 
-def count_revoked(*, expired_before: int) -> Steps[int]:
+def count_revoked(issuer: str, *, expired_before: int) -> Steps[int]:
     """Count what `revoked` returns, reading no certificate; for one time, not long ago, the number only grows."""
     rows = yield Sql(
-        "SELECT count(*) FROM certificates WHERE status = 'revoked' AND not_after >= $1", (expired_before,)
+        "SELECT count(*) FROM certificates WHERE status = 'revoked' AND issuer = $1 AND not_after >= $2",
+        (issuer, expired_before),
     )
     number: int = require(rows)[0]
     return number
+
+
+def adopt(issuer: str) -> Steps[None]:
+    """Give the certificates that name no issuer to this one: it was the only one when they were made."""
+    yield Sql("UPDATE certificates SET issuer = $1 WHERE issuer = ''", (issuer,))
 
 
 def _carrying(name: str) -> str:

@@ -50,6 +50,7 @@ class AcmeResources:
             self._signed(f"{base}/order/{{id}}", self._order),
             self._signed(f"{base}/order/{{id}}/finalize", self._finalize),
             self._signed(f"{base}/certificate/{{serial}}", self._certificate),
+            self._signed(f"{base}/certificate/{{serial}}/{{chain}}", self._certificate),
             self._signed(f"{base}/new-account", self._new_account),
             self._signed(f"{base}/account/{{id}}", self._account),
             self._signed(f"{base}/account/{{id}}/orders", self._orders),
@@ -73,7 +74,7 @@ class AcmeResources:
             "renewalInfo": urls.to("renewal-info"),
             "meta": {
                 "caaIdentities": self._acme.caa.identities,
-                "profiles": {name: one.profile.description for name, one in provisioner.profiles.items()},
+                "profiles": {name: one.description for name, one in provisioner.profiles.items()},
             },
         }
         return _json(directory)
@@ -165,8 +166,12 @@ class AcmeResources:
     async def _certificate(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_account(self._acme, request)
         _expect_no_payload(signed)
-        chain = await finalize.download(self._acme, request.provisioner, signed, call.path["serial"], call.source)
-        return Reply(chain, media_type="application/pem-certificate-chain")
+        serial, which = call.path["serial"], call.path.get("chain", "0")
+        chain, others = await finalize.download(self._acme, signed, serial, which, call.source)
+        reply = Reply(chain, media_type="application/pem-certificate-chain")
+        for other in others:
+            reply.add("Link", f'<{request.provisioner.urls.certificate(serial, other)}>;rel="alternate"')
+        return reply
 
     async def _revoke(self, call: Call, request: Request) -> Reply:
         signed = await authenticate(self._acme, request)

@@ -1,12 +1,14 @@
-"""What everyone may fetch of the PKI: roots, intermediate, revocation list. Over plain HTTP too, as each is signed."""
+"""What everyone may fetch of the PKI: roots, intermediates, revocation lists. Over plain HTTP too: each is signed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from zonemint.pki.authority import Authority
+from zonemint.pki.issuer import Issuer, pem_of
 from zonemint.web import problems
 from zonemint.web.dispatch import Route
 from zonemint.web.endpoint import Call, Endpoint, Handler, Sources
@@ -14,11 +16,13 @@ from zonemint.web.reply import Reply
 
 __all__ = ["PkiResources"]
 
+_NO_ISSUER = "no issuer has this key identifier"
+
 
 class PkiResources:
-    """The handlers; `crl` returns the current list in DER."""
+    """The handlers; `authority` returns it as it is now, and `crl` the current list of one of its issuers in DER."""
 
-    def __init__(self, authority: Authority, crl: Callable[[], bytes], sources: Sources) -> None:
+    def __init__(self, authority: Callable[[], Authority], crl: Callable[[Issuer], bytes], sources: Sources) -> None:
         self._authority = authority
         self._crl = crl
         self._sources = sources
@@ -30,7 +34,9 @@ class PkiResources:
             "/root/{fingerprint}": self._root,
             "/intermediates.pem": self._intermediates,
             "/intermediate.crt": self._intermediate_der,
+            "/intermediate/{issuer}": self._intermediate_der,
             "/crl": self._revocation_list,
+            "/crl/{issuer}": self._revocation_list,
         }
         return [
             Route(path, Endpoint({"GET": handler}, on_error=problems.response, sources=self._sources))
@@ -38,21 +44,35 @@ class PkiResources:
         ]
 
     async def _roots(self, call: Call) -> Reply:
-        return _pem(self._authority.roots_pem)
+        return _pem(self._authority().roots_pem)
 
     async def _root(self, call: Call) -> Reply:
-        if call.path["fingerprint"].lower() != self._authority.fingerprint:
-            return Reply("no root has this SHA-256 fingerprint\n", 404, media_type="text/plain")
-        return _pem(self._authority.roots_pem)
+        wanted = call.path["fingerprint"].lower()
+        found = next((one for one in self._authority().roots if one.fingerprint(SHA256()).hex() == wanted), None)
+        return _missing("no root has this SHA-256 fingerprint") if found is None else _pem(pem_of((found,)))
 
     async def _intermediates(self, call: Call) -> Reply:
-        return _pem(self._authority.chain_pem)
+        return _pem(self._authority().intermediates_pem)
 
     async def _intermediate_der(self, call: Call) -> Reply:
-        return Reply(self._authority.intermediate.public_bytes(Encoding.DER), media_type="application/pkix-cert")
+        issuer = self._issuer(call)
+        if issuer is None:
+            return _missing(_NO_ISSUER)
+        return Reply(issuer.certificate.public_bytes(Encoding.DER), media_type="application/pkix-cert")
 
     async def _revocation_list(self, call: Call) -> Reply:
-        return Reply(self._crl(), media_type="application/pkix-crl")
+        issuer = self._issuer(call)
+        if issuer is None:
+            return _missing(_NO_ISSUER)
+        return Reply(self._crl(issuer), media_type="application/pkix-crl")
+
+    def _issuer(self, call: Call) -> Issuer | None:
+        """Find the issuer of a path by its key identifier; a path without one means the issuer that signs."""
+        return self._authority().issuer(call.path.get("issuer", "").lower())
+
+
+def _missing(why: str) -> Reply:
+    return Reply(f"{why}\n", 404, media_type="text/plain")
 
 
 def _pem(content: bytes) -> Reply:

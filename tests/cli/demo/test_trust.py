@@ -37,11 +37,11 @@ def live(pki: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder as certbot leaves it."""
     folder, key, now = tmp_path_factory.mktemp("live"), generate(), time.time()
     ca = authority.load(pki, now=now)
-    template = issue.template(ca, DEFAULT, crl_url=None, issuer_url=None)
+    template = issue.template(ca.current, DEFAULT, crl_url=None, issuer_url=None)
     public, serial = key.public_key(), new_serial()
     prepared = issue.prepare(template, names=[_NAME], ips=[], public_key=public, serial=serial, now=now)
     write_key(folder / "privkey.pem", key)
-    (folder / "fullchain.pem").write_bytes(issue.pem(issue.sign(prepared, ca).der) + ca.chain_pem)
+    (folder / "fullchain.pem").write_bytes(issue.pem(issue.sign(prepared).der) + ca.current.chain_pem())
     return folder
 
 

@@ -43,8 +43,8 @@ def authority(config: Config, data: DataDir, now: float) -> tuple[Authority | No
         check_domains(config, found)
     except ConfigError as error:
         return None, Finding.wrong(what, str(error), "see `zonemint init --help`, or restore the folder from a backup")
-    end = rfc3339(found.not_after)
-    if found.not_after - now < _SOON:
+    end = rfc3339(found.current.not_after)
+    if found.current.not_after - now < _SOON:
         advice = "make a new intermediate: certificates never outlive it, so they get shorter and shorter"
         return found, Finding.note(what, f"its intermediate ends at {end}", advice)
     where = "its key is here" if found.can_sign else "its key is on other nodes"

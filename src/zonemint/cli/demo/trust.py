@@ -52,14 +52,14 @@ def refuse_trespass(pki: Path, name: str) -> str:
     now = time.time()
     authority = authority_.load(pki, now=now)
     prepared = issue.prepare(
-        issue.template(authority, DEFAULT, crl_url=None, issuer_url=None),
+        issue.template(authority.current, DEFAULT, crl_url=None, issuer_url=None),
         names=[name],
         ips=[],
         public_key=generate().public_key(),
         serial=new_serial(),
         now=now,
     )
-    leaf = x509.load_der_x509_certificate(issue.sign(prepared, authority).der)
+    leaf = x509.load_der_x509_certificate(issue.sign(prepared).der)
     try:
         _verified(authority.root, leaf, [authority.intermediate])
     except crypto.X509StoreContextError as error:
