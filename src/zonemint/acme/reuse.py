@@ -14,6 +14,7 @@ from zonemint.store.orders import Order
 
 __all__ = ["as_proved", "with_proofs"]
 
+_ASKED_ANEW = ("dns-persist-01",)  # its record says how long it may be kept, and needs nobody to be looked at again
 _LEFT = 300  # seconds for which a proof must still hold
 
 
@@ -26,10 +27,11 @@ def with_proofs(wanted: Sequence[Authorization], now: int) -> Steps[list[Authori
     held = []
     for one in wanted:
         proof = yield from proofs.valid(one, at=now + _LEFT)
-        if proof is None:
+        found = () if proof is None else proof.challenges
+        decided = tuple(challenge for challenge in found if challenge.status == states.Challenge.VALID)
+        if proof is None or any(challenge.type in _ASKED_ANEW for challenge in decided):
             held.append(one)
             continue
-        decided = tuple(challenge for challenge in proof.challenges if challenge.status == states.Challenge.VALID)
         valid, ends = states.Authorization.VALID, proof.expires_at
         held.append(msgspec.structs.replace(one, status=valid, challenges=decided, expires_at=ends))
     return held

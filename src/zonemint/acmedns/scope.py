@@ -15,7 +15,6 @@ from zonemint.store.database import Steps
 
 __all__ = ["covers", "objection", "read"]
 
-_ALIAS = "_acme-challenge."
 _NAMES = 100
 
 
@@ -48,7 +47,10 @@ def objection(zones: Sequence[str], passed: Sequence[str]) -> Steps[str]:
     if len(passed) < 2 or parent(passed[-1]) not in zones:
         return ""
     account = yield from txt.by_subdomain(passed[-1].partition(".")[0])
-    domain = passed[0].removeprefix(_ALIAS)
+    domain = passed[0]
+    while domain.startswith("_"):
+        # The challenge's own labels: no host's name has one that begins so.
+        domain = parent(domain)
     if account is None or covers(account.scope, domain):
         return ""
     return (

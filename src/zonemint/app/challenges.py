@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from zonemint.config import Config
 from zonemint.core.clock import Clock
 from zonemint.core.names import is_within
-from zonemint.validation import dns01, http01, tlsalpn01
+from zonemint.validation import dns01, dnsaccount01, dnspersist01, http01, tlsalpn01
 from zonemint.validation.caa import Caa, Scope
 from zonemint.validation.fence import Fence
 from zonemint.validation.method import Method
@@ -26,6 +26,8 @@ def challenge_methods(config: Config, resolver: Resolver, clock: Clock) -> dict[
         dns01.method(resolver),
         http01.method(reach, settings.http_port, settings.https_port),
         tlsalpn01.method(reach, settings.https_port),
+        dnsaccount01.method(resolver),
+        dnspersist01.method(resolver, identities(config), lambda name: _top(config, name), clock),
     )
     by_type = {method.type: method for method in known}
     return {type_: by_type[type_] for type_ in config.acme.challenges}
@@ -38,7 +40,11 @@ def identities(config: Config) -> tuple[str, ...]:
 
 def caa(config: Config, resolver: Resolver) -> Caa:
     """Return the look at CAA: for our own domains it ends where they do, since what lies above is not theirs."""
-    own = config.domains
-    tops = [one for one in own if not any(one != other and is_within(one, other) for other in own)]
-    zones = dict.fromkeys(tops, Scope.ZONE) | {zone: Scope(word) for zone, word in config.acme.caa.items()}
+    zones = dict.fromkeys((_top(config, one) for one in config.domains), Scope.ZONE)
+    zones |= {zone: Scope(word) for zone, word in config.acme.caa.items()}
     return Caa(resolver, identities(config), zones)
+
+
+def _top(config: Config, name: str) -> str:
+    """Return the highest of our domains that a name lies in, else the name."""
+    return min((one for one in config.domains if is_within(name, one)), key=len, default=name)

@@ -19,6 +19,8 @@ from zonemint.store import records, txt
 from zonemint.store.database import Database, Steps
 from zonemint.store.records import DynamicRecord
 from zonemint.store.txt import TxtAccount
+from zonemint.validation.dns01 import PREFIX
+from zonemint.validation.dnsaccount01 import label
 
 __all__ = ["Alias", "Registrar"]
 
@@ -45,7 +47,8 @@ class Alias:
 class Registrar:
     """Registers domains; `file` is the file of accounts, which the caller keeps locked.
 
-    actor: who it is, for the audit log; by: what the accounts and records were made by.
+    actor: who it is, for the audit log; by: what the accounts and records were made by; account_url: the ACME account
+    whose own name below the challenge's gets the CNAME (dns-account-01), empty for that of all.
     """
 
     db: Database
@@ -54,6 +57,7 @@ class Registrar:
     file: Path
     actor: str
     by: str
+    account_url: str = ""
 
     def check(self, domain: str) -> None:
         """Raise ConfigError for a domain that can have no CNAME."""
@@ -108,7 +112,7 @@ class Registrar:
         if zone is None:
             if also is not None:
                 await self.db.write(also())
-            aliases = {d: Alias(d, _challenge(d), target, None) for d, target in targets.items()}
+            aliases = {d: Alias(d, self._challenge(d), target, None) for d, target in targets.items()}
         else:
             aliases = await self._alias(zone, targets, also, now_ms=now_ms)
         if new:
@@ -125,7 +129,7 @@ class Registrar:
         add: list[DynamicRecord] = []
         stale: dict[str, list[DynamicRecord]] = {}
         for domain, target in targets.items():
-            name, data = _challenge(domain), f"{target}."
+            name, data = self._challenge(domain), f"{target}."
             if (name, data) in there:
                 continue
             old = await self.db.read(records.at(zone, name, "CNAME"))
@@ -139,7 +143,7 @@ class Registrar:
         return {
             domain: Alias(
                 domain,
-                name := _challenge(domain),
+                name := self._challenge(domain),
                 target,
                 zone,
                 made=name in made,
@@ -152,9 +156,9 @@ class Registrar:
         stored = await self.db.read(txt.by_username(account.username))
         return stored is not None and stored.fulldomain == account.fulldomain
 
-
-def _challenge(domain: str) -> str:
-    return f"_acme-challenge.{domain}"
+    def _challenge(self, domain: str) -> str:
+        own = f"{label(self.account_url)}." if self.account_url else ""
+        return f"{own}{PREFIX}{domain}"
 
 
 def _groups(config: Config, domains: Sequence[str]) -> Iterator[tuple[str | None, list[str]]]:

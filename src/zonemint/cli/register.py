@@ -45,6 +45,10 @@ def register(
     storage: Annotated[
         Path | None, typer.Option("--storage", metavar="FILE", help="The file of accounts; else DIR/acmedns.json.")
     ] = None,
+    account: Annotated[
+        str | None,
+        typer.Option("--account", metavar="URL", help="Make the CNAMEs of dns-account-01, for this ACME account."),
+    ] = None,
     data: DataOption = None,
 ) -> None:
     """Make names ready for certificates.
@@ -62,7 +66,7 @@ def register(
         raise typer.BadParameter(f"'{client}' is not one of {', '.join(KINDS)}", param_hint="--for")
     if not name and names is None:
         raise typer.BadParameter("no name is given, here or with --from", param_hint="NAME")
-    outcome = run(data, lambda session: _register(session, name or [], names, storage))
+    outcome = run(data, lambda session: _register(session, name or [], names, storage, account or ""))
     for line in outcome.talk:
         say(line)
     if outcome.registered is not None:
@@ -84,7 +88,9 @@ class _Outcome:
     ready: bool
 
 
-async def _register(session: Session, words: Sequence[str], file: Path | None, storage: Path | None) -> _Outcome:
+async def _register(
+    session: Session, words: Sequence[str], file: Path | None, storage: Path | None, account_url: str
+) -> _Outcome:
     from zonemint.app.registration import Registrar
     from zonemint.cli import names
     from zonemint.cli.output import say
@@ -99,7 +105,7 @@ async def _register(session: Session, words: Sequence[str], file: Path | None, s
     if not wanted:
         return _Outcome(None, [f"{file}: there is no name in it"], ready=True)
     accounts_file = (storage or data.path / "acmedns.json").absolute()
-    registrar = Registrar(session.db, config, data, accounts_file, session.actor, _BY)
+    registrar = Registrar(session.db, config, data, accounts_file, session.actor, _BY, account_url)
     domains = _domains(wanted)
     for one in domains.values():
         try:

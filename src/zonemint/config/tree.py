@@ -29,6 +29,8 @@ _TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # TOML's bare keys; 
 _SITE = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _CAA_SCOPES = ("off", "zone", "tree")
 _CHALLENGES = ("dns-01", "http-01", "tls-alpn-01")
+_IDENTITIES = 10  # draft-ietf-acme-dns-persist, section 3.1
+_DRAFTS = ("dns-account-01", "dns-persist-01")  # offered where the settings name them
 _LONGEST_VALIDATION = 30.0
 _LONGEST_NAME = 64 - len(" Intermediate CA")  # RFC 5280 appendix A: ub-common-name
 
@@ -105,6 +107,8 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         _check_origins("acme.origins", self.origins)
         names = tuple(check("acme.caa_identities", one, hostname) for one in self.caa_identities)
+        if len(names) > _IDENTITIES:
+            raise SettingError("acme.caa_identities", f"{len(names)} names are too many: {_IDENTITIES} are allowed")
         msgspec.structs.force_setattr(self, "caa_identities", names)
         for zone, scope in self.caa.items():
             if check("acme.caa", zone, normalize) != zone or scope not in _CAA_SCOPES:
@@ -112,8 +116,9 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise SettingError("acme.caa", f"write {zone.lower().rstrip('.')} = one of {words}")
         if not self.challenges or len(set(self.challenges)) < len(self.challenges):
             raise SettingError("acme.challenges", "it must name at least one challenge, and each once")
-        if unknown := next((one for one in self.challenges if one not in _CHALLENGES), None):
-            raise SettingError("acme.challenges", f"there is no '{unknown}': it is a list of {', '.join(_CHALLENGES)}")
+        words = ", ".join(_CHALLENGES + _DRAFTS)
+        if unknown := next((one for one in self.challenges if one not in _CHALLENGES + _DRAFTS), None):
+            raise SettingError("acme.challenges", f"there is no '{unknown}': it is a list of {words}")
 
 
 class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
