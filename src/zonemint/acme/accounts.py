@@ -11,7 +11,7 @@ import msgspec
 from zonemint.acme import jws as jws_
 from zonemint.acme import keys, states
 from zonemint.acme.context import Acme, Provisioner
-from zonemint.acme.requests import ByAccount, ByKey
+from zonemint.acme.requests import ByAccount, ByKey, check_network
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.hash_chain import Detail
 from zonemint.core.ids import new_id
@@ -52,6 +52,7 @@ class Found:
 
 async def find_or_make(acme: Acme, provisioner: Provisioner, signed: ByKey, source: str) -> Found:
     """Return the account of a key, made if need be (section 7.3); raises AcmeError."""
+    check_network(provisioner, source)
     wanted = jws_.decode_payload(signed.payload, _NewAccount)
     known = await acme.db.read(accounts.by_thumbprint(provisioner.name, signed.jwk.thumbprint))
     if known is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -33,7 +34,8 @@ __all__ = ["Acme", "Provisioner", "Witness"]
 class Provisioner:
     """One ACME server of possibly several: its URLs, whom it issues for, and what, by the name of the profile.
 
-    `methods` are the challenges that it offers, by their type, in the order in which clients see them.
+    `methods` are the challenges that it offers, by their type, in the order in which clients see them; `networks` those
+    that accounts are made and used from, none is every network.
     """
 
     name: str
@@ -42,6 +44,9 @@ class Provisioner:
     profiles: Mapping[str, Profile]
     default_profile: str
     methods: Mapping[str, Method]
+    website: str = ""
+    honours_dates: bool = True
+    networks: Sequence[IPv4Network | IPv6Network] = ()
 
 
 class Witness(Protocol):

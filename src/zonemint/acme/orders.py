@@ -53,6 +53,8 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
     not_before = None if wanted.notBefore is None else int(wanted.notBefore.timestamp())
     not_after = None if wanted.notAfter is None else int(wanted.notAfter.timestamp())
     now = acme.now()
+    if not provisioner.honours_dates and (not_before, not_after) != (None, None):
+        raise AcmeError(AcmeErrorType.MALFORMED, "this ACME server takes no notBefore and no notAfter: leave them out")
     _check_dates(acme.template(provisioner.profiles[profile]), now, not_before, not_after)
     expires = now + int(acme.order_lifetime)
     if not_after is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from zonemint.config.values import check
+from zonemint.config.values import check, page
 from zonemint.core.patterns import Patterns, spelled
 
 __all__ = ["FIRST", "Provisioner"]
@@ -33,7 +34,22 @@ class Provisioner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool, Meta(description="Whether names of one label are issued for, where that is a domain of ours.")
     ] = False
 
+    challenges: Annotated[
+        tuple[str, ...], Meta(description="The challenges that are offered; empty: acme.challenges.")
+    ] = ()
+    dates: Annotated[bool, Meta(description="Whether orders may say notBefore and notAfter, within the profile.")] = (
+        True
+    )
+    networks: Annotated[
+        tuple[str, ...], Meta(description="Where accounts may be made and used from; empty: everywhere.")
+    ] = ()
+    website: Annotated[str, Meta(description="A page about this CA, in the directory.")] = ""
+
     def __post_init__(self) -> None:
+        for network in self.networks:
+            check("networks", network, ip_network)
+        if self.website:
+            check("website", self.website, page)
         for key in ("allow", "deny"):
             found = tuple(check(key, text, spelled) for text in getattr(self, key))
             msgspec.structs.force_setattr(self, key, found)

@@ -72,10 +72,7 @@ class AcmeResources:
             "revokeCert": urls.to("revoke-cert"),
             "keyChange": urls.to("key-change"),
             "renewalInfo": urls.to("renewal-info"),
-            "meta": {
-                "caaIdentities": self._acme.caa.identities,
-                "profiles": {name: one.description for name, one in provisioner.profiles.items()},
-            },
+            "meta": {"caaIdentities": self._acme.caa.identities, **_meta(provisioner)},
         }
         return _json(directory)
 
@@ -175,7 +172,7 @@ class AcmeResources:
 
     async def _revoke(self, call: Call, request: Request) -> Reply:
         signed = await authenticate(self._acme, request)
-        await revocation.revoke(self._acme, signed, call.source)
+        await revocation.revoke(self._acme, request.provisioner, signed, call.source)
         return Reply()
 
     # What they share
@@ -252,6 +249,14 @@ class AcmeResources:
         if order.status == states.Order.PROCESSING:
             reply.add("Retry-After", _RETRY_AFTER)
         return reply
+
+
+def _meta(provisioner: Provisioner) -> dict[str, Any]:
+    """Return what the directory says of the server (RFC 8555 section 7.1.1), and its profiles."""
+    meta: dict[str, Any] = {"profiles": {name: one.description for name, one in provisioner.profiles.items()}}
+    if provisioner.website:
+        meta["website"] = provisioner.website
+    return meta
 
 
 def _check_media_type(call: Call) -> None:
