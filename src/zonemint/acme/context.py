@@ -35,7 +35,8 @@ class Provisioner:
     """One ACME server of possibly several: its URLs, whom it issues for, and what, by the name of the profile.
 
     `methods` are the challenges that it offers, by their type, in the order in which clients see them; `networks` those
-    that accounts are made and used from, none is every network.
+    that accounts are made and used from, none is every network. `terms` is the URL of the terms of service, and
+    `terms_again` whether accounts that agreed to others do nothing before they agree to these.
     """
 
     name: str
@@ -45,6 +46,9 @@ class Provisioner:
     default_profile: str
     methods: Mapping[str, Method]
     website: str = ""
+    terms: str = ""
+    terms_again: bool = False
+    external_account_required: bool = False
     honours_dates: bool = True
     networks: Sequence[IPv4Network | IPv6Network] = ()
 

@@ -69,6 +69,9 @@ def provisioners(config: Config, methods: Mapping[str, Method]) -> dict[str, Pro
             one.profiles[0],
             {challenge: methods[challenge] for challenge in one.challenges},
             website=one.website,
+            terms=one.terms,
+            terms_again=one.terms_again,
+            external_account_required=one.external_account_required,
             honours_dates=one.dates,
             networks=tuple(map(ip_network, one.networks)),
         )
