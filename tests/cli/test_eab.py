@@ -57,7 +57,7 @@ def test_a_revoked_key_stays_in_the_list(folder: Path) -> None:
         (["--names", "a_b"], 2, "not a host name"),
         (["--names", "10.0.0.1/8"], 2, "host bits"),
         (["--expires", "soon"], 2, "a length of time"),
-        (["--uses", "-1"], 2, "-1"),
+        (["--uses", "-1"], 2, "--uses"),
         (["--name", "a\tb"], 2, "printable"),
     ],
 )

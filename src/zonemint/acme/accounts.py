@@ -93,9 +93,8 @@ async def update(acme: Acme, account: Account, payload: bytes, source: str) -> A
     wanted = jws_.decode_payload(payload, _Update)
     contacts = account.contacts if wanted.contact is msgspec.UNSET else _contacts(wanted.contact)
     status = account.status
-    if wanted.status is not msgspec.UNSET and wanted.status != account.status:
-        if wanted.status != states.Account.DEACTIVATED:
-            raise AcmeError(AcmeErrorType.MALFORMED, "the only status that a client can ask for is 'deactivated'")
+    # Any other status is ignored, as section 7.3.2 has it.
+    if wanted.status == states.Account.DEACTIVATED and account.status != states.Account.DEACTIVATED:
         states.check(states.Account(account.status), states.Account.DEACTIVATED)
         status = states.Account.DEACTIVATED
     await acme.db.write(_update(acme, account, status, contacts, source))
