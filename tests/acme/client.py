@@ -25,15 +25,18 @@ JOSE = {"Content-Type": "application/jose+json"}
 
 
 class Client:
-    """One account's side of the protocol; `kid` is its URL once it is registered."""
+    """One account's side of the protocol; `kid` is its URL once it is registered, `base` its ACME server's."""
 
-    def __init__(self, lab: Lab, signer: Signer | None = None) -> None:
+    def __init__(self, lab: Lab, signer: Signer | None = None, base: str = BASE) -> None:
         self.lab = lab
         self.signer = signer or es256()
+        self.base = base
         self.kid: str | None = None
 
     async def nonce(self) -> str:
-        nonce = (await self.lab.send("HEAD", "/acme/acme/new-nonce")).header("Replay-Nonce")
+        nonce = (await self.lab.send("HEAD", f"{self.base.removeprefix(f'https://{HOST}')}/new-nonce")).header(
+            "Replay-Nonce"
+        )
         assert nonce is not None
         return nonce
 
@@ -50,14 +53,14 @@ class Client:
         return await self.send(url, (await self.draft(url, payload)).body())
 
     async def register(self, **fields: Any) -> Reply:
-        reply = await self.post(f"{BASE}/new-account", fields)
+        reply = await self.post(f"{self.base}/new-account", fields)
         self.kid = reply.header("Location")
         return reply
 
     async def order(self, *names: str, ips: Sequence[str] = (), **fields: Any) -> Reply:
         identifiers = [{"type": "dns", "value": name} for name in names] + [{"type": "ip", "value": ip} for ip in ips]
         wanted = {"identifiers": identifiers, **fields}
-        return await self.post(f"{BASE}/new-order", wanted)
+        return await self.post(f"{self.base}/new-order", wanted)
 
     async def challenge(self, authorization_url: str, type_: str = "dns-01") -> dict[str, Any]:
         challenges = (await self.post(authorization_url)).json()["challenges"]
@@ -97,8 +100,8 @@ class Client:
         return x509.load_pem_x509_certificates(chain.body)[0]
 
 
-async def registered(lab: Lab, signer: Signer | None = None) -> Client:
-    client = Client(lab, signer)
+async def registered(lab: Lab, signer: Signer | None = None, base: str = BASE) -> Client:
+    client = Client(lab, signer, base)
     assert (await client.register()).status == 201
     return client
 

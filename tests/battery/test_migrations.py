@@ -18,7 +18,8 @@ from zonemint.store.opening import open_store
 
 VERSIONS = [one.version for one in migrations.after(0, "sqlite")]
 ROWS = (
-    "INSERT INTO accounts VALUES ('a1', 'acme', 't', '{}', 'valid', '[]', NULL, 1, 'test')",
+    "INSERT INTO accounts (id, provisioner, thumbprint, jwk, status, contacts, created_at, created_from) "
+    "VALUES ('a1', 'acme', 't', '{}', 'valid', '[]', 1, 'test')",
     "INSERT INTO orders (id, account_id, provisioner, status, identifiers, authorizations, profile, created_at, "
     "expires_at, serial, reserved_by) VALUES ('o1', 'a1', 'acme', 'valid', "
     "'[{\"type\":\"dns\",\"value\":\"a.test\"}]', '[\"z1\"]', 'default', 1, 2, '5e', 'p')",

@@ -41,7 +41,18 @@ def test_both_kinds_are_listed(shared: Running, kind: str) -> None:
     both = listed(shared)
     assert {row["kind"] for row in both} == {"acme", "txt"}
     head, *lines = accounts(shared, "list").stdout.splitlines()
-    assert head.split() == ["KIND", "ID", "STATUS", "CREATED", "LAST", "USED", "NAMES"]
+    assert head.split() == [
+        "KIND",
+        "ID",
+        "STATUS",
+        "CREATED",
+        "LAST",
+        "USED",
+        "NAMES",
+        "PROVISIONER",
+        "EXTERNAL",
+        "KEY",
+    ]
     assert len(lines) == len(both)
     assert listed(shared, "--unused", "1h") == []
 

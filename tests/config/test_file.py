@@ -50,6 +50,10 @@ provisioners = st.builds(
     deny=st.sampled_from([(), ("localhost",)]),
     wildcards=st.booleans(),
     single_labels=st.booleans(),
+    challenges=st.sampled_from([(), ("dns-01",)]),
+    dates=st.booleans(),
+    networks=st.sampled_from([(), ("10.0.0.0/8", "::1")]),
+    website=st.sampled_from(["", "https://www.lab.test/ca?x=1#y"]),
 )
 domains = st.lists(
     st.from_regex(r"[a-z][a-z0-9]{0,9}(\.[a-z][a-z0-9]{0,9}){0,3}", fullmatch=True), min_size=1, max_size=4, unique=True
@@ -246,6 +250,25 @@ FAULTS = [
         "has host bits set; a network is written",
     ),
     ("no truth", HEAD + "[provisioners.x]\nwildcards = 1", 3, "x.wildcards: expected true or false, got a whole"),
+    ("no such challenge", HEAD + '[provisioners.x]\nchallenges = ["dns-02"]', 3, "x.challenges: there is no 'dns-02'"),
+    (
+        "a challenge twice",
+        HEAD + '[provisioners.x]\nchallenges = ["dns-01", "dns-01"]',
+        3,
+        "x.challenges: it must name",
+    ),
+    (
+        "a network of hosts",
+        HEAD + '[provisioners.x]\nnetworks = ["10.0.0.1/8"]',
+        3,
+        "provisioners.x.networks: 10.0.0.1",
+    ),
+    (
+        "no page",
+        HEAD + '[provisioners.x]\nwebsite = "www.lab.test"',
+        3,
+        "provisioners.x.website: 'www.lab.test' is not",
+    ),
     ("a name of a provisioner", HEAD + '[provisioners."a/b"]', 2, "the name 'a/b' must be of at most 64 letters"),
     ("not TOML", HEAD + "[listen\n", 2, "not TOML: "),
     ("ends too early", HEAD + 'extra_domains = ["a"', 2, "not TOML: "),

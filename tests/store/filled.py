@@ -14,6 +14,7 @@ __all__ = ["COUNTS", "fill", "make"]
 _MANY = 700  # more than are copied at once
 
 COUNTS = {
+    "external_keys": 2,
     "accounts": 2,
     "orders": 2,
     "authorizations": 2,
@@ -59,9 +60,13 @@ def fill(path: Path) -> Path:
     make(path)
     with closing(sqlite3.connect(path)) as db, db:
         put = db.execute
+        key = "INSERT INTO external_keys VALUES (?, 'acme', ?, ?, ?, 1, 1, 5, 'test', NULL, ?)"
+        put(key, ("k1", "für uns", "c2VjcmV0", "[]", None))
+        put(key, ("k2", "", "", '["x.lab.test"]', 7))
         for one in ("a1", "a2"):
             values = (one, "acme", f"thumb-{one}", "{}", "valid", '["mailto:ü@lab.test"]', None, 5, "::1")
-            put("INSERT INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            columns = "id, provisioner, thumbprint, jwk, status, contacts, terms_agreed_at, created_at, created_from"
+            put(f"INSERT INTO accounts ({columns}, external_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'k1')", values)
         order = "INSERT INTO orders VALUES (?, 'a1', 'acme', ?, '[]', '[]', 'default', NULL, 9, 1, 2, ?, 'me', ?, NULL)"
         put(order, ("o1", "pending", "01", None))
         put(order, ("o2", "invalid", "02", '{"detail": "\N{SNOWMAN}"}'))

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from zonemint.acme import external_accounts, keys, states, terms
 from zonemint.acme import jws as jws_
-from zonemint.acme import keys, states
 from zonemint.acme.context import Acme, Provisioner
-from zonemint.acme.requests import ByAccount, ByKey
+from zonemint.acme.external_accounts import Binding
+from zonemint.acme.requests import ByAccount, ByKey, check_network
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.hash_chain import Detail
 from zonemint.core.ids import new_id
@@ -30,6 +31,7 @@ class _NewAccount(msgspec.Struct, frozen=True):
     contact: list[str] = []
     termsOfServiceAgreed: bool = False  # noqa: N815
     onlyReturnExisting: bool = False  # noqa: N815
+    externalAccountBinding: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
 
 
 class _Update(msgspec.Struct, frozen=True):
@@ -50,14 +52,18 @@ class Found:
     created: bool
 
 
-async def find_or_make(acme: Acme, provisioner: Provisioner, signed: ByKey, source: str) -> Found:
+async def find_or_make(acme: Acme, provisioner: Provisioner, signed: ByKey, url: str, source: str) -> Found:
     """Return the account of a key, made if need be (section 7.3); raises AcmeError."""
+    check_network(provisioner, source)
     wanted = jws_.decode_payload(signed.payload, _NewAccount)
     known = await acme.db.read(accounts.by_thumbprint(provisioner.name, signed.jwk.thumbprint))
     if known is None:
         if wanted.onlyReturnExisting:
             raise AcmeError(AcmeErrorType.ACCOUNT_DOES_NOT_EXIST, "no account has this key")
         acme.limits.account(source)
+        if provisioner.terms and not wanted.termsOfServiceAgreed:
+            raise terms.not_agreed(provisioner)
+        binding = await _bound(acme, provisioner, signed, wanted.externalAccountBinding, url)
         account = Account(
             id=new_id(),
             provisioner=provisioner.name,
@@ -68,8 +74,11 @@ async def find_or_make(acme: Acme, provisioner: Provisioner, signed: ByKey, sour
             terms_agreed_at=acme.now() if wanted.termsOfServiceAgreed else None,
             created_at=acme.now(),
             created_from=source,
+            external_key=None if binding is None else binding.key.id,
+            binding=None if binding is None else binding.text,
+            terms=provisioner.terms,
         )
-        known = await acme.db.write(_make(acme, account))
+        known = await acme.db.write(_make(acme, account, binding))
         if known is account:
             return Found(account, True)
     if known.status != states.Account.VALID:
@@ -84,9 +93,8 @@ async def update(acme: Acme, account: Account, payload: bytes, source: str) -> A
     wanted = jws_.decode_payload(payload, _Update)
     contacts = account.contacts if wanted.contact is msgspec.UNSET else _contacts(wanted.contact)
     status = account.status
-    if wanted.status is not msgspec.UNSET and wanted.status != account.status:
-        if wanted.status != states.Account.DEACTIVATED:
-            raise AcmeError(AcmeErrorType.MALFORMED, "the only status that a client can ask for is 'deactivated'")
+    # Any other status is ignored, as section 7.3.2 has it.
+    if wanted.status == states.Account.DEACTIVATED and account.status != states.Account.DEACTIVATED:
         states.check(states.Account(account.status), states.Account.DEACTIVATED)
         status = states.Account.DEACTIVATED
     await acme.db.write(_update(acme, account, status, contacts, source))
@@ -146,12 +154,33 @@ def render(provisioner: Provisioner, account: Account) -> dict[str, Any]:
         "contact": list(account.contacts),
         "orders": provisioner.urls.orders(account.id),
     }
+    if account.binding is not None:
+        rendered["externalAccountBinding"] = msgspec.Raw(account.binding.encode())
     if account.terms_agreed_at is not None:
         rendered["termsOfServiceAgreed"] = True
     return rendered
 
 
-def _make(acme: Acme, account: Account) -> Steps[Account]:
+async def _bound(
+    acme: Acme, provisioner: Provisioner, signed: ByKey, given: msgspec.Raw | msgspec.UnsetType, url: str
+) -> Binding | None:
+    """Return what binds a new account to a key for external accounts, if anything does; raises AcmeError.
+
+    A binding that nobody asked for is held against its key all the same: who sends one means it.
+    """
+    if not isinstance(given, msgspec.UnsetType) and bytes(given) != b"null":
+        return await acme.db.read(
+            external_accounts.check(bytes(given), provisioner=provisioner.name, url=url, jwk=signed.jwk, now=acme.now())
+        )
+    if provisioner.external_account_required:
+        raise AcmeError(
+            AcmeErrorType.EXTERNAL_ACCOUNT_REQUIRED,
+            "accounts are made here with a key for external accounts: ask for one, a key identifier and an HMAC key",
+        )
+    return None
+
+
+def _make(acme: Acme, account: Account, binding: Binding | None) -> Steps[Account]:
     """Add an account, unless its key has one already, and return the one that it then has."""
     known = yield from accounts.insert(account)
     if known is account:
@@ -160,7 +189,12 @@ def _make(acme: Acme, account: Account) -> Steps[Account]:
             "thumbprint": account.thumbprint,
             "via": account.created_from,
         }
-        yield from audit.append(_fact(audit.Kind.ACCOUNT_CREATED, account.id, told), now=acme.clock())
+        facts = [_fact(audit.Kind.ACCOUNT_CREATED, account.id, told)]
+        if binding is not None:
+            yield from external_accounts.bind(binding, now=acme.now())
+            used: Detail = {"account": account.id, "label": binding.key.label, "via": account.created_from}
+            facts.append(audit.Fact(audit.Kind.EAB_KEY_USED, f"account:{account.id}", binding.key.id, used))
+        yield from audit.append(*facts, now=acme.clock())
     return known
 
 

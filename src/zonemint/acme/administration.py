@@ -6,7 +6,21 @@ from zonemint.acme import states
 from zonemint.store import accounts, audit
 from zonemint.store.database import Steps
 
-__all__ = ["deactivate"]
+__all__ = ["agree", "deactivate"]
+
+
+def agree(account_id: str, terms: str, *, actor: str, via: str, now: float) -> Steps[bool | None]:
+    """Note that an account's holder agrees to the terms of service (section 7.3.3), by their URL.
+
+    Tell whether that is new; None when there is no such account.
+    """
+    if (yield from accounts.by_id(account_id)) is None:
+        return None
+    if not (yield from accounts.agree(account_id, terms=terms, now=int(now))):
+        return False
+    fact = audit.Fact(audit.Kind.ACCOUNT_AGREED, actor, account_id, {"terms": terms, "via": via})
+    yield from audit.append(fact, now=now)
+    return True
 
 
 def deactivate(account_id: str, *, actor: str, via: str, now: float) -> Steps[bool | None]:

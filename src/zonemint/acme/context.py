@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -33,7 +34,9 @@ __all__ = ["Acme", "Provisioner", "Witness"]
 class Provisioner:
     """One ACME server of possibly several: its URLs, whom it issues for, and what, by the name of the profile.
 
-    `methods` are the challenges that it offers, by their type, in the order in which clients see them.
+    `methods` are the challenges that it offers, by their type, in the order in which clients see them; `networks` those
+    that accounts are made and used from, none is every network. `terms` is the URL of the terms of service, and
+    `terms_again` whether accounts that agreed to others do nothing before they agree to these.
     """
 
     name: str
@@ -42,6 +45,12 @@ class Provisioner:
     profiles: Mapping[str, Profile]
     default_profile: str
     methods: Mapping[str, Method]
+    website: str = ""
+    terms: str = ""
+    terms_again: bool = False
+    external_account_required: bool = False
+    honours_dates: bool = True
+    networks: Sequence[IPv4Network | IPv6Network] = ()
 
 
 class Witness(Protocol):

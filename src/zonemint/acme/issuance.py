@@ -37,7 +37,13 @@ _log = structlog.get_logger()
 
 
 def check(acme: Acme, provisioner: Provisioner, order: Order, der: bytes, account_key: str) -> csr_.Csr:
-    """Hold a request in DER against the order, its profile and the account's key; raises AcmeError badCSR."""
+    """Hold a request in DER against the order, its profile, the policy as it is now and the account's key.
+
+    Raises AcmeError: badCSR, and rejectedIdentifier when the order is older than a policy that refuses it.
+    """
+    for one in order.identifiers:
+        if refusal := provisioner.policy.refusal(one.type, one.value):
+            raise AcmeError(AcmeErrorType.REJECTED_IDENTIFIER, refusal)
     try:
         csr = csr_.check(
             der,

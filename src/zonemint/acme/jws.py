@@ -12,7 +12,7 @@ import msgspec
 from zonemint.acme import keys
 from zonemint.core.errors import AcmeError, AcmeErrorType
 
-__all__ = ["Jws", "Protected", "b64url", "decode_payload", "from_b64url", "parse", "verify"]
+__all__ = ["Flattened", "Jws", "Protected", "b64url", "decode_payload", "flattened", "from_b64url", "parse", "verify"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -42,7 +42,9 @@ class Jws(msgspec.Struct, frozen=True):
     signing_input: bytes
 
 
-class _Flattened(msgspec.Struct, frozen=True):
+class Flattened(msgspec.Struct, frozen=True):
+    """The serialization with one signature, its parts still in base64url."""
+
     protected: str
     payload: str
     signature: str
@@ -50,20 +52,13 @@ class _Flattened(msgspec.Struct, frozen=True):
     signatures: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_flattened = msgspec.json.Decoder(_Flattened)
+_flattened = msgspec.json.Decoder(Flattened)
 _protected = msgspec.json.Decoder(Protected)
 
 
 def parse(body: bytes) -> Jws:
     """Take a request body apart; raises AcmeError malformed, badSignatureAlgorithm."""
-    try:
-        flat = _flattened.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(f"the body is not a flattened JWS in JSON: {error}") from error
-    if flat.signatures is not msgspec.UNSET:
-        raise _malformed("the JWS has 'signatures': only the flattened serialization with one signature is allowed")
-    if flat.header is not msgspec.UNSET:
-        raise _malformed("the JWS has an unprotected 'header': everything must be in the protected header")
+    flat = flattened(body, "the body")
     header = from_b64url(flat.protected, "the protected header")
     try:
         protected = _protected.decode(header)
@@ -81,9 +76,22 @@ def parse(body: bytes) -> Jws:
         raise _malformed("the protected header must have exactly one of 'jwk' and 'kid'")
     payload = from_b64url(flat.payload, "the payload")
     signature = from_b64url(flat.signature, "the signature")
-    if not signature:
-        raise _malformed("the JWS has an empty signature")
     return Jws(protected, payload, signature, f"{flat.protected}.{flat.payload}".encode("ascii"))
+
+
+def flattened(text: bytes, what: str) -> Flattened:
+    """Take one serialization apart and no other (RFC 7515 section 7.2.2); raises AcmeError malformed naming `what`."""
+    try:
+        flat = _flattened.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(f"{what} is not a flattened JWS in JSON: {error}") from error
+    if flat.signatures is not msgspec.UNSET:
+        raise _malformed("the JWS has 'signatures': only the flattened serialization with one signature is allowed")
+    if flat.header is not msgspec.UNSET:
+        raise _malformed("the JWS has an unprotected 'header': everything must be in the protected header")
+    if not flat.signature:
+        raise _malformed("the JWS has an empty signature")
+    return flat
 
 
 def verify(jws: Jws, key: keys.PublicKey) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Annotated, Any
 
 import msgspec
 
 from zonemint.acme import jws as jws_
-from zonemint.acme import renewal, reuse, states
+from zonemint.acme import renewal, reuse, states, terms
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.ids import new_id, random_octets
+from zonemint.core.patterns import Patterns
 from zonemint.core.trace import Event
 from zonemint.pki.issue import Template
 from zonemint.pki.serials import new_serial
-from zonemint.store import authorizations, orders, traces
+from zonemint.store import authorizations, external_keys, orders, traces
 from zonemint.store.accounts import Account
 from zonemint.store.authorizations import Authorization, Challenge
 from zonemint.store.database import Steps
@@ -40,9 +43,12 @@ class _NewOrder(msgspec.Struct, frozen=True):
 
 async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: bytes, source: str) -> Order:
     """Make an order with an authorization for each of its names (section 7.4); raises AcmeError."""
+    terms.check(provisioner, account)
     acme.limits.order(account.id, source)
     wanted = jws_.decode_payload(payload, _NewOrder)
     identifiers = _check_identifiers(provisioner, wanted.identifiers, acme.limits.names_per_order)
+    if account.external_key is not None:
+        await _hold_against_scope(acme, account.external_key, identifiers)
     acme.limits.names(account.id, identifiers)
     profile = wanted.profile or provisioner.default_profile
     if profile not in provisioner.profiles:
@@ -53,6 +59,8 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
     not_before = None if wanted.notBefore is None else int(wanted.notBefore.timestamp())
     not_after = None if wanted.notAfter is None else int(wanted.notAfter.timestamp())
     now = acme.now()
+    if not provisioner.honours_dates and (not_before, not_after) != (None, None):
+        raise AcmeError(AcmeErrorType.MALFORMED, "this ACME server takes no notBefore and no notAfter: leave them out")
     _check_dates(acme.template(provisioner.profiles[profile]), now, not_before, not_after)
     expires = now + int(acme.order_lifetime)
     if not_after is not None:
@@ -174,10 +182,16 @@ def _check_identifiers(provisioner: Provisioner, wanted: list[Identifier], most:
                 AcmeErrorType.UNSUPPORTED_IDENTIFIER,
                 f"identifiers of type '{one.type[:40]}' cannot be validated here; use {' or '.join(map(repr, types))}",
             )
+    _refuse(identifiers, lambda one: _refusal(provisioner, one))
+    return identifiers
+
+
+def _refuse(identifiers: Sequence[Identifier], why: Callable[[Identifier], str | None]) -> None:
+    """Raise AcmeError with a subproblem for each name for which there is a sentence why."""
     problems = [
         (msgspec.structs.asdict(one), AcmeError(AcmeErrorType.REJECTED_IDENTIFIER, sentence))
         for one in identifiers
-        if (sentence := _refusal(provisioner, one)) is not None
+        if (sentence := why(one)) is not None
     ]
     if len(problems) == 1:
         raise AcmeError(AcmeErrorType.REJECTED_IDENTIFIER, problems[0][1].detail, subproblems=problems)
@@ -186,7 +200,21 @@ def _check_identifiers(provisioner: Provisioner, wanted: list[Identifier], most:
         raise AcmeError(
             AcmeErrorType.REJECTED_IDENTIFIER, f"{len(problems)} names are refused: {names}", subproblems=problems
         )
-    return identifiers
+
+
+async def _hold_against_scope(acme: Acme, key_id: str, identifiers: tuple[Identifier, ...]) -> None:
+    """Refuse names that the account's key for external accounts is not for; raises AcmeError."""
+    patterns = await acme.db.read(external_keys.names_of(key_id))
+    if not patterns:
+        return
+    scope = Patterns.read(patterns)
+
+    def why(one: Identifier) -> str | None:
+        if scope.hold_address(ip_address(one.value)) if one.type == "ip" else scope.hold(one.value):
+            return None
+        return f"'{one.value}' is not what this account's key for external accounts is for: {', '.join(patterns)}"
+
+    _refuse(identifiers, why)
 
 
 def _refusal(provisioner: Provisioner, identifier: Identifier) -> str | None:

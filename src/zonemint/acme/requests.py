@@ -8,10 +8,20 @@ from zonemint.acme import jws as jws_
 from zonemint.acme import keys, states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.errors import AcmeError, AcmeErrorType
+from zonemint.core.ports import address_of
 from zonemint.store import accounts
 from zonemint.store.accounts import Account
 
-__all__ = ["ByAccount", "ByKey", "Request", "authenticate", "authenticate_account", "authenticate_key", "spend_nonce"]
+__all__ = [
+    "ByAccount",
+    "ByKey",
+    "Request",
+    "authenticate",
+    "authenticate_account",
+    "authenticate_key",
+    "check_network",
+    "spend_nonce",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,7 @@ async def authenticate(acme: Acme, request: Request) -> ByAccount | ByKey:
         jws_.verify(jws, key)
         await spend_nonce(acme, jws)
         return ByKey(jwk, key, jws.payload)
+    check_network(request.provisioner, request.source)
     account = await _find(acme, request.provisioner, jws.protected.kid or "")
     key = keys.load(account.jwk)
     jws_.verify(jws, key)
@@ -80,6 +91,20 @@ async def authenticate_key(acme: Acme, request: Request) -> ByKey:
     if isinstance(signed, ByAccount):
         raise AcmeError(AcmeErrorType.MALFORMED, "this resource takes requests with 'jwk', and this one has 'kid'")
     return signed
+
+
+def check_network(provisioner: Provisioner, source: str) -> None:
+    """Refuse an address that accounts are not used from; raises AcmeError.
+
+    Who has a certificate's key may revoke it from anywhere, so this is not asked of requests that carry their key.
+    """
+    if not provisioner.networks:
+        return
+    address = address_of(source)
+    if address is None or not any(address in network for network in provisioner.networks):
+        raise AcmeError(
+            AcmeErrorType.UNAUTHORIZED, f"accounts of this ACME server are not for use from {source}", status=403
+        )
 
 
 async def spend_nonce(acme: Acme, jws: jws_.Jws) -> None:

@@ -8,13 +8,13 @@ from cryptography import x509
 from zonemint.acme import authorizations as authzs
 from zonemint.acme import jws as jws_
 from zonemint.acme import states
-from zonemint.acme.context import Acme
+from zonemint.acme.context import Acme, Provisioner
 from zonemint.acme.requests import ByAccount, ByKey
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.hash_chain import Detail
 from zonemint.core.trace import Event
 from zonemint.pki.keys import spki_sha256
-from zonemint.store import audit, authorizations, blocked_keys, certificates, orders, traces
+from zonemint.store import accounts, audit, authorizations, blocked_keys, certificates, orders, traces
 from zonemint.store.certificates import Certificate
 from zonemint.store.database import Steps
 
@@ -31,7 +31,7 @@ class _Revocation(msgspec.Struct, frozen=True):
     reason: int = 0
 
 
-async def revoke(acme: Acme, signed: ByAccount | ByKey, source: str) -> None:
+async def revoke(acme: Acme, provisioner: Provisioner, signed: ByAccount | ByKey, source: str) -> None:
     """Revoke a certificate of ours; a request signed with its key also blocks the key. Raises AcmeError."""
     wanted = jws_.decode_payload(signed.payload, _Revocation)
     der = jws_.from_b64url(wanted.certificate, "the certificate")
@@ -40,7 +40,7 @@ async def revoke(acme: Acme, signed: ByAccount | ByKey, source: str) -> None:
             AcmeErrorType.BAD_REVOCATION_REASON,
             f"the reason {wanted.reason} is not accepted; use one of {', '.join(map(str, sorted(_REASONS)))}",
         )
-    certificate = await _find(acme, der)
+    certificate = await _find(acme, provisioner, der)
     by_key = isinstance(signed, ByKey) and spki_sha256(signed.key) == certificate.key_hash
     if not by_key and not await _has_authority(acme, signed, certificate):
         raise AcmeError(
@@ -75,8 +75,12 @@ def record(certificate: Certificate, reason: int, *, actor: str, via: str, now: 
     return True
 
 
-async def _find(acme: Acme, der: bytes) -> Certificate:
-    """Find the very certificate in the store, so that a forged one with a known serial is not ours."""
+async def _find(acme: Acme, provisioner: Provisioner, der: bytes) -> Certificate:
+    """Find the very certificate in the store, so that a forged one with a known serial is not ours.
+
+    It must be of this provisioner. A node's own one, which no account ordered, is of each, and so is one whose
+    provisioner is there no more.
+    """
     try:
         serial = x509.load_der_x509_certificate(der).serial_number
     except ValueError as error:
@@ -84,6 +88,12 @@ async def _find(acme: Acme, der: bytes) -> Certificate:
     certificate = await acme.db.read(certificates.by_serial(f"{serial:x}"))
     if certificate is None or certificate.der != der:
         raise AcmeError(AcmeErrorType.MALFORMED, "the certificate is not one of ours", status=404)
+    if certificate.account_id is not None:
+        account = await acme.db.read(accounts.by_id(certificate.account_id))
+        issuer = acme.provisioners.get(account.provisioner) if account is not None else None
+        if issuer is not None and issuer is not provisioner:
+            where = issuer.urls.to("directory")
+            raise AcmeError(AcmeErrorType.MALFORMED, f"the certificate is one of {where}: revoke it there", status=404)
     return certificate
 
 

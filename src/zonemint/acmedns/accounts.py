@@ -7,7 +7,7 @@ import secrets
 import uuid
 from collections.abc import Sequence
 from hashlib import blake2b
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 import msgspec
 
@@ -15,6 +15,7 @@ from zonemint.acmedns.context import AcmeDns
 from zonemint.acmedns.old_keys import is_old
 from zonemint.core.errors import AcmeDnsError
 from zonemint.core.hash_chain import Detail
+from zonemint.core.ports import address_of
 from zonemint.store import audit, txt, txt_import
 from zonemint.store.database import Steps
 from zonemint.store.txt import TxtAccount
@@ -42,7 +43,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 def may_register(acmedns: AcmeDns, source: str) -> bool:
     """Tell whether a client at this address may register without a token."""
-    address = _address(source)
+    address = address_of(source)
     return address is not None and any(address in network for network in acmedns.registrars or ())
 
 
@@ -131,7 +132,7 @@ async def _recognised(acmedns: AcmeDns, user: str, key: str, source: str) -> Txt
         matches = secrets.compare_digest(_hash(username, key), expected)
     if not matches or account is None or len(key) != _PASSWORD_LENGTH:
         return None
-    address = _address(source)
+    address = address_of(source)
     if account.allow_from and not (address and any(address in ip_network(one) for one in account.allow_from)):
         return None
     return account
@@ -162,11 +163,3 @@ def _networks(texts: Sequence[str]) -> tuple[str, ...]:
             raise AcmeDnsError("invalid_allowfrom_cidr", 400) from None
         checked.append(plain)
     return tuple(checked)
-
-
-def _address(source: str) -> object:
-    try:
-        address = ip_address(source)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address

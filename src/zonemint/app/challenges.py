@@ -18,7 +18,7 @@ __all__ = ["caa", "challenge_methods", "identities"]
 
 
 def challenge_methods(config: Config, resolver: Resolver, clock: Clock) -> dict[str, Method]:
-    """Return the methods by their type, in the order of `acme.challenges`."""
+    """Return every method by its type; provisioners choose of them."""
     settings = config.validation
     fence = Fence(tuple(map(ip_network, settings.allow)), tuple(map(ip_network, settings.deny)))
     reach = Reach(resolver, fence, clock, float(settings.timeout))
@@ -29,8 +29,7 @@ def challenge_methods(config: Config, resolver: Resolver, clock: Clock) -> dict[
         dnsaccount01.method(resolver),
         dnspersist01.method(resolver, identities(config), lambda name: _top(config, name), clock),
     )
-    by_type = {method.type: method for method in known}
-    return {type_: by_type[type_] for type_ in config.acme.challenges}
+    return {method.type: method for method in known}
 
 
 def identities(config: Config) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 
 from cryptography import x509
 
@@ -66,7 +67,13 @@ def provisioners(config: Config, methods: Mapping[str, Method]) -> dict[str, Pro
             policy(config, one),
             {profile: every[profile] for profile in one.profiles},
             one.profiles[0],
-            methods,
+            {challenge: methods[challenge] for challenge in one.challenges},
+            website=one.website,
+            terms=one.terms,
+            terms_again=one.terms_again,
+            external_account_required=one.external_account_required,
+            honours_dates=one.dates,
+            networks=tuple(map(ip_network, one.networks)),
         )
         for name, one in config.every_provisioner.items()
     }

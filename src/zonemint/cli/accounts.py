@@ -52,7 +52,9 @@ def list_accounts(
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--unused") from None
     rows = run(data, lambda session: _list(session, kind, before_ms), database=database)
-    show_table(rows, ["kind", "id", "status", "created", "last_used", "names"], as_json=as_json)
+    show_table(
+        rows, ["kind", "id", "status", "created", "last_used", "names", "provisioner", "external_key"], as_json=as_json
+    )
 
 
 @app.command("show")
@@ -82,6 +84,29 @@ def deactivate(which: IdArgument, database: DatabaseOption = None, data: DataOpt
 
     run(data, work, database=database)
     say(f"deactivated {which}")
+
+
+@app.command("agree")
+def agree(which: IdArgument, database: DatabaseOption = None, data: DataOption = None) -> None:
+    """Note that the holder of an ACME account agrees to the terms of service as they are now."""
+    from zonemint.acme import administration
+    from zonemint.cli.output import say
+    from zonemint.cli.session import run
+    from zonemint.core.errors import ConfigError
+    from zonemint.store.accounts import Account
+
+    async def work(session: Session) -> str:
+        account = await session.db.read(_either(which))
+        if not isinstance(account, Account):
+            raise ConfigError(f"{which} is a TXT account: terms of service are for ACME accounts")
+        provisioner = session.config.every_provisioner.get(account.provisioner)
+        if provisioner is None or not provisioner.terms:
+            raise ConfigError(f"the provisioner '{account.provisioner}' has no terms of service")
+        await session.db.write(administration.agree(which, provisioner.terms, **_by(session, "agree")))
+        return provisioner.terms
+
+    terms = run(data, work, database=database)
+    say(f"{which} agrees to {terms}")
 
 
 @app.command("delete")
@@ -177,10 +202,10 @@ async def _show(session: Session, which: str) -> dict[str, object]:
     if isinstance(account, Account):
         return {
             **_acme_row(account),
-            "provisioner": account.provisioner,
             "thumbprint": account.thumbprint,
             "contacts": account.contacts,
             "created_from": account.created_from,
+            "terms": account.terms or None,
         }
     values = await session.db.read(txt.values(account.subdomain))
     aliases = await session.db.read(records.aliases_to(account.fulldomain))
@@ -239,6 +264,8 @@ def _acme_row(account: Account) -> dict[str, object]:
         "created": rfc3339(account.created_at),
         "last_used": None,
         "names": None,
+        "provisioner": account.provisioner,
+        "external_key": account.external_key,
     }
 
 
@@ -252,4 +279,6 @@ def _txt_row(account: TxtAccount) -> dict[str, object]:
         "created": rfc3339(account.created_ms // 1000),
         "last_used": rfc3339(account.used_ms // 1000) if account.used_ms else None,
         "names": account.scope or ("*",),
+        "provisioner": None,
+        "external_key": None,
     }

@@ -22,6 +22,7 @@ from zonemint.cli import (
     db,
     demo,
     doctor,
+    eab,
     import_,
     init,
     orders,
@@ -56,6 +57,7 @@ app.add_typer(trust.app, name="trust")
 app.add_typer(orders.app, name="orders")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(eab.app, name="eab")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from zonemint.config.values import check
+from zonemint.config.values import SettingError, check, page
 from zonemint.core.patterns import Patterns, spelled
 
 __all__ = ["FIRST", "Provisioner"]
@@ -33,7 +34,34 @@ class Provisioner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool, Meta(description="Whether names of one label are issued for, where that is a domain of ours.")
     ] = False
 
+    challenges: Annotated[
+        tuple[str, ...], Meta(description="The challenges that are offered; empty: acme.challenges.")
+    ] = ()
+    dates: Annotated[bool, Meta(description="Whether orders may say notBefore and notAfter, within the profile.")] = (
+        True
+    )
+    networks: Annotated[
+        tuple[str, ...], Meta(description="Where accounts may be made and used from; empty: everywhere.")
+    ] = ()
+    external_account_required: Annotated[
+        bool, Meta(description="Whether an account is made only with a key of `zonemint eab create`.")
+    ] = False
+    terms: Annotated[
+        str, Meta(description="The URL of the terms of service, which new accounts must agree to; empty: none.")
+    ] = ""
+    terms_again: Annotated[
+        bool, Meta(description="Whether accounts that agreed to other terms order nothing before they agree to these.")
+    ] = False
+    website: Annotated[str, Meta(description="A page about this CA, in the directory.")] = ""
+
     def __post_init__(self) -> None:
+        for network in self.networks:
+            check("networks", network, ip_network)
+        for key in ("terms", "website"):
+            if url := getattr(self, key):
+                check(key, url, page)
+        if self.terms_again and not self.terms:
+            raise SettingError("terms_again", "there are no terms to agree to")
         for key in ("allow", "deny"):
             found = tuple(check(key, text, spelled) for text in getattr(self, key))
             msgspec.structs.force_setattr(self, key, found)

@@ -114,11 +114,17 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if check("acme.caa", zone, normalize) != zone or scope not in _CAA_SCOPES:
                 words = ", ".join(f'"{one}"' for one in _CAA_SCOPES)
                 raise SettingError("acme.caa", f"write {zone.lower().rstrip('.')} = one of {words}")
-        if not self.challenges or len(set(self.challenges)) < len(self.challenges):
+        if not self.challenges:
             raise SettingError("acme.challenges", "it must name at least one challenge, and each once")
+        _check_challenges("acme.challenges", self.challenges)
+
+
+def _check_challenges(key: str, types: Sequence[str]) -> None:
+    if len(set(types)) < len(types):
+        raise SettingError(key, "it must name at least one challenge, and each once")
+    if unknown := next((one for one in types if one not in _CHALLENGES + _DRAFTS), None):
         words = ", ".join(_CHALLENGES + _DRAFTS)
-        if unknown := next((one for one in self.challenges if one not in _CHALLENGES + _DRAFTS), None):
-            raise SettingError("acme.challenges", f"there is no '{unknown}': it is a list of {words}")
+        raise SettingError(key, f"there is no '{unknown}': it is a list of {words}")
 
 
 class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -306,9 +312,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def every_provisioner(self) -> Mapping[str, Provisioner]:
-        """The ACME servers that there are, `acme` first, each with the names of its profiles."""
+        """The ACME servers that there are, `acme` first, each with its profiles and challenges."""
+        profiles = tuple({**BUILT_IN, **self.profiles})
         return {
-            name: msgspec.structs.replace(one, profiles=one.profiles or tuple({**BUILT_IN, **self.profiles}))
+            name: msgspec.structs.replace(
+                one, profiles=one.profiles or profiles, challenges=one.challenges or self.acme.challenges
+            )
             for name, one in {FIRST: Provisioner(), **self.provisioners}.items()
         }
 
@@ -362,6 +371,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _check_table_name("provisioners", name)
             if missing := next((want for want in one.profiles if want not in {**BUILT_IN, **self.profiles}), None):
                 raise SettingError(f"provisioners.{name}.profiles", f"there is no profile '{missing}'")
+            _check_challenges(f"provisioners.{name}.challenges", one.challenges)
             for key, named in one.named.items():
                 for host in named:
                     if host != "localhost" and not any(is_within(host, domain) for domain in self.domains):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from zonemint.core.errors import BadName, ConfigError
 from zonemint.core.names import hostname
 
-__all__ = ["Seconds", "SettingError", "check", "database", "endpoint", "origin"]
+__all__ = ["Seconds", "SettingError", "check", "database", "endpoint", "origin", "page"]
 
 _Value = TypeVar("_Value")
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -94,6 +94,15 @@ def origin(text: str) -> str:
         raise ValueError(f"'{text}' has more than a host and a port; write it without a path and a trailing slash")
     port = "" if parts.port in (None, 443) else f":{parts.port}"
     return f"https://{_host(parts.hostname)}{port}"
+
+
+def page(text: str) -> str:
+    """Read the URL of a web page; raises ValueError."""
+    parts = urlsplit(text)
+    is_plain = text.isascii() and text.isprintable() and not set(' <>"') & set(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or not is_plain:
+        raise ValueError(f"'{text}' is not the URL of a page, such as https://www.lab.test/ca")
+    return text
 
 
 def _host(text: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
-__all__ = ["bound", "is_address", "refusal"]
+__all__ = ["address_of", "bound", "is_address", "refusal"]
 
 
 def bound(address: str, port: int, kind: socket.SocketKind, *, backlog: int) -> socket.socket:
@@ -54,3 +54,12 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def address_of(source: str) -> IPv4Address | IPv6Address | None:
+    """Return a client's address, an IPv4 one as such even if it came over IPv6; None for another word of a proxy."""
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -27,6 +27,10 @@ class Kind(StrEnum):
     ACCOUNT_CONTACTS = "account.contacts"  # account id
     ACCOUNT_REKEYED = "account.rekeyed"  # account id
     ACCOUNT_DEACTIVATED = "account.deactivated"  # account id
+    ACCOUNT_AGREED = "account.agreed"  # account id
+    EAB_KEY_CREATED = "eab-key.created"  # key identifier
+    EAB_KEY_USED = "eab-key.used"  # key identifier
+    EAB_KEY_REVOKED = "eab-key.revoked"  # key identifier
     TXT_ACCOUNT_REGISTERED = "txt-account.registered"  # full domain
     TXT_ACCOUNT_ROTATED = "txt-account.rotated"  # full domain
     TXT_ACCOUNT_SCOPED = "txt-account.scoped"  # full domain

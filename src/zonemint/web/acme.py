@@ -57,6 +57,7 @@ class AcmeResources:
             self._signed(f"{base}/key-change", self._key_change),
             self._signed(f"{base}/revoke-cert", self._revoke),
             self._open(f"{base}/directory", self._directory),
+            self._open(f"{base}/terms", self._terms),
             self._open(f"{base}/renewal-info/{{name}}", self._renewal_info),
         ]
 
@@ -72,10 +73,7 @@ class AcmeResources:
             "revokeCert": urls.to("revoke-cert"),
             "keyChange": urls.to("key-change"),
             "renewalInfo": urls.to("renewal-info"),
-            "meta": {
-                "caaIdentities": self._acme.caa.identities,
-                "profiles": {name: one.description for name, one in provisioner.profiles.items()},
-            },
+            "meta": {"caaIdentities": self._acme.caa.identities, **_meta(provisioner)},
         }
         return _json(directory)
 
@@ -89,6 +87,19 @@ class AcmeResources:
         reply.add("Link", f'<{provisioner.urls.to("directory")}>;rel="index"')
         return reply
 
+    async def _terms(self, call: Call) -> Reply:
+        """What a person reads whom a client sends here, since the terms have changed (RFC 8555 section 7.3.3)."""
+        provisioner = self._provisioner(call)
+        if not provisioner.terms:
+            raise AcmeError(AcmeErrorType.MALFORMED, "this ACME server has no terms of service", status=404)
+        return Reply(
+            f"The terms of service of this CA: {provisioner.terms}\n\n"
+            "An account that is made agrees to them in its client, such as `certbot --agree-tos`.\n"
+            "For an account that agreed to others before, read them, and tell the administrator of the CA that you\n"
+            "agree: `zonemint accounts agree ID` notes it, and your client goes on.\n",
+            media_type="text/plain; charset=utf-8",
+        )
+
     async def _new_nonce(self, call: Call) -> Reply:
         self._provisioner(call)
         return Reply(status=200 if call.method == "HEAD" else 204)
@@ -97,7 +108,7 @@ class AcmeResources:
 
     async def _new_account(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_key(self._acme, request)
-        found = await accounts.find_or_make(self._acme, request.provisioner, signed, call.source)
+        found = await accounts.find_or_make(self._acme, request.provisioner, signed, request.url, call.source)
         location = request.provisioner.urls.account(found.account.id)
         rendered = accounts.render(request.provisioner, found.account)
         return _json(rendered, 201 if found.created else 200, Location=location)
@@ -175,7 +186,7 @@ class AcmeResources:
 
     async def _revoke(self, call: Call, request: Request) -> Reply:
         signed = await authenticate(self._acme, request)
-        await revocation.revoke(self._acme, signed, call.source)
+        await revocation.revoke(self._acme, request.provisioner, signed, call.source)
         return Reply()
 
     # What they share
@@ -252,6 +263,18 @@ class AcmeResources:
         if order.status == states.Order.PROCESSING:
             reply.add("Retry-After", _RETRY_AFTER)
         return reply
+
+
+def _meta(provisioner: Provisioner) -> dict[str, Any]:
+    """Return what the directory says of the server (RFC 8555 section 7.1.1), and its profiles."""
+    meta: dict[str, Any] = {"profiles": {name: one.description for name, one in provisioner.profiles.items()}}
+    if provisioner.terms:
+        meta["termsOfService"] = provisioner.terms
+    if provisioner.website:
+        meta["website"] = provisioner.website
+    if provisioner.external_account_required:
+        meta["externalAccountRequired"] = True
+    return meta
 
 
 def _check_media_type(call: Call) -> None:

@@ -172,6 +172,8 @@ def _acme(account: Account) -> dict[str, object]:
         "contacts": account.contacts,
         "created": rfc3339(account.created_at),
         "created_from": account.created_from,
+        "external_key": account.external_key,
+        "terms": account.terms or None,
     }
 
 
