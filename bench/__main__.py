@@ -14,6 +14,7 @@ __all__ = ["main"]
 _PROGRAMS = {
     "bench.issuance": ("taskset",),
     "bench.store": ("taskset",),
+    "bench.flatness": ("taskset",),
     "bench.updates": ("taskset",),
     "bench.dns_queries": ("taskset", "knotd", "dnsperf"),
 }

@@ -110,8 +110,12 @@ class Client:
 
     async def certificate(self, job: Job) -> bytes:
         """Go through the flow of RFC 8555 section 7 and return the chain in PEM; raises Unexpected."""
-        made = await self.post(self.directory["newOrder"], {"identifiers": [{"type": "dns", "value": job.name}]})
+        made = await self.order(job.name)
         return await self.complete(made.headers["location"], made.json(), job)
+
+    async def order(self, name: str) -> Reply:
+        """Make an order for a name."""
+        return await self.post(self.directory["newOrder"], {"identifiers": [{"type": "dns", "value": name}]})
 
     async def complete(self, url: str, order: Any, job: Job) -> bytes:
         """Bring an order to its end, and return the chain in PEM; raises Unexpected."""

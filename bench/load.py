@@ -47,19 +47,24 @@ def median(runs: Sequence[Measure], field: str) -> float:
     return statistics.median(values)
 
 
-def measure(server: Running, clients: int) -> Measure | None:
-    """Get all of a server's jobs done by so many clients, the first of them for warmth; None when it took too long."""
+def measure(server: Running, clients: int, *, open_orders: int = 0) -> Measure | None:
+    """Get all of a server's jobs done by so many clients, the first of them for warmth; None when it took too long.
+
+    open_orders: how many each client's account makes beforehand and leaves as they are.
+    """
     try:
-        return uvloop.run(_load(server, clients))
+        return uvloop.run(_load(server, clients, open_orders))
     except TimeoutError:
         return None
 
 
-async def _load(server: Running, count: int) -> Measure:
+async def _load(server: Running, count: int, open_orders: int) -> Measure:
     async with asyncio.timeout(LIMIT):
         clients = [Client(server.context, server.port) for _ in range(count)]
         for client in clients:
             await client.open(server.directory)
+            for _ in range(open_orders):
+                await client.order(server.jobs[0].name)
         await issue(clients, server.jobs[:WARM_UP])
         await asyncio.sleep(_SETTLE)
         jobs = server.jobs[WARM_UP:]

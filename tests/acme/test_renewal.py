@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -210,6 +211,10 @@ async def test_a_certificate_is_replaced_once(lab: Lab) -> None:
     refused = await client.order("a.once.lab.test", replaces=first)
     assert_refused(refused, 409, "alreadyReplaced")
     assert "leave 'replaces' out" in refused.json()["detail"]
+    (detail,) = [
+        text for (text,) in lab.rows("SELECT detail FROM audit WHERE subject = ?", f"{second.serial_number:x}")
+    ]
+    assert json.loads(detail)["replaces"] == renewal.parse(first).serial
     # The one that was accepted beside it goes on, and the first one keeps the mark.
     await finished(client, other, "a.once.lab.test")
     rows = lab.rows("SELECT replaced_by FROM certificates WHERE serial = ?", renewal.parse(first).serial)

@@ -180,10 +180,12 @@ def _issue(
             issuer=issued.issuer,
         )
     )
-    if order.replaces is not None:
-        yield from certificates.replace(renewal.parse(order.replaces).serial, order_id=order.id)
     yield from traces.append(order.id, (asked, signed))
     facts: Detail = {"key": csr.spki_sha256, "not_before": issued.not_before, "not_after": issued.not_after}
+    if order.replaces is not None:
+        replaced = renewal.parse(order.replaces).serial
+        yield from certificates.replace(replaced, order_id=order.id)
+        facts = {**facts, "replaces": replaced}
     yield from _record(acme, audit.Kind.CERTIFICATE_ISSUED, order, via, facts)
     return msgspec.structs.replace(order, status=states.Order.VALID)
 

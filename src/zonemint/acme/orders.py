@@ -84,7 +84,8 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
         replaces=wanted.replaces,
     )
     names = ", ".join(identifier.value for identifier in identifiers)
-    story = Event(acme.clock(), "order", source, "ca", f"asked for a certificate for {names}")
+    instead = "" if wanted.replaces is None else f", in the place of {wanted.replaces}"
+    story = Event(acme.clock(), "order", source, "ca", f"asked for a certificate for {names}{instead}")
 
     def insert() -> Steps[Order]:
         if wanted.replaces is not None:
