@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -83,7 +83,7 @@ FAULTS: list[tuple[Callable[[Path], object], str]] = [
     (lambda path: put(path, b"hello"), "not a private key in PEM"),
     (lambda path: put(path, pem(keys.generate())[:100]), "not a private key in PEM"),
     (lambda path: put(path, pem(keys.generate(), BestAvailableEncryption(b"secret"))), "the key is encrypted"),
-    (lambda path: put(path, pem(ed25519.Ed25519PrivateKey.generate())), "not supported"),
+    (lambda path: put(path, pem(ed448.Ed448PrivateKey.generate())), "not supported"),
     (lambda path: put(path, pem(ec.generate_private_key(ec.SECP256K1()))), "not supported"),
     (lambda path: put(path, pem(rsa.generate_private_key(public_exponent=65537, key_size=1024))), "not supported"),
 ]

@@ -17,6 +17,7 @@ from zonemint.pki import authority as authority_
 from zonemint.pki import folder
 from zonemint.pki.authority import Authority
 from zonemint.pki.issuer import Issuer, pem_of
+from zonemint.pki.key_source import FILES, KeySource
 from zonemint.store import authorities
 from zonemint.store.authorities import LaterCertificate
 from zonemint.store.database import Database, Steps
@@ -29,12 +30,22 @@ _log = structlog.get_logger()
 class AuthorityKeeper:
     """Holds the authority in use; `shared` is whether other nodes use the store, which learn of issuers through it."""
 
-    def __init__(self, db: Database, pki: Path, authority: Authority, clock: Clock, *, shared: bool) -> None:
+    def __init__(
+        self,
+        db: Database,
+        pki: Path,
+        authority: Authority,
+        clock: Clock,
+        *,
+        shared: bool,
+        source: KeySource = FILES,
+    ) -> None:
         self._db = db
         self._pki = pki
         self._authority = authority
         self._clock = clock
         self._shared = shared
+        self._source = source
         self._stamp = folder.stamp(pki)
         self._known = -1
         self._told = ""
@@ -66,7 +77,7 @@ class AuthorityKeeper:
             if not changed and folder.stamp(self._pki) == self._stamp:
                 return False
             stamp = folder.stamp(self._pki)
-            found = authority_.load(self._pki, now=self._clock(), needs_key=False)
+            found = authority_.load(self._pki, now=self._clock(), needs_key=False, source=self._source)
             if self._shared:
                 await self._db.write(exchange(self._pki, found, now=int(self._clock())))
         except (ConfigError, StoreError) as error:

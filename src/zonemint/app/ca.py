@@ -32,6 +32,7 @@ from zonemint.core.errors import ConfigError
 from zonemint.core.names import is_within
 from zonemint.core.ports import is_address
 from zonemint.pki.authority import Authority
+from zonemint.pki.key_source import key_source
 from zonemint.pki.policy import Policy
 from zonemint.pki.weak_keys import KnownKeys
 from zonemint.store.sqlite import SqliteDatabase
@@ -68,7 +69,9 @@ class Ca:
         await record_authority(db, authority, clock)
         plain = f"http://ca.{config.domain}" + ("" if http_port == 80 else f":{http_port}")
         shared = not isinstance(db, SqliteDatabase)
-        keeper = AuthorityKeeper(db, base.data.pki, authority, clock, shared=shared)
+        keeper = AuthorityKeeper(
+            db, base.data.pki, authority, clock, shared=shared, source=key_source(config, base.data.path)
+        )
         crl = RevocationLists(db, keeper.current, plain, clock)
         keeper.on_change(crl.revoked)
         await crl.load()
@@ -157,7 +160,7 @@ def check_domains(config: Config, authority: Authority) -> None:
     if foreign:
         raise ConfigError(
             f"the CA's intermediate is limited to {', '.join(permitted)} and cannot issue for {', '.join(foreign)}: "
-            "remove the domain from the settings, or use another folder"
+            "put the root's key back into pki/ for one start, or have what `zonemint ca csr` prints signed by the root"
         )
 
 

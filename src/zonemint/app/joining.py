@@ -12,6 +12,7 @@ from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.pki import authority
 from zonemint.pki.authority import Authority
+from zonemint.pki.key_source import key_source
 from zonemint.store import authorities
 from zonemint.store.authorities import StoredAuthority
 from zonemint.store.database import Steps
@@ -39,6 +40,8 @@ async def join(
     `make` makes it in the folder, on one node even if several start at once. Raises ConfigError when they disagree.
     """
 
+    source = key_source(config, pki.parent)
+
     def steps() -> Steps[Authority]:
         yield authorities.lock()
         stored = yield from authorities.current()
@@ -52,7 +55,7 @@ async def join(
             )
         if not authority.is_there(pki):
             authority.place(pki, root=stored.root, intermediate=stored.intermediate)
-        own = authority.load(pki, now=now, needs_key=False)
+        own = authority.load(pki, now=now, needs_key=False, source=source)
         mine = _stored(own, config)
         if not own.knows(stored.root_sha256):
             raise ConfigError(
@@ -63,7 +66,7 @@ async def join(
         if own.can_sign and mine.domains != stored.domains:
             yield from authorities.change_domains(mine.domains)
         if (yield from exchange(pki, own, now=int(now))):
-            own = authority.load(pki, now=now, needs_key=False)
+            own = authority.load(pki, now=now, needs_key=False, source=source)
         return own
 
     db = await open_store(url, Path(), patience=patience)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from zonemint.backup import manifest
 from zonemint.backup.manifest import Manifest
 from zonemint.config import DataDir, load
-from zonemint.core.errors import BackupError, ConfigError, StoreError
+from zonemint.core.errors import BackupError, ConfigError, EncryptedKey, StoreError
 from zonemint.pki.chains import is_issued_by
 from zonemint.pki.keys import load_key, spki_sha256
 from zonemint.store import migrations
@@ -96,6 +96,8 @@ def _check_pki(folder: Path, about: Manifest) -> None:
     for file in sorted(folder.rglob("*.key")):
         try:
             key = load_key(file)
+        except EncryptedKey:
+            continue  # its password is no part of a backup
         except ConfigError as error:
             raise BackupError(f"{_named(folder, file)} in the backup: {error.detail}") from None
         # The server's own pair is made anew when it does not fit.

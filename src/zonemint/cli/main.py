@@ -17,6 +17,7 @@ from zonemint.cli import (
     accounts,
     audit,
     backup,
+    ca,
     certs,
     config,
     db,
@@ -52,6 +53,7 @@ app.command("demo")(demo.demo)
 app.command("register")(register.register)
 app.command("doctor")(doctor.doctor)
 app.add_typer(zone.app, name="zone")
+app.add_typer(ca.app, name="ca")
 app.add_typer(certs.app, name="certs")
 app.add_typer(trust.app, name="trust")
 app.add_typer(orders.app, name="orders")

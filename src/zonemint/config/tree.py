@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
+from zonemint.config.ca import Ca
 from zonemint.config.issuance import Issuance
 from zonemint.config.limits import Limits
 from zonemint.config.profiles import BUILT_IN, LONGEST_LIFETIME, Profile
@@ -268,6 +269,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = Listen()
     store: Store = Store()
     dns: Dns = Dns()
+    ca: Ca = Ca()
     acme: Acme = Acme()
     limits: Limits = Limits()
     issuance: Issuance = Issuance()

@@ -17,6 +17,7 @@ __all__ = [
     "ConfigError",
     "CsrError",
     "DnsFailure",
+    "EncryptedKey",
     "ExchangeFailed",
     "ForeignDataError",
     "IssuanceError",
@@ -48,6 +49,10 @@ class ConfigError(ZonemintError):
 
 class KeyFileError(ConfigError):
     """A private key or CA certificate cannot be read or does not fit its partner."""
+
+
+class EncryptedKey(KeyFileError):
+    """A private key is encrypted, and nobody said with which password."""
 
 
 class BadName(ZonemintError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,15 +19,17 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from zonemint.core.errors import ConfigError, KeyFileError
+from zonemint.core.errors import ConfigError, EncryptedKey, KeyFileError
 from zonemint.core.files import put, sync
 from zonemint.pki import ca_certificate, chains
-from zonemint.pki.hierarchy import make_intermediate, make_root
+from zonemint.pki.hierarchy import make_intermediate, make_request, make_root
 from zonemint.pki.issuer import Issuer, key_id_of, pem_of
-from zonemint.pki.keys import FileSigner, Signer, generate, load_key, spki_sha256, write_key
+from zonemint.pki.key_source import FILES, KeySource
+from zonemint.pki.keys import FileSigner, PrivateKey, Signer, generate_any, load_key, spki_sha256, write_key
 
-__all__ = ["Authority", "create", "is_there", "load", "place"]
+__all__ = ["Authority", "Plan", "begin", "create", "is_there", "load", "place"]
 
 _ROOT, _INTERMEDIATE = " Root CA", " Intermediate CA"
 _MAX_NAME = 64 - len(_INTERMEDIATE)  # a common name has 64 characters at most
@@ -92,34 +94,84 @@ class Authority:
         return pem_of(tuple(dict.fromkeys(one for each in self.issuers for chain in each.chains for one in chain[:-1])))
 
 
-def create(directory: Path, *, name: str, domains: Sequence[str], now: float) -> Authority:
-    """Make a root and an intermediate held to `domains` (P-256; 10 and 5 years), and keep them in a new folder, 0700.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How an authority is made: the kind of its keys, the password that encrypts them, and what is brought along.
+
+    `root` and `root_key` are those that were brought; the key is used and, unless `keeps_root_key`, not kept.
+    `key` is the intermediate's if a token has it. `constrains_root`: a root of ours is held to the domains, too.
+    """
+
+    kind: str = "p256"
+    password: bytes | None = None
+    root: x509.Certificate | None = None
+    root_key: PrivateKey | None = None
+    keeps_root_key: bool = True
+    key: PrivateKey | None = None
+    constrains_root: bool = False
+
+
+_PLAN = Plan()
+
+
+def create(directory: Path, *, name: str, domains: Sequence[str], now: float, plan: Plan = _PLAN) -> Authority:
+    """Make a root and an intermediate held to `domains` (10 and 5 years), and keep them in a new folder, 0700.
 
     The folder appears complete or not at all. Raises ConfigError for a name that is too long, KeyFileError when the
     folder has files in it or cannot be written.
     """
-    if not 0 < len(name) <= _MAX_NAME:
-        raise ConfigError(f"the name of the CA must have 1 to {_MAX_NAME} characters")
-    root_key, intermediate_key = generate(), generate()
-    root = make_root(FileSigner(root_key), common_name=f"{name}{_ROOT}", now=now)
+    _check_name(name)
+    key = plan.key or generate_any(plan.kind)
+    root, root_key = plan.root, plan.root_key or generate_any(plan.kind)
+    if root is None:
+        held = domains if plan.constrains_root else ()
+        root = make_root(FileSigner(root_key), common_name=f"{name}{_ROOT}", now=now, domains=held)
     intermediate = make_intermediate(
         root,
         FileSigner(root_key),
         common_name=f"{name}{_INTERMEDIATE}",
-        public_key=intermediate_key.public_key(),
+        public_key=key.public_key(),
         domains=domains,
         now=now,
     )
-    authority = Authority((Issuer(((intermediate, root),), FileSigner(intermediate_key)),), (root,))
+    keys = {} if plan.key else {"intermediate.key": key}
+    if plan.keeps_root_key:
+        keys["root.key"] = root_key
+    files = {"root.crt": pem_of((root,)), "intermediate.crt": pem_of((intermediate,))}
+    _fill(directory, keys, plan.password, files)
+    return Authority((Issuer(((intermediate, root),), FileSigner(key)),), (root,))
+
+
+def begin(directory: Path, *, name: str, domains: Sequence[str], plan: Plan) -> None:
+    """Make what comes before the signature of a root whose key is elsewhere: the intermediate's key and request.
+
+    Raises as `create` does.
+    """
+    _check_name(name)
+    assert plan.root is not None
+    key = plan.key or generate_any(plan.kind)
+    request = make_request(FileSigner(key), common_name=f"{name}{_INTERMEDIATE}", domains=domains)
+    keys = {} if plan.key else {"intermediate.key": key}
+    files = {"root.crt": pem_of((plan.root,)), "intermediate.csr": request.public_bytes(Encoding.PEM)}
+    _fill(directory, keys, plan.password, files)
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= _MAX_NAME:
+        raise ConfigError(f"the name of the CA must have 1 to {_MAX_NAME} characters")
+
+
+def _fill(directory: Path, keys: Mapping[str, PrivateKey], password: bytes | None, files: Mapping[str, bytes]) -> None:
+    """Make a folder with these files, all at once."""
     directory = directory.resolve()
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
         try:
-            write_key(draft / "root.key", root_key)
-            write_key(draft / "intermediate.key", intermediate_key)
-            _write(draft / "root.crt", authority.roots_pem)
-            _write(draft / "intermediate.crt", authority.current.chain_pem())
+            for file, key in keys.items():
+                write_key(draft / file, key, password)
+            for file, content in files.items():
+                _write(draft / file, content)
             sync(draft)
             # Replaces an empty folder, and fails on one that has anything in it.
             draft.rename(directory)
@@ -128,7 +180,6 @@ def create(directory: Path, *, name: str, domains: Sequence[str], now: float) ->
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise KeyFileError(_why_not_created(directory, error), file=directory) from None
-    return authority
 
 
 def is_there(directory: Path) -> bool:
@@ -150,7 +201,7 @@ def place(directory: Path, *, root: str, intermediate: str) -> None:
         raise KeyFileError(f"the folder cannot be made: {error.strerror}", file=directory) from None
 
 
-def load(directory: Path, *, now: float, needs_key: bool = True) -> Authority:
+def load(directory: Path, *, now: float, needs_key: bool = True, source: KeySource = FILES) -> Authority:
     """Read the folder of an authority; the root's key may be kept elsewhere, and so may the intermediate's.
 
     Raises KeyFileError, one sentence with the file, when a file is missing or broken, a key does not fit its
@@ -159,6 +210,12 @@ def load(directory: Path, *, now: float, needs_key: bool = True) -> Authority:
     present = _present(directory)
     if not present:
         raise KeyFileError("there is no CA in this folder: make one with `zonemint init`", file=directory)
+    if "intermediate.crt" not in present and (directory / "intermediate.csr").exists():
+        raise KeyFileError(
+            "the intermediate is not signed yet: have this request signed by the root, then give the certificate to "
+            "`zonemint ca install-intermediate`",
+            file=directory / "intermediate.csr",
+        )
     root, *more = ca_certificate.read(directory / "root.crt")
     if more:
         raise KeyFileError(f"one certificate belongs here, and there are {1 + len(more)}", file=directory / "root.crt")
@@ -180,18 +237,35 @@ def load(directory: Path, *, now: float, needs_key: bool = True) -> Authority:
             "this certificate was not issued by the root beside it: restore the pair from one backup",
             file=directory / "intermediate.crt",
         )
-    current = Issuer(found, _current_key(directory, intermediate, needs_key=needs_key))
+    current = Issuer(found, _current_key(directory, intermediate, source, needs_key=needs_key))
     if "root.key" in present:
-        _check_pair(directory / "root.key", load_key(directory / "root.key").public_key(), root)
-    return Authority((current, *_earlier(directory, current, between, roots)), roots)
+        _check_root_key(directory / "root.key", root)
+    return Authority((current, *_earlier(directory, current, between, roots, source)), roots)
 
 
-def _current_key(directory: Path, intermediate: x509.Certificate, *, needs_key: bool) -> Signer | None:
+def _check_root_key(path: Path, root: x509.Certificate) -> None:
+    """Hold the root's key against its certificate; one that is encrypted stays so, since a server never needs it."""
+    try:
+        key = load_key(path)
+    except EncryptedKey:
+        return
+    _check_pair(path, key.public_key(), root)
+
+
+def _current_key(
+    directory: Path, intermediate: x509.Certificate, source: KeySource, *, needs_key: bool
+) -> Signer | None:
     """Return the key of the issuer in use: beside it, or where one that takes over waits (`folder.install`)."""
+    if (held := source.in_token()) is not None:
+        if spki_sha256(held.public_key()) != spki_sha256(intermediate.public_key()):
+            raise KeyFileError(
+                "the key that ca.key names is not that of this certificate", file=directory / "intermediate.crt"
+            )
+        return FileSigner(held)
     waiting = directory / "issuers" / f"{key_id_of(intermediate)}.key"
     for file in (directory / "intermediate.key", waiting):
         if file.exists():
-            key = load_key(file)
+            key = source.read(file)
             if spki_sha256(key.public_key()) == spki_sha256(intermediate.public_key()):
                 return FileSigner(key)
     if (directory / "intermediate.key").exists():
@@ -201,12 +275,16 @@ def _current_key(directory: Path, intermediate: x509.Certificate, *, needs_key: 
             return None
         raise _not_its_key(directory / "intermediate.key")
     if needs_key:
-        load_key(directory / "intermediate.key")
+        source.read(directory / "intermediate.key")
     return None
 
 
 def _earlier(
-    directory: Path, current: Issuer, between: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]
+    directory: Path,
+    current: Issuer,
+    between: Sequence[x509.Certificate],
+    roots: Sequence[x509.Certificate],
+    source: KeySource,
 ) -> list[Issuer]:
     """Return the issuers of before, the newest first; what they signed may last, though they sign no more."""
     found = []
@@ -216,7 +294,7 @@ def _earlier(
         ways = _chains(certificate, [*above, *between], roots) or ((certificate, *above, current.chains[0][-1]),)
         key = None
         if (key_file := file.with_suffix(".key")).exists():
-            private = load_key(key_file)
+            private = source.read(key_file)
             _check_pair(key_file, private.public_key(), certificate)
             key = FileSigner(private)
         if (issuer := Issuer(ways, key)).key_id != current.key_id:

@@ -7,7 +7,9 @@ from ipaddress import IPv4Network, IPv6Network
 
 from cryptography import x509
 
-__all__ = ["PRIVATE_NETWORKS", "build", "permitted_domains"]
+from zonemint.core.names import is_within
+
+__all__ = ["PRIVATE_NETWORKS", "build", "permitted_domains", "refused"]
 
 PRIVATE_NETWORKS: tuple[IPv4Network | IPv6Network, ...] = (
     IPv4Network("127.0.0.0/8"),
@@ -36,6 +38,26 @@ def build(domains: Sequence[str]) -> x509.NameConstraints:
     mail: list[x509.GeneralName] = [x509.RFC822Name(name) for name in domains]
     uris: list[x509.GeneralName] = [x509.UniformResourceIdentifier(name) for name in domains]
     return x509.NameConstraints(permitted_subtrees=[*hosts, *networks, *mail, *uris], excluded_subtrees=None)
+
+
+def refused(certificate: x509.Certificate, domains: Sequence[str]) -> list[str]:
+    """Return which domains the name constraints of a CA certificate do not permit with all names below them."""
+    try:
+        value = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return []
+    permitted, excluded = _subtrees(value.permitted_subtrees), _subtrees(value.excluded_subtrees)
+    return [
+        one
+        for one in domains
+        if (permitted and not any(is_within(one, tree) for tree in permitted))
+        or any(is_within(one, tree) or is_within(tree, one) for tree in excluded)
+    ]
+
+
+def _subtrees(trees: Sequence[x509.GeneralName] | None) -> list[str]:
+    """Return the DNS names among subtrees, where some write a dot before the name, which RFC 5280 does not have."""
+    return [tree.value.removeprefix(".").lower() for tree in trees or () if isinstance(tree, x509.DNSName)]
 
 
 def permitted_domains(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -10,27 +10,41 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from zonemint.pki import constraints
-from zonemint.pki.keys import Signer
+from zonemint.pki.keys import FileSigner, Signer
 from zonemint.pki.serials import new_serial
 
-__all__ = ["ca_builder", "make_intermediate", "make_root"]
+__all__ = ["ca_builder", "make_intermediate", "make_request", "make_root"]
 
 _YEAR = 31_557_600  # seconds of a Julian year
 _ROOT_LIFETIME = 10 * _YEAR
 _INTERMEDIATE_LIFETIME = 5 * _YEAR
 _BACKDATE = 3600
+_CA_USAGE = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+_USAGES = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
 
 
-def make_root(signer: Signer, *, common_name: str, now: float) -> x509.Certificate:
+def make_root(signer: Signer, *, common_name: str, now: float, domains: Sequence[str] = ()) -> x509.Certificate:
     """Sign a root of 10 years for the signer's own key.
 
-    It is left unconstrained, so that a domain can be added later without asking every client to trust anew. Its path
+    It is left unconstrained without `domains`, so that one can be added later without asking every client to trust
+    anew. Its path
     has room for another root that it vouches for (cross-signed) above an intermediate.
     """
     end = now - _BACKDATE + _ROOT_LIFETIME - 1
-    return signer.sign_certificate(
-        ca_builder(None, common_name, signer.public_key, now=now, not_after=end, path_length=2)
-    )
+    builder = ca_builder(None, common_name, signer.public_key, now=now, not_after=end, path_length=2)
+    if domains:
+        builder = builder.add_extension(constraints.build(domains), critical=True)
+    return signer.sign_certificate(builder)
 
 
 def make_intermediate(
@@ -47,10 +61,21 @@ def make_intermediate(
     Verifiers apply the extended key usages of a CA to all below it: a stolen key signs no mail and no programs.
     """
     end = min(now - _BACKDATE + _INTERMEDIATE_LIFETIME - 1, root.not_valid_after_utc.timestamp())
-    usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     return root_signer.sign_certificate(
         ca_builder(root, common_name, public_key, now=now, not_after=end, path_length=0)
-        .add_extension(usages, critical=False)
+        .add_extension(_USAGES, critical=False)
+        .add_extension(constraints.build(domains), critical=True)
+    )
+
+
+def make_request(signer: FileSigner, *, common_name: str, domains: Sequence[str]) -> x509.CertificateSigningRequest:
+    """Sign a request (RFC 2986) for an intermediate as `make_intermediate` makes it, to be signed elsewhere."""
+    return signer.sign_request(
+        x509.CertificateSigningRequestBuilder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_CA_USAGE, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(signer.public_key), critical=False)
+        .add_extension(_USAGES, critical=False)
         .add_extension(constraints.build(domains), critical=True)
     )
 
@@ -70,17 +95,6 @@ def ca_builder(
     above = identifier
     if issuer is not None:
         above = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=True,
-        crl_sign=True,
-        encipher_only=False,
-        decipher_only=False,
-    )
     return (
         x509.CertificateBuilder()
         .issuer_name(subject if issuer is None else issuer.subject)
@@ -90,7 +104,7 @@ def ca_builder(
         .not_valid_before(datetime.fromtimestamp(int(now) - _BACKDATE, UTC))
         .not_valid_after(datetime.fromtimestamp(int(not_after), UTC))
         .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
-        .add_extension(usage, critical=True)
+        .add_extension(_CA_USAGE, critical=True)
         .add_extension(identifier, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(above), critical=False)
     )

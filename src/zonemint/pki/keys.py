@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,9 +14,10 @@ from typing import Literal, Protocol
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -23,11 +25,26 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from zonemint.core.errors import KeyFileError
+from zonemint.core.errors import EncryptedKey, KeyFileError
 
-__all__ = ["FileSigner", "KeyKind", "PrivateKey", "Signer", "generate", "load_key", "spki_sha256", "write_key"]
+__all__ = [
+    "KINDS",
+    "FileSigner",
+    "KeyKind",
+    "PrivateKey",
+    "Signer",
+    "generate",
+    "generate_any",
+    "kind_of",
+    "load_key",
+    "pem_of_key",
+    "read_key",
+    "spki_sha256",
+    "write_key",
+]
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_MlDsa = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | _MlDsa
 KeyKind = Literal["p256", "p384"]
 
 _Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
@@ -38,7 +55,23 @@ _HASHES: dict[str, _Hash] = {
     "secp384r1": hashes.SHA384(),
     "secp521r1": hashes.SHA512(),
 }
-_MIN_RSA_BITS = 2048
+_RSA_BITS = range(2048, 8193)
+
+KINDS: dict[str, Callable[[], PrivateKey]] = {
+    "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "p384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "p521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "rsa2048": lambda: rsa.generate_private_key(65537, 2048),
+    "rsa3072": lambda: rsa.generate_private_key(65537, 3072),
+    "rsa4096": lambda: rsa.generate_private_key(65537, 4096),
+    "ml-dsa-44": mldsa.MLDSA44PrivateKey.generate,
+    "ml-dsa-65": mldsa.MLDSA65PrivateKey.generate,
+    "ml-dsa-87": mldsa.MLDSA87PrivateKey.generate,
+}
+"""The kinds of keys that a CA can have, each with what makes one; ML-DSA is that of FIPS 204 (RFC 9881)."""
+
+_SUPPORTED = "use P-256, P-384, P-521, Ed25519, ML-DSA or RSA of 2048 to 8192 bits"
 
 
 class Signer(Protocol):
@@ -57,7 +90,10 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileSigner:
-    """A signer whose key was read into memory: ECDSA with the curve's hash, or RSA (PKCS #1 v1.5) with SHA-256."""
+    """A signer whose key was read into memory, or that stands for one in a token (`pkcs11`).
+
+    ECDSA with the curve's hash, RSA (PKCS #1 v1.5) with SHA-256; Ed25519 and ML-DSA hash by themselves.
+    """
 
     key: PrivateKey
 
@@ -74,18 +110,49 @@ class FileSigner:
         """Sign a complete revocation list."""
         return builder.sign(self.key, _hash_for(self.key))
 
+    def sign_request(self, builder: x509.CertificateSigningRequestBuilder) -> x509.CertificateSigningRequest:
+        """Sign a certificate signing request."""
+        return builder.sign(self.key, _hash_for(self.key))
+
 
 def generate(kind: KeyKind = "p256") -> ec.EllipticCurvePrivateKey:
     """Make a private key on a NIST curve."""
     return ec.generate_private_key(_CURVES[kind]())
 
 
-def write_key(path: Path, key: PrivateKey) -> None:
-    """Write a key as unencrypted PKCS #8 PEM (RFC 5958), mode 0600, whole or not at all.
+def generate_any(kind: str) -> PrivateKey:
+    """Make a private key of one of `KINDS`; raises KeyFileError for another word."""
+    if kind not in KINDS:
+        raise KeyFileError(f"there is no kind of key '{kind}': use one of {', '.join(KINDS)}")
+    return KINDS[kind]()
+
+
+def kind_of(key: CertificatePublicKeyTypes) -> str:
+    """Return the word of `KINDS` for a public key, or one like it for what we do not make."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return {"secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}.get(key.curve.name, key.curve.name)
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"rsa{key.key_size}"
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return "ed25519"
+    for size, kind in ((44, mldsa.MLDSA44PublicKey), (65, mldsa.MLDSA65PublicKey), (87, mldsa.MLDSA87PublicKey)):
+        if isinstance(key, kind):
+            return f"ml-dsa-{size}"
+    return type(key).__name__
+
+
+def pem_of_key(key: PrivateKey, password: bytes | None = None) -> bytes:
+    """Write a key as PKCS #8 PEM (RFC 5958), encrypted (PBES2, AES-256) if there is a password."""
+    how = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
+
+
+def write_key(path: Path, key: PrivateKey, password: bytes | None = None) -> None:
+    """Write a key as PKCS #8 PEM, mode 0600, whole or not at all.
 
     Raises KeyFileError when a file of that name exists, which is left as it is, or when the folder refuses.
     """
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = pem_of_key(key, password)
     try:
         handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
@@ -103,26 +170,39 @@ def write_key(path: Path, key: PrivateKey) -> None:
         raise KeyFileError(f"the key cannot be written: {error.strerror}", file=path) from None
 
 
-def load_key(path: Path) -> PrivateKey:
-    """Read an unencrypted PEM key: a NIST curve, or RSA of at least 2048 bits.
+def load_key(path: Path, password: Callable[[], bytes | None] = lambda: None) -> PrivateKey:
+    """Read a PEM key of a kind of `KINDS`; `password` is asked for when it is encrypted.
 
     Raises KeyFileError, one sentence, when the file is missing, unreadable, ours but open to others (as ssh has
-    it), not PEM, encrypted or of another kind.
+    it), not PEM, encrypted with another password or of another kind.
     """
-    pem = _read_private(path)
+    return read_key(_read_private(path), path, password)
+
+
+def read_key(pem: bytes, path: Path, password: Callable[[], bytes | None] = lambda: None) -> PrivateKey:
+    """Read the content of a file as `load_key` does; raises KeyFileError."""
+    secret = None
     try:
-        key = load_pem_private_key(pem, password=None)
-    except TypeError:
-        raise KeyFileError(
-            "the key is encrypted: decrypt it, as in `openssl pkey -in OLD -out NEW`", file=path
-        ) from None
+        try:
+            key = load_pem_private_key(pem, None)
+        except TypeError:
+            if (secret := password()) is None:
+                raise EncryptedKey(
+                    "the key is encrypted: say where its password is with --password-file, in ca.password_file, "
+                    "$ZONEMINT_PASSWORD_FILE or the systemd credential zonemint-password",
+                    file=path,
+                ) from None
+            key = load_pem_private_key(pem, secret)
     except (ValueError, UnsupportedAlgorithm):
-        raise KeyFileError("this is not a private key in PEM: restore the file from a backup", file=path) from None
+        why = "this is not a private key in PEM: restore the file from a backup"
+        raise KeyFileError("the password is not that of this key" if secret else why, file=path) from None
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in _HASHES:
         return key
-    if isinstance(key, rsa.RSAPrivateKey) and key.key_size >= _MIN_RSA_BITS:
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size in _RSA_BITS:
         return key
-    raise KeyFileError("this kind of key is not supported: use P-256, P-384, P-521 or RSA of 2048 bits up", file=path)
+    if isinstance(key, ed25519.Ed25519PrivateKey | _MlDsa):
+        return key
+    raise KeyFileError(f"this kind of key is not supported: {_SUPPORTED}", file=path)
 
 
 def spki_sha256(key: PublicKeyTypes) -> str:
@@ -144,6 +224,8 @@ def _read_private(path: Path) -> bytes:
         raise KeyFileError(f"the key cannot be read: {error.strerror}", file=path) from None
 
 
-def _hash_for(key: PrivateKey) -> _Hash:
+def _hash_for(key: PrivateKey) -> _Hash | None:
     """Pair each curve with the hash of its own strength (RFC 5758 section 3.2), and RSA with SHA-256."""
-    return _HASHES[key.curve.name] if isinstance(key, ec.EllipticCurvePrivateKey) else hashes.SHA256()
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return _HASHES[key.curve.name]
+    return hashes.SHA256() if isinstance(key, rsa.RSAPrivateKey) else None

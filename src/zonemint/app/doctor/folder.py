@@ -12,6 +12,7 @@ from zonemint.core.clock import rfc3339
 from zonemint.core.errors import ConfigError
 from zonemint.pki import authority as authority_
 from zonemint.pki.authority import Authority
+from zonemint.pki.key_source import key_source
 from zonemint.store import records
 from zonemint.store.database import Database
 
@@ -39,7 +40,7 @@ def authority(config: Config, data: DataDir, now: float) -> tuple[Authority | No
     """Read the authority; None when it cannot be used."""
     what = "the authority"
     try:
-        found = authority_.load(data.pki, now=now, needs_key=False)
+        found = authority_.load(data.pki, now=now, needs_key=False, source=key_source(config, data.path))
         check_domains(config, found)
     except ConfigError as error:
         return None, Finding.wrong(what, str(error), "see `zonemint init --help`, or restore the folder from a backup")
