@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -102,6 +103,22 @@ async def test_each_refused_name_is_told(lab: Lab) -> None:
     assert orders.json() == {"orders": []}
     assert client.kid is not None
     assert client.kid.startswith(BASE)
+
+
+async def test_a_stricter_policy_holds_for_older_orders_too(tmp_path: Path) -> None:
+    async with running(tmp_path, settings()) as lab:
+        client = await registered(lab)
+        _, order = await client.ready_order("old.lab.test")
+    stricter = settings(provisioners={"acme": Provisioner(deny=("old.lab.test",))})
+    async with running(tmp_path, stricter) as lab:
+        client.lab = lab
+        for _ in range(2):
+            refused = await client.post(order["finalize"], {"csr": b64url(csr_of("old.lab.test"))})
+            assert (refused.status, refused.problem) == (400, "rejectedIdentifier")
+    async with running(tmp_path, settings()) as lab:
+        client.lab = lab
+        done = await client.post(order["finalize"], {"csr": b64url(csr_of("old.lab.test"))})
+        assert (done.status, done.json()["status"]) == (200, "valid")
 
 
 async def test_the_servers_own_certificate_needs_no_policy(lab: Lab) -> None:

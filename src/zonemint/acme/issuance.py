@@ -41,7 +41,8 @@ def check(acme: Acme, provisioner: Provisioner, order: Order, der: bytes, accoun
 
     Raises AcmeError: badCSR, and rejectedIdentifier when the order is older than a policy that refuses it.
     """
-    for one in order.identifiers:
+    # What has its serial from this run of the program was held against this policy when it got it.
+    for one in order.identifiers if order.reserved_by != acme.process else ():
         if refusal := provisioner.policy.refusal(one.type, one.value):
             raise AcmeError(AcmeErrorType.REJECTED_IDENTIFIER, refusal)
     try:

@@ -39,8 +39,10 @@ async def examine(
     if names and "ca" not in config.roles:
         raise ConfigError("no CA is here (roles): ask where it is", file=data.config)
     own = (listeners.own_address(config), config.listen.dns_port) if "dns" in config.roles else None
-    methods = challenge_methods(config, resolver(config, own, clock), clock)
-    prognosis = Prognosis(config, db, policy(config, config.every_provisioner[provisioner]), methods)
+    every = challenge_methods(config, resolver(config, own, clock), clock)
+    chosen = config.every_provisioner[provisioner]
+    methods = {type_: every[type_] for type_ in chosen.challenges}
+    prognosis = Prognosis(config, db, policy(config, chosen), methods)
     for name in names:
         async for finding in prognosis.of(name):
             yield name, finding
