@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from cryptography import x509
-
 from zonemint.acme import jws as jws_
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
@@ -126,17 +124,7 @@ def predecessor(name: str, *, account_id: str, names: frozenset[str]) -> Steps[C
 
 def _is_named(certificate: Certificate, named: CertId) -> bool:
     """Tell whether a row with the serial is the certificate: it was signed, by the issuer of the name."""
-    if certificate.der is None:
-        return False
-    return _key_id(x509.load_der_x509_certificate(certificate.der)) == named.key_id
-
-
-def _key_id(certificate: x509.Certificate) -> bytes:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
-    except x509.ExtensionNotFound:
-        return b""
-    return extension.value.key_identifier or b""
+    return certificate.der is not None and certificate.issuer == named.key_id.hex()
 
 
 def _malformed(why: str) -> AcmeError:
