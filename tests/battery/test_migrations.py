@@ -23,7 +23,8 @@ ROWS = (
     "INSERT INTO orders (id, account_id, provisioner, status, identifiers, authorizations, profile, created_at, "
     "expires_at, serial, reserved_by) VALUES ('o1', 'a1', 'acme', 'valid', "
     "'[{\"type\":\"dns\",\"value\":\"a.test\"}]', '[\"z1\"]', 'default', 1, 2, '5e', 'p')",
-    "INSERT INTO authorizations VALUES ('z1', 'o1', 'a1', 'dns', 'a.test', {true}, 'valid', '[]', 1, 2)",
+    "INSERT INTO authorizations (id, order_id, account_id, identifier_type, identifier_value, wildcard, status, "
+    "challenges, created_at, expires_at) VALUES ('z1', 'o1', 'a1', 'dns', 'a.test', {true}, 'valid', '[]', 1, 2)",
     "INSERT INTO validations (authorization_id, challenge_type, requested_at) VALUES ('z1', 'dns-01', 1)",
     "INSERT INTO certificates (serial, order_id, account_id, status, names, key_hash, not_before, not_after, "
     "created_at, der, revoked_at, revocation_reason) "

@@ -70,9 +70,9 @@ def fill(path: Path) -> Path:
         order = "INSERT INTO orders VALUES (?, 'a1', 'acme', ?, '[]', '[]', 'default', NULL, 9, 1, 2, ?, 'me', ?, NULL)"
         put(order, ("o1", "pending", "01", None))
         put(order, ("o2", "invalid", "02", '{"detail": "\N{SNOWMAN}"}'))
-        for one, wildcard in (("z1", 1), ("z2", 0)):
-            text = "INSERT INTO authorizations VALUES (?, 'o1', 'a1', 'dns', 'x.lab.test', ?, 'pending', '[]', 1, 2)"
-            put(text, (one, wildcard))
+        authorization = "(?, 'o1', 'a1', 'dns', 'x.lab.test', ?, 'pending', '[]', 1, 2, ?)"
+        for row in (("z1", 1, 0), ("z2", 0, 1)):
+            put(f"INSERT INTO authorizations VALUES {authorization}", row)
         put("INSERT INTO validations VALUES ('z1', 'dns-01', 3, '', 0)")
         certificate = (
             "INSERT INTO certificates VALUES (?, ?, ?, ?, '[\"x.lab.test\"]', 'hash', 1, 2, 1, ?, ?, ?, NULL, 'ab')"

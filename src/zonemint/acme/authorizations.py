@@ -111,7 +111,7 @@ def settle(
         for frm in (states.Order.PENDING, states.Order.READY):
             yield from orders.move(order_id, frm=frm, to=states.Order.INVALID, error=error)
         return True
-    if acme.reuses_authorizations:
+    if acme.reuses_authorizations and not authorization.subdomains:
         yield from proofs.put(authorization)
     if (yield from _all_valid(order_id, authorization, acme.now())):
         yield from orders.move(order_id, frm=states.Order.PENDING, to=states.Order.READY)
@@ -131,6 +131,8 @@ def render(provisioner: Provisioner, authorization: Authorization) -> dict[str, 
     }
     if authorization.wildcard:
         rendered["wildcard"] = True
+    if authorization.subdomains:
+        rendered["subdomainAuthAllowed"] = True
     return rendered
 
 

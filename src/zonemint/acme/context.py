@@ -36,7 +36,8 @@ class Provisioner:
 
     `methods` are the challenges that it offers, by their type, in the order in which clients see them; `networks` those
     that accounts are made and used from, none is every network. `terms` is the URL of the terms of service, and
-    `terms_again` whether accounts that agreed to others do nothing before they agree to these.
+    `terms_again` whether accounts that agreed to others do nothing before they agree to these. `subdomains` tells that
+    control of a domain may be proved for the names below it (RFC 9444).
     """
 
     name: str
@@ -51,6 +52,7 @@ class Provisioner:
     external_account_required: bool = False
     honours_dates: bool = True
     networks: Sequence[IPv4Network | IPv6Network] = ()
+    subdomains: bool = False
 
 
 class Witness(Protocol):

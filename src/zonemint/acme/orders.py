@@ -11,6 +11,7 @@ import msgspec
 
 from zonemint.acme import jws as jws_
 from zonemint.acme import renewal, reuse, states, terms
+from zonemint.acme.ancestors import Target, methods, targets
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
@@ -24,7 +25,6 @@ from zonemint.store.accounts import Account
 from zonemint.store.authorizations import Authorization, Challenge
 from zonemint.store.database import Steps
 from zonemint.store.orders import Identifier, Order
-from zonemint.validation.method import Method, offered
 
 __all__ = ["as_of", "find", "find_again", "new", "render"]
 
@@ -33,8 +33,18 @@ _TOKEN_OCTETS = 32
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
+class _Identifier(msgspec.Struct, frozen=True):
+    type: str
+    value: str
+    ancestorDomain: str | None = None  # noqa: N815
+
+    def normalized(self) -> Identifier:
+        """Only ASCII is made lower case: of other letters some would become ASCII, and so another name."""
+        return Identifier(self.type, self.value.lower() if self.value.isascii() else self.value)
+
+
 class _NewOrder(msgspec.Struct, frozen=True):
-    identifiers: Annotated[list[Identifier], msgspec.Meta(min_length=1)]
+    identifiers: Annotated[list[_Identifier], msgspec.Meta(min_length=1)]
     notBefore: _Time | None = None  # noqa: N815
     notAfter: _Time | None = None  # noqa: N815
     profile: str | None = None
@@ -42,7 +52,10 @@ class _NewOrder(msgspec.Struct, frozen=True):
 
 
 async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: bytes, source: str) -> Order:
-    """Make an order with an authorization for each of its names (section 7.4); raises AcmeError."""
+    """Make an order with an authorization for each of its names, or for what they rest on; raises AcmeError.
+
+    RFC 8555 section 7.4, RFC 9444 section 4.2.
+    """
     terms.check(provisioner, account)
     acme.limits.order(account.id, source)
     wanted = jws_.decode_payload(payload, _NewOrder)
@@ -66,7 +79,9 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
     if not_after is not None:
         expires = min(expires, not_after)
     order_id = new_id()
-    authzs = [_authorization(provisioner, account, order_id, one, now, expires) for one in identifiers]
+    above = {one.normalized(): one.ancestorDomain for one in wanted.identifiers if one.ancestorDomain is not None}
+    rests_on = targets(provisioner, identifiers, above)
+    authzs = [_authorization(provisioner, account, order_id, one, now, expires) for one in rests_on]
     order = Order(
         id=order_id,
         account_id=account.id,
@@ -166,16 +181,13 @@ def _none() -> AcmeError:
     return AcmeError(AcmeErrorType.MALFORMED, "there is no such order", status=404)
 
 
-def _check_identifiers(provisioner: Provisioner, wanted: list[Identifier], most: int) -> tuple[Identifier, ...]:
+def _check_identifiers(provisioner: Provisioner, wanted: list[_Identifier], most: int) -> tuple[Identifier, ...]:
     """Normalize the names, each once, and hold them against the policy."""
     if len(wanted) > most:
         raise AcmeError(
             AcmeErrorType.REJECTED_IDENTIFIER, f"the order has {len(wanted)} names; at most {most} are allowed"
         )
-    # Only ASCII is made lower case: of other letters some would become ASCII, and so another name.
-    identifiers = tuple(
-        dict.fromkeys(Identifier(one.type, one.value.lower() if one.value.isascii() else one.value) for one in wanted)
-    )
+    identifiers = tuple(dict.fromkeys(one.normalized() for one in wanted))
     types = sorted({type_ for method in provisioner.methods.values() for type_ in method.identifiers})
     for one in identifiers:
         if one.type not in types:
@@ -220,13 +232,9 @@ async def _hold_against_scope(acme: Acme, key_id: str, identifiers: tuple[Identi
 
 def _refusal(provisioner: Provisioner, identifier: Identifier) -> str | None:
     refusal = provisioner.policy.refusal(identifier.type, identifier.value)
-    if refusal is None and not _offered(provisioner, identifier):
+    if refusal is None and not methods(provisioner, Target(identifier)):
         return f"{identifier.value} is refused: no challenge that this server offers proves control of it"
     return refusal
-
-
-def _offered(provisioner: Provisioner, identifier: Identifier) -> list[Method]:
-    return offered(provisioner.methods.values(), identifier.type, wildcard=identifier.value.startswith("*."))
 
 
 def _check_dates(template: Template, now: int, not_before: int | None, not_after: int | None) -> None:
@@ -252,8 +260,9 @@ def _check_dates(template: Template, now: int, not_before: int | None, not_after
 
 
 def _authorization(
-    provisioner: Provisioner, account: Account, order_id: str, identifier: Identifier, now: int, expires: int
+    provisioner: Provisioner, account: Account, order_id: str, target: Target, now: int, expires: int
 ) -> Authorization:
+    identifier = target.identifier
     token = jws_.b64url(random_octets(_TOKEN_OCTETS))
     return Authorization(
         id=new_id(),
@@ -265,8 +274,9 @@ def _authorization(
         status=states.Authorization.PENDING,
         challenges=tuple(
             Challenge(method.type, token if method.has_token else "", states.Challenge.PENDING)
-            for method in _offered(provisioner, identifier)
+            for method in methods(provisioner, target)
         ),
         created_at=now,
         expires_at=expires,
+        subdomains=target.subdomains,
     )

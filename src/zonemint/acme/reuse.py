@@ -26,7 +26,8 @@ def with_proofs(wanted: Sequence[Authorization], now: int) -> Steps[list[Authori
     """
     held = []
     for one in wanted:
-        proof = yield from proofs.valid(one, at=now + _LEFT)
+        # What was proved for a domain may have been proved by a host of that name, which says nothing of those below.
+        proof = None if one.subdomains else (yield from proofs.valid(one, at=now + _LEFT))
         found = () if proof is None else proof.challenges
         decided = tuple(challenge for challenge in found if challenge.status == states.Challenge.VALID)
         if proof is None or any(challenge.type in _ASKED_ANEW for challenge in decided):

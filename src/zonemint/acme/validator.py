@@ -153,7 +153,7 @@ class Validator:
         claim = Claim(
             identifier_type=authorization.identifier_type,
             value=authorization.identifier_value,
-            wildcard=authorization.wildcard,
+            wildcard=authorization.wildcard or authorization.subdomains,
             token=challenge.token,
             thumbprint=account.thumbprint,
             account_url=provisioner.urls.account(account.id),
@@ -183,7 +183,8 @@ class Validator:
         if challenge is None or authorization.status != states.Authorization.PENDING:
             return None
         now = self._acme.now()
-        if outcome.error is None and (objection := (yield from self._acme.objection(outcome.names))):
+        passed = _passed(outcome, authorization)
+        if outcome.error is None and (objection := (yield from self._acme.objection(passed))):
             outcome = replace(outcome, error=AcmeErrorType.UNAUTHORIZED, detail=objection)
         events = [*seen, *(yield from self._acme.witness(outcome.names))]
         if outcome.error is None:
@@ -222,6 +223,14 @@ class Validator:
             )
             until_ms = int(self._acme.clock() * 1000) + _LEASE
             yield from validations.add(pending, now=self._acme.now(), holder=self._acme.process, until_ms=until_ms)
+
+
+def _passed(outcome: Outcome, authorization: Authorization) -> Sequence[str]:
+    """Return the names that led to a proof; one for all names below a domain is said to be for `*.` of it."""
+    if not authorization.subdomains or not outcome.names:
+        return outcome.names
+    first, value = outcome.names[0], authorization.identifier_value
+    return (f"{first.removesuffix(value)}*.{value}", *outcome.names[1:])
 
 
 def _left(challenge: Challenge) -> Challenge:

@@ -74,6 +74,7 @@ def provisioners(config: Config, methods: Mapping[str, Method]) -> dict[str, Pro
             external_account_required=one.external_account_required,
             honours_dates=one.dates,
             networks=tuple(map(ip_network, one.networks)),
+            subdomains=config.acme.subdomains,
         )
         for name, one in config.every_provisioner.items()
     }

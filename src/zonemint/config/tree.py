@@ -91,6 +91,9 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     challenges: Annotated[
         tuple[str, ...], Meta(description="The challenges that are offered, in the order in which clients see them.")
     ] = _CHALLENGES
+    subdomains: Annotated[
+        bool, Meta(description="Whether an order may have a name proved by a domain above it (RFC 9444).")
+    ] = False
     authorization_reuse: Annotated[
         bool, Meta(description="Whether an account's later orders take what it proved over, as long as that holds.")
     ] = False

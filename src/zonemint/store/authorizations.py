@@ -24,7 +24,10 @@ class Challenge(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Authorization(msgspec.Struct, frozen=True):
-    """A row; `identifier_value` is without `*.`, `wildcard` tells that it was asked for with it."""
+    """A row; `identifier_value` is without `*.`, `wildcard` tells that it was asked for with it.
+
+    `subdomains` tells that names below it rest on it, too (RFC 9444).
+    """
 
     id: str
     order_id: str
@@ -36,6 +39,7 @@ class Authorization(msgspec.Struct, frozen=True):
     challenges: tuple[Challenge, ...]
     created_at: int
     expires_at: int
+    subdomains: bool = False
 
     def challenge(self, type_: str) -> Challenge | None:
         """Return the challenge of a type, which is its name within the authorization."""
@@ -43,7 +47,8 @@ class Authorization(msgspec.Struct, frozen=True):
 
 
 _COLUMNS = (
-    "id, order_id, account_id, identifier_type, identifier_value, wildcard, status, challenges, created_at, expires_at"
+    "id, order_id, account_id, identifier_type, identifier_value, wildcard, status, challenges, created_at, "
+    "expires_at, subdomains"
 )
 _challenges = msgspec.json.Decoder(tuple[Challenge, ...])
 
@@ -68,7 +73,7 @@ def of_order(authorization_ids: tuple[str, ...]) -> Steps[list[Authorization] | 
 def insert(authorization: Authorization) -> Steps[None]:
     """Add an authorization."""
     yield Sql(
-        f"INSERT INTO authorizations ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        f"INSERT INTO authorizations ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         (
             authorization.id,
             authorization.order_id,
@@ -80,6 +85,7 @@ def insert(authorization: Authorization) -> Steps[None]:
             msgspec.json.encode(authorization.challenges).decode(),
             authorization.created_at,
             authorization.expires_at,
+            authorization.subdomains,
         ),
     )
 
@@ -102,6 +108,6 @@ def save(authorization: Authorization, *, was: str) -> Steps[bool]:
 
 def _authorization(row: Row) -> Authorization:
     values = list(row)
-    values[5] = bool(row[5])
+    values[5], values[10] = bool(row[5]), bool(row[10])
     values[7] = _challenges.decode(row[7])
     return Authorization(*values)

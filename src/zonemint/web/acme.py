@@ -274,6 +274,8 @@ def _meta(provisioner: Provisioner) -> dict[str, Any]:
         meta["website"] = provisioner.website
     if provisioner.external_account_required:
         meta["externalAccountRequired"] = True
+    if provisioner.subdomains:
+        meta["subdomainAuthAllowed"] = True
     return meta
 
 
