@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
+import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
@@ -27,6 +28,7 @@ class NameServer(asyncio.DatagramProtocol):
     rcode: dns.rcode.Rcode | None = None
     silent: bool = False
     chases: bool = False
+    authoritative: bool = False
     asked: list[str] = field(default_factory=list)
     address: str = ""
 
@@ -55,6 +57,8 @@ class NameServer(asyncio.DatagramProtocol):
 
     def _answer(self, query: dns.message.Message, name: str) -> dns.message.Message:
         response = dns.message.make_response(query)
+        if self.authoritative:
+            response.flags |= dns.flags.AA
         if self.rcode is not None:
             response.set_rcode(self.rcode)
             return response

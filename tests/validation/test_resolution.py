@@ -19,6 +19,7 @@ from zonemint.config.values import Seconds
 from zonemint.core.errors import DnsFailure
 from zonemint.core.trace import Event
 from zonemint.validation.follow import Found, follow
+from zonemint.validation.resolution import ByZone
 from zonemint.validation.resolver import Resolver
 
 ROOT, TEST, CORP, OTHER = "127.0.0.61", "127.0.0.62", "127.0.0.63", "127.0.0.64"
@@ -115,6 +116,18 @@ async def test_a_server_without_the_zone_does_not_say_that_there_is_nothing() ->
         for name in ("host.lame.test", "gone.lame.test"):
             with pytest.raises(DnsFailure, match=f"{lame.address} does not speak for {name}"):
                 await found(asked, name)
+
+
+async def test_an_authoritative_server_speaks_only_for_its_zone() -> None:
+    lines = ["a.lame.test CNAME b.lame.test.", "b.lame.test CNAME x.victim.", "x.victim TXT forged"]
+    async with NameServer(lines, chases=True, authoritative=True).running() as server:
+        config = Config("lame.test", validation=Validation(attempts=1, timeout=Seconds(5)))
+        asked = resolver(config, endpoints(server.address)[0], time.time)
+        assert isinstance(asked, ByZone)
+        told: list[Event] = []
+        answer = await asked.zones["lame.test"]("a.lame.test", "TXT", told.append)
+    assert [(one.name, one.type) for one in answer.records] == [("a.lame.test", "CNAME"), ("b.lame.test", "CNAME")]
+    assert "forged" in told[0].detail
 
 
 @pytest_asyncio.fixture
