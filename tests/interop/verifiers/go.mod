@@ -1,0 +1,3 @@
+module zonemint.test/verify
+
+go 1.21
