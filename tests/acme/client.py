@@ -96,7 +96,7 @@ class Client:
     async def settled(self, url: str) -> dict[str, Any]:
         """An order whose validations are all decided, polled for as clients do."""
         async with asyncio.timeout(30):
-            while (order := (await self.post(url)).json())["status"] == "pending":
+            while (order := (await self.post(url)).json())["status"] == "pending":  # noqa: ASYNC110 - polls
                 await asyncio.sleep(0.01)
         found: dict[str, Any] = order
         return found
