@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,10 @@ async def serving(life: Life, *, later: float = 0) -> AsyncIterator[Nodes]:
     """Start the server, or both nodes where one does without the CA's key; their clock is `later` seconds ahead."""
 
     def recorded(authority: Authority) -> Authority:
-        return replace(authority, key=authority.key and Recording(authority.key, life.signatures))
+        return authority.with_key(authority.current.key and Recording(authority.current.key, life.signatures))
 
     def without_key(authority: Authority) -> Authority:
-        return replace(authority, key=None)
+        return authority.with_key(None)
 
     never = life.course is Course.NEVER
     validation = Validation(attempts=8 if never else 50, interval=Seconds(0.05), timeout=Seconds(0.5))
