@@ -51,12 +51,16 @@ class Postgres:
     _numbers: Iterator[int] = field(default_factory=count, repr=False)
     _process: subprocess.Popen[bytes] | None = None
 
-    def database(self) -> str:
-        """Make an empty database and return its URL."""
+    def database(self, *, template: str = "template1") -> str:
+        """Make an empty database, or one that is as another was, and return its URL."""
         name = f"zonemint_test_{os.getpid()}_{next(self._numbers)}"
-        self.sql(f"CREATE DATABASE {name}")
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         head, _, query = self.url.partition("?")
         return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+    def copy_of(self, url: str) -> str:
+        """Make a copy of a database that nobody is connected to, and return its URL."""
+        return self.database(template=url.partition("?")[0].rpartition("/")[2])
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement on the server's first database."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from hashlib import sha256
@@ -87,10 +88,18 @@ class Client:
         for authorization in reply.json()["authorizations"]:
             challenge = await self.challenge(authorization)
             await self.publish(challenge)
-            assert (await self.post(challenge["url"], {})).json()["status"] == "valid"
-        order: dict[str, Any] = (await self.post(url)).json()
-        assert order["status"] == "ready"
+            await self.post(challenge["url"], {})
+        order = await self.settled(url)
+        assert order["status"] == "ready", order
         return url, order
+
+    async def settled(self, url: str) -> dict[str, Any]:
+        """An order whose validations are all decided, polled for as clients do."""
+        async with asyncio.timeout(30):
+            while (order := (await self.post(url)).json())["status"] == "pending":  # noqa: ASYNC110 - polls
+                await asyncio.sleep(0.01)
+        found: dict[str, Any] = order
+        return found
 
     async def certificate(self, *names: str, key: ec.EllipticCurvePrivateKey | None = None) -> x509.Certificate:
         """The whole way to a leaf certificate."""

@@ -182,6 +182,7 @@ def test_postgresql_to_postgresql(postgres: Postgres, tmp_path: Path) -> None:
     assert query(ours, "SELECT count(*), max(sequence) FROM txt_values") == [(500, 2)]
 
 
+@pytest.mark.alone
 def test_a_hundred_thousand_accounts_come_in_less_than_half_a_minute(folder: Path, tmp_path: Path) -> None:
     now = int(time.time())
     clients = [Client(values=((OLD, now), (NEW, now))) for _ in range(100_000)]

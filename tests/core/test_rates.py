@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zonemint.core import rates
@@ -76,6 +76,7 @@ def test_a_period_of_another_length_and_a_look_that_costs_nothing() -> None:
     assert limit.left("a c") == Rates(0, time).left("a b") == 0
 
 
+@example(per_minute=1, pauses=[1.1095873337647788])
 @given(per_minute=st.integers(1, 1000), pauses=st.lists(st.floats(0, 100), max_size=60))
 def test_no_minute_has_more_than_twice_the_number_and_waiting_helps(per_minute: int, pauses: list[float]) -> None:
     time = Time()

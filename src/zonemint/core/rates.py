@@ -10,6 +10,7 @@ from time import monotonic
 __all__ = ["Rates"]
 
 _CLIENTS = 10_000
+_ROUNDING = 1e-6  # seconds: who waits as long as was said must not be told to wait for what sums of floats leave
 _NETWORK = 64  # bits of an IPv6 address that stand for one client: it has all the others to itself
 
 
@@ -38,7 +39,7 @@ class Rates:
         now = self._clock()
         client = _client(source)
         due = max(self._due.pop(client, now), now)
-        early = due + self._interval - now - self._period
+        early = self._early(due, now)
         self._due[client] = due if early > 0 else due + self._interval
         if len(self._due) > _CLIENTS:
             del self._due[next(iter(self._due))]
@@ -47,8 +48,11 @@ class Rates:
     def left(self, source: str) -> int:
         """Return what `wait` would, and count nothing."""
         now = self._clock()
-        early = self._due.get(_client(source), now) + self._interval - now - self._period
+        early = self._early(self._due.get(_client(source), now), now)
         return ceil(early) if self._interval and early > 0 else 0
+
+    def _early(self, due: float, now: float) -> float:
+        return due - now - (self._period - self._interval) - _ROUNDING
 
 
 def _client(source: str) -> str:
