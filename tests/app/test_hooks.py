@@ -163,6 +163,14 @@ def test_a_hook_that_makes_no_sense_is_told(folder: Path, table: str, why: str) 
     assert why.replace("30d", "length of time") in done.stderr
 
 
+def test_a_url_is_shown_up_to_its_host(folder: Path) -> None:
+    with (folder / "zonemint.toml").open("a") as file:
+        file.write('\n[hooks.web]\nurl = "https://hooks.test:444/secret?and=more"\n')
+    done = run("config", "show", "--data", folder)
+    assert 'url = "https://hooks.test:444"' in done.stdout
+    assert "secret?" not in done.stdout
+
+
 def test_a_secret_that_others_may_read_stops_the_start(folder: Path) -> None:
     with receiver() as one:
         configure(folder, one)

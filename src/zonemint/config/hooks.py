@@ -40,6 +40,12 @@ class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Seconds, Meta(description="How old an event is, at least, when its delivery is not tried again.")
     ] = Seconds(3 * 86400)
 
+    @property
+    def host(self) -> str:
+        """The URL up to the host; what follows may be a secret."""
+        parts = address_of(self.url) if self.url else None
+        return "" if parts is None else f"{parts.scheme}://{parts.netloc}"
+
     def __post_init__(self) -> None:
         if self.url:
             check("url", self.url, address_of)

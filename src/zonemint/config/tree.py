@@ -462,9 +462,10 @@ def _with(table: _Table, **said: object) -> _Table:
 
 
 def masked(config: Config) -> Config:
-    """Return the settings as they may be shown: without the password of the database."""
+    """Return the settings as they may be shown: without the password of the database, and what hooks' URLs keep."""
     store = msgspec.structs.replace(config.store, database=without_password(config.store.database))
-    return msgspec.structs.replace(config, store=store)
+    hooks = {name: msgspec.structs.replace(one, url=one.host) for name, one in config.hooks.items()}
+    return msgspec.structs.replace(config, store=store, hooks=hooks)
 
 
 def advertised(listen: Listen) -> str:
