@@ -99,8 +99,8 @@ def test_what_happens_to_certificates_is_told(folder: Path, tmp_path: Path) -> N
             data = next(event for event in one.got if event["subject"] == serial)["data"]
             assert (data["names"], data["profile"]) == ([NAME], "default")
             assert json.loads((tmp_path / "lines").read_text())["type"] == "zonemint.certificate.revoked"
-            metrics = server.fetch("/metrics").decode()
-            assert 'zonemint_hook_deliveries_total{hook="program",result="told"} 1.0' in metrics
+            line = b'zonemint_hook_deliveries_total{hook="program",result="told"} 1.0'
+            until(lambda: line in server.fetch("/metrics"), "it is counted when the program has ended")
         shown = json.loads(run("hooks", "show", "--json", "--data", folder).stdout)
         web = next(row for row in shown if row["hook"] == "web" and row["source"] == "audit")
         assert (web["waiting"], web["told"], web["error"]) == (0, len(one.got), None)
