@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,3 +99,26 @@ def test_a_key_store_that_the_system_makes_is_left_to_it(tmp_path: Path) -> None
     assert store.file == made
     with pytest.raises(TrustError, match="follows"):
         store.add(ROOT)
+
+
+def test_what_debian_made_of_the_system_store_is_taken_away_here(java: Path, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    made = image / "etc/ssl/certs/java/cacerts"
+    made.parent.mkdir(parents=True)
+    made.write_bytes((java / "lib/security/cacerts").read_bytes())
+    store = KeyStore(Image(image), made, java, PASSWORD)
+    assert store.has(OTHER)
+    with pytest.raises(TrustError, match="follows"):
+        store.add(ROOT)
+    store.remove(OTHER)
+    assert not store.has(OTHER)
+
+
+class Image(Machine):
+    """A file system below a folder, whose programs are this machine's."""
+
+    def run(self, words: Sequence[str], **more: Any) -> bytes:
+        return Machine().run([str(self.at(one)) if one.startswith("/etc/") else one for one in words], **more)
+
+    def inside(self, path: Path) -> str:
+        return f"/{path.relative_to(self.root)}" if path.is_relative_to(self.root) else str(path)

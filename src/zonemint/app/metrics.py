@@ -62,10 +62,11 @@ class Metrics:
         self._registry.register(_Counters(responses, failures, sweeper))
         ProcessCollector(registry=self._registry)
 
-    def register(self, collector: Collector, refresh: Callable[[], Awaitable[None]]) -> None:
-        """Write what another part counts, too, after it was refreshed."""
+    def register(self, collector: Collector, refresh: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Write what another part counts, too, after it was refreshed if it has to be."""
         self._registry.register(collector)
-        self._refresh.append(refresh)
+        if refresh is not None:
+            self._refresh.append(refresh)
 
     async def fresh(self) -> bytes:
         """Return all metrics as text, when those that are read from the store were read."""

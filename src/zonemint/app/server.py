@@ -12,6 +12,7 @@ from zonemint.app.background import Background
 from zonemint.app.base import Base
 from zonemint.app.brought_certificate import BroughtCertificate
 from zonemint.app.ca import Ca, check_domains
+from zonemint.app.hooks import HookMetrics, receivers, senders
 from zonemint.app.inventory import Numbers
 from zonemint.app.inventory_metrics import InventoryMetrics
 from zonemint.app.listeners import Listener, addresses
@@ -93,6 +94,8 @@ class Server:
         hosts = addresses(config.listen.address)
         if self._authority is not None:
             check_domains(config, self._authority)
+        # What is wrong with a hook is told before anything is begun.
+        hooks = receivers(config, self._data, self._authority.root) if self._authority is not None else {}
         stack.callback(os.close, _lock(self._data))
         db = await open_store(config.store.database, self._data.database)
         stack.push_async_callback(db.close)
@@ -121,6 +124,8 @@ class Server:
             plain.append(pki)
             numbers = Numbers(db, self._clock)
             await numbers.begin()
+            told = senders(base, hooks, ca.own_certificates, process=process)
+            metrics.register(HookMetrics(told))
             metrics.register(InventoryMetrics(numbers, ca.own_certificates), numbers.refresh)
         if zones is not None and base.has("acmedns"):
             api = txt_resources(base, zones, sources)
@@ -154,6 +159,8 @@ class Server:
             background.run(ca.crl.keep)
             background.every(_COUNT, numbers.refresh)
             background.every(_FILE_WATCH, ca.follow)
+            for sender in told:
+                background.run(sender.keep)
         if isinstance(db, SqliteDatabase):
             background.every(_FILE_WATCH, StoreWatch(db).look)
         if sharing is not None:

@@ -24,6 +24,7 @@ from zonemint.cli import (
     demo,
     doctor,
     eab,
+    hooks,
     import_,
     init,
     orders,
@@ -56,6 +57,7 @@ app.add_typer(zone.app, name="zone")
 app.add_typer(ca.app, name="ca")
 app.add_typer(certs.app, name="certs")
 app.add_typer(trust.app, name="trust")
+app.add_typer(hooks.app, name="hooks")
 app.add_typer(orders.app, name="orders")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="tokens")

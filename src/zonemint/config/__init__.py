@@ -2,6 +2,7 @@
 
 from zonemint.config.file import load, render, settings, with_database
 from zonemint.config.folder import DataDir, data_dir, database_url
+from zonemint.config.hooks import Hook
 from zonemint.config.issuance import Issuance
 from zonemint.config.limits import Limits
 from zonemint.config.profiles import Profile
@@ -15,6 +16,7 @@ __all__ = [
     "Config",
     "DataDir",
     "Dns",
+    "Hook",
     "Issuance",
     "Limits",
     "Listen",

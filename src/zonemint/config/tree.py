@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from zonemint.config.ca import Ca
+from zonemint.config.hooks import Hook
 from zonemint.config.issuance import Issuance
 from zonemint.config.limits import Limits
 from zonemint.config.profiles import BUILT_IN, LONGEST_LIFETIME, Profile
@@ -280,6 +281,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     acmedns: AcmeDns = AcmeDns()
     profiles: Mapping[str, Profile] = {}
     provisioners: Mapping[str, Provisioner] = {}
+    hooks: Mapping[str, Hook] = {}
 
     def __post_init__(self) -> None:
         def complete(field: str, value: object) -> None:
@@ -304,6 +306,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         complete("name", self.name or self.domain[:_LONGEST_NAME])
         self._check_profiles()
         self._check_provisioners()
+        self._check_hooks()
         self._check_roles()
         complete("external_url", check("external_url", self.external_url or self.usual_url, origin))
 
@@ -370,6 +373,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     f"profiles.{name}.backdate" if own else key,
                     f"a life of {lifetime} that begins {one.backdate} ago (profiles.{name}.backdate) is over at once",
                 )
+
+    def _check_hooks(self) -> None:
+        for name, one in self.hooks.items():
+            _check_table_name("hooks", name)
+            if bool(one.url) == bool(one.command):
+                raise SettingError(f"hooks.{name}", "a hook has a url or a command, and not both")
 
     def _check_provisioners(self) -> None:
         for name, one in self.provisioners.items():
@@ -453,9 +462,10 @@ def _with(table: _Table, **said: object) -> _Table:
 
 
 def masked(config: Config) -> Config:
-    """Return the settings as they may be shown: without the password of the database."""
+    """Return the settings as they may be shown: without the password of the database, and what hooks' URLs keep."""
     store = msgspec.structs.replace(config.store, database=without_password(config.store.database))
-    return msgspec.structs.replace(config, store=store)
+    hooks = {name: msgspec.structs.replace(one, url=one.host) for name, one in config.hooks.items()}
+    return msgspec.structs.replace(config, store=store, hooks=hooks)
 
 
 def advertised(listen: Listen) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "StoreUnavailable",
     "TrustError",
     "Unproven",
+    "Undelivered",
     "ZonemintError",
 ]
 
@@ -120,6 +121,14 @@ class BackupError(ZonemintError):
 
 class TrustError(ZonemintError):
     """A root is not one to trust, or a store of trusted roots cannot be read or changed; the text says which."""
+
+
+class Undelivered(ZonemintError):
+    """A hook's receiver did not take an event; `refused` when it said so, and not that it can take none now."""
+
+    def __init__(self, why: str, *, refused: bool) -> None:
+        super().__init__(why)
+        self.refused = refused
 
 
 class NotHeld(ZonemintError):

@@ -5,13 +5,27 @@ Entries are appended and read; nothing here changes one, and the database refuse
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from zonemint.core.hash_chain import GENESIS, Detail, Entry, Head, encode, from_row, sealed
 from zonemint.store.database import Lock, Sql, Steps, require
 
-__all__ = ["Fact", "Kind", "Missing", "append", "count", "head", "listing", "loaded_authority", "page", "unaccounted"]
+__all__ = [
+    "Fact",
+    "Kind",
+    "Missing",
+    "append",
+    "count",
+    "count_of",
+    "events",
+    "head",
+    "listing",
+    "loaded_authority",
+    "page",
+    "unaccounted",
+]
 
 
 class Kind(StrEnum):
@@ -116,6 +130,25 @@ def listing(*, limit: int, event: str | None = None, subject: str | None = None)
     return [from_row(row) for row in rows]
 
 
+def events(kinds: Sequence[str], *, after: int, until: int, limit: int) -> Steps[list[Entry]]:
+    """Return entries of some kinds as `page` does all; raises AuditBroken."""
+    rows = yield Sql(
+        f"SELECT {_COLUMNS} FROM audit WHERE sequence > $1 AND sequence <= $2 AND event IN ({_places(kinds, 4)}) "
+        "ORDER BY sequence LIMIT $3",
+        (after, until, limit, *kinds),
+    )
+    return [from_row(row) for row in rows]
+
+
+def count_of(kinds: Sequence[str], *, after: int) -> Steps[int]:
+    """Count the entries of some kinds after one."""
+    rows = yield Sql(
+        f"SELECT count(*) FROM audit WHERE sequence > $1 AND event IN ({_places(kinds, 2)})", (after, *kinds)
+    )
+    number: int = require(rows)[0]
+    return number
+
+
 def count(*, after: int, until: int) -> Steps[dict[str, int]]:
     """Count the entries after one and until another, by their kind."""
     rows = yield Sql(
@@ -150,3 +183,7 @@ def unaccounted() -> Steps[list[Missing]]:
         )
         missing.append(Missing(kind, *require(rows)))
     return missing
+
+
+def _places(values: Sequence[str], first: int) -> str:
+    return ", ".join(f"${first + number}" for number in range(len(values)))

@@ -19,8 +19,14 @@ __all__ = ["PASSWORD", "KeyStore", "find"]
 PASSWORD = "changeit"  # noqa: S105 - what every Java comes with
 _HOMES = ("usr/lib/jvm/*", "usr/lib64/jvm/*", "opt/java/*", "Library/Java/JavaVirtualMachines/*/Contents/Home")
 _STORES = ("lib/security/cacerts", "jre/lib/security/cacerts")
-_MADE = ("/etc/ssl/certs/java/", "/etc/pki/ca-trust/extracted/", "/etc/pki/java/", "/etc/ca-certificates/extracted/")
-_MADE_SUSE = "/var/lib/ca-certificates/"
+_DEBIAN = "/etc/ssl/certs/java/"
+_MADE = (
+    _DEBIAN,
+    "/etc/pki/ca-trust/extracted/",
+    "/etc/pki/java/",
+    "/etc/ca-certificates/extracted/",
+    "/var/lib/ca-certificates/",
+)
 _ALIAS = re.compile(r"^Alias name: (.*)$", re.MULTILINE)
 
 
@@ -54,7 +60,7 @@ class KeyStore:
     @property
     def is_made(self) -> bool:
         """Whether the system's store is what it is made from."""
-        return self.machine.inside(self.file).startswith((*_MADE, _MADE_SUSE))
+        return self.machine.inside(self.file).startswith(_MADE)
 
     def has(self, root: Root) -> bool:
         """Tell whether the key store has a root."""
@@ -62,22 +68,23 @@ class KeyStore:
 
     def add(self, root: Root) -> None:
         """See Store.add."""
-        self._refuse_made()
+        self._check(follows=self.is_made)
         self._keytool("-importcert", "-noprompt", "-alias", root.label, content=root.pem)
         if not self.has(root):
             raise TrustError("keytool ran, and the key store does not have the root")
 
     def remove(self, root: Root) -> None:
         """See Store.remove."""
-        self._refuse_made()
+        # Debian's program adds what is new in the system's store, and takes nothing away.
+        self._check(follows=self.is_made and not self.machine.inside(self.file).startswith(_DEBIAN))
         parts = _ALIAS.split(self._listed())
         # What is before the first alias is a head; then names and what belongs to them take turns.
         for alias, entry in zip(parts[1::2], parts[2::2], strict=True):
             if holds(entry.encode(), root):
                 self._keytool("-delete", "-alias", alias.strip())
 
-    def _refuse_made(self) -> None:
-        if self.is_made:
+    def _check(self, *, follows: bool) -> None:
+        if follows:
             raise Unusable("it is made from the system's store, and follows that")
         if not os.access(self.file, os.W_OK):
             raise TrustError("it may not be written: run this with sudo, or leave it out with --only")

@@ -1,0 +1,1 @@
+"""Hooks: others are told what happens to certificates, in order and at least once, from the audit log and the store."""
