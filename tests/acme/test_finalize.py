@@ -128,8 +128,12 @@ class FailingSigner:
             raise self.error
         return self.good.sign_certificate(builder)
 
-    def sign_crl(self, builder: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
-        return self.good.sign_crl(builder)
+    @property
+    def algorithm(self) -> bytes:
+        return self.good.algorithm
+
+    def sign(self, octets: bytes) -> bytes:
+        return self.good.sign(octets)
 
 
 async def _finalize_with(folder: Path, error: BaseException) -> tuple[Client, str, int]:
@@ -234,8 +238,12 @@ class RecordingSigner:
         self.serials.append(certificate.serial_number)
         return certificate
 
-    def sign_crl(self, builder: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
-        return self.good.sign_crl(builder)
+    @property
+    def algorithm(self) -> bytes:
+        return self.good.algorithm
+
+    def sign(self, octets: bytes) -> bytes:
+        return self.good.sign(octets)
 
 
 @pytest.mark.asyncio(loop_scope="function")

@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+import urllib.error
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from tests.app.client import Client
+from tests.cli.program import run
 from tests.programs import require_program
 from tests.server import DOMAIN, Running, running, until
 
@@ -102,3 +108,81 @@ def test_what_the_certificates_point_to_is_there_without_tls(server: Running) ->
     own = x509.load_pem_x509_certificates((server.folder / "pki/server.crt").read_bytes())
     assert own[1] == issuer
     assert json.loads(server.get("/acme/acme/directory"))["revokeCert"]
+
+
+def root_list(server: Running) -> bytes:
+    """What curl wants of a root whose key is kept elsewhere: a list without entries, made by its key."""
+    root = x509.load_pem_x509_certificate((server.folder / "pki/root.crt").read_bytes())
+    key = load_pem_private_key((server.folder / "pki/root.key").read_bytes(), password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    now = datetime.now(UTC)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(root.subject)
+    made = builder.last_update(now - timedelta(hours=1)).next_update(now + timedelta(days=1)).sign(key, SHA256())
+    return made.public_bytes(Encoding.PEM)
+
+
+def test_curl_refuses_a_server_whose_certificate_is_revoked(tmp_path: Path) -> None:
+    curl = require_program("curl")
+    with running(tmp_path / "data") as server:
+        own = x509.load_pem_x509_certificate((server.folder / "pki/server.crt").read_bytes())
+        (tmp_path / "root.pem").write_bytes(server.fetch("/roots.pem"))
+
+        def status() -> int:
+            lists = current(server).public_bytes(Encoding.PEM) + root_list(server)
+            (tmp_path / "lists.pem").write_bytes(lists)
+            url = f"https://localhost:{server.ports.https}/roots.pem"
+            options = ("--cacert", tmp_path / "root.pem", "--crlfile", tmp_path / "lists.pem")
+            return subprocess.run([curl, "-sS", "-o", "/dev/null", *options, url], timeout=30).returncode
+
+        assert status() == 0
+        assert run("certs", "revoke", f"{own.serial_number:x}", "--data", server.folder).returncode == 0
+        until(lambda: entry_of(server, own) is not None, "the serial is on the list", seconds=10)
+        assert status() == 60, "the peer's certificate cannot be authenticated"
+
+
+def test_certificates_point_to_lists_of_windows_and_openssl_checks_with_them(tmp_path: Path) -> None:
+    openssl = require_program("openssl")
+    data = tmp_path / "data"
+    assert run("init", "--domain", DOMAIN, "--data", data).returncode == 0
+    settings = data / "zonemint.toml"
+    settings.write_text(settings.read_text().replace("# crl_days = 0", "crl_days = 30"))
+    with running(data) as server:
+        own = x509.load_pem_x509_certificate((server.folder / "pki/server.crt").read_bytes())
+        points = own.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+        assert points[0].full_name is not None
+        path = points[0].full_name[0].value.removeprefix(f"http://ca.{DOMAIN}:{server.ports.http}")
+        assert path.count("/") == 3
+        for name, content in (("root", "/roots.pem"), ("between", "/intermediates.pem")):
+            (tmp_path / f"{name}.pem").write_bytes(server.fetch(content))
+        (tmp_path / "leaf.pem").write_bytes(own.public_bytes(Encoding.PEM))
+
+        def verified(list_: str) -> str:
+            crl = x509.load_der_x509_crl(server.fetch(list_))
+            (tmp_path / "list.pem").write_bytes(crl.public_bytes(Encoding.PEM))
+            return subprocess.run(
+                [
+                    *(openssl, "verify", "-crl_check", "-x509_strict", "-extended_crl"),
+                    *("-CAfile", str(tmp_path / "root.pem"), "-untrusted", str(tmp_path / "between.pem")),
+                    *("-CRLfile", str(tmp_path / "list.pem"), str(tmp_path / "leaf.pem")),
+                ],
+                capture_output=True,
+                text=True,
+                timeout=30,
+            ).stderr
+
+        until(lambda: status_of(server, path) == 200, "the window has a list", seconds=10)
+        assert verified(path) == ""
+        assert "different CRL scope" in verified("/crl"), "the list for all is not the one of the window"
+        assert run("certs", "revoke", f"{own.serial_number:x}", "--data", data).returncode == 0
+        until(lambda: "certificate revoked" in verified(path), "the window's list has it", seconds=10)
+        begins, _, ends = path.rpartition("/")[2].partition("-")
+        for wrong in (f"{begins}-{int(ends) + 1}", "x", f"{begins}-", "1-2-3", "-1-0"):
+            assert status_of(server, f"{path.rpartition('/')[0]}/{wrong}") == 404
+
+
+def status_of(server: Running, path: str) -> int:
+    try:
+        server.fetch(path)
+    except urllib.error.HTTPError as error:
+        return error.code
+    return 200

@@ -17,6 +17,7 @@ from zonemint.store import (
     leases,
     orders,
     records,
+    revocations,
     signings,
     traces,
     txt,
@@ -26,7 +27,7 @@ from zonemint.store.accounts import Account
 from zonemint.store.authorities import LaterCertificate, StoredAuthority
 from zonemint.store.authorizations import Authorization, Challenge
 from zonemint.store.certificates import Certificate
-from zonemint.store.crls import Crl
+from zonemint.store.crls import Crl, Scope
 from zonemint.store.database import Steps
 from zonemint.store.opening import Store
 from zonemint.store.orders import Identifier, Order
@@ -139,17 +140,40 @@ async def test_a_certificate_comes_back_and_is_revoked_once(db: Store, another: 
     other = await another()
     revoked = await asyncio.gather(*(one.write(certificates.revoke("5e", now=7, reason=4)) for one in (db, other)))
     assert sorted(revoked) == [False, True]
-    (entry,) = await db.read(certificates.revoked("", expired_before=50))
-    assert tuple(entry) == (0x5E, 7, 4)
+    (entry,) = await db.read(certificates.revoked("", after=(50, ""), before=0, limit=9))
+    assert tuple(entry) == ("5e", 100, 7, 4)
+    assert await db.read(revocations.counts()) == {("", 0): 1}
+    assert await db.read(certificates.states(["5e", "5f"])) == {"5e": ("", 7, 4)}
+    assert await db.read(certificates.last_end()) == 100
+
+
+async def test_revoked_certificates_are_read_in_pages_and_windows(db: Store) -> None:
+    ends = {f"{number:04x}": 100 + number // 3 for number in range(10, 30)}
+    for serial, end in ends.items():
+        await db.write(
+            certificates.insert(Certificate(serial, None, None, "valid", ("a.test",), "k", 1, end, 1, b"der"))
+        )
+        assert await db.write(certificates.revoke(serial, now=7, reason=4))
+    for limit in (1, 3, 100):
+        for since, before in ((0, 0), (104, 0), (104, 107)):
+            found, after = [], (since, "")
+            while page := await db.read(certificates.revoked("", after=after, before=before, limit=limit)):
+                found += [one.serial for one in page]
+                after = page[-1].not_after, page[-1].serial
+            assert found == [one for one in ends if ends[one] >= since and (not before or ends[one] < before)]
 
 
 async def test_a_crl_takes_the_place_of_the_last(db: Store) -> None:
-    assert await db.read(crls.current("ab")) is None
+    assert await db.read(crls.current(Scope("ab"))) is None
     for number in (1, 2):
         assert await db.read(crls.next_number()) == number
         await db.write(crls.replace(Crl(number, b"der", 10, number, "ab")))
-    assert await db.read(crls.current("ab")) == Crl(2, b"der", 10, 2, "ab")
-    assert await db.read(crls.number("ab")) == 2
+    assert await db.read(crls.current(Scope("ab"))) == Crl(2, b"der", 10, 2, "ab")
+    await db.write(crls.replace(Crl(3, b"window", 10, 2, "ab", 100, 200)))
+    assert await db.read(crls.current(Scope("ab"))) == Crl(2, b"der", 10, 2, "ab")
+    assert await db.read(crls.heads()) == {Scope("ab"): (2, 10, 2), Scope("ab", 100, 200): (3, 10, 2)}
+    await db.write(crls.remove(Scope("ab", 100, 200)))
+    assert await db.read(crls.current(Scope("ab", 100, 200))) is None
 
 
 async def test_each_issuer_has_its_list_and_all_are_numbered_together(db: Store) -> None:
@@ -158,7 +182,7 @@ async def test_each_issuer_has_its_list_and_all_are_numbered_together(db: Store)
     assert await db.read(crls.next_number()) == 3
     await db.write(crls.replace(Crl(3, b"three", 10, 0, "ab")))
     assert [one.issuer for one in await db.read(crls.all_current())] == ["cd", "ab"]
-    assert await db.read(crls.number("cd")) == 2
+    assert (await db.read(crls.heads()))[Scope("cd")].number == 2
     await db.write(crls.raise_number(3))
     raised = await db.read(crls.all_current())
     assert [(one.issuer, one.number, one.revoked) for one in raised] == [("cd", 3, -1), ("ab", 4, -1)]
@@ -177,9 +201,11 @@ async def test_what_names_no_issuer_is_given_to_the_one_there_was(db: Store) -> 
     assert [each.issuer for each in found if each] == ["ab", "cd"]
     for serial in "12":
         await db.write(certificates.revoke(serial, now=1, reason=0))
-    listed = [await db.read(certificates.revoked(issuer, expired_before=0)) for issuer in ("ab", "cd", "")]
-    assert [[entry.serial for entry in each] for each in listed] == [[1], [2], []]
-    assert await db.read(certificates.count_revoked("cd", expired_before=0)) == 1
+    listed = [
+        await db.read(certificates.revoked(issuer, after=(0, ""), before=0, limit=9)) for issuer in ("ab", "cd", "")
+    ]
+    assert [[entry.serial for entry in each] for each in listed] == [["1"], ["2"], []]
+    assert await db.read(revocations.counts()) == {("ab", 0): 1, ("cd", 0): 1}
 
 
 async def test_values_are_kept_newest_first_and_two_updates_at_once_are_both_kept(db: Store, another: Opener) -> None:

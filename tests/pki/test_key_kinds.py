@@ -14,7 +14,7 @@ from OpenSSL import crypto
 from tests.pki.conftest import Ca
 from tests.pki.verifiers import VERIFIERS
 from zonemint.core.errors import EncryptedKey, KeyFileError
-from zonemint.pki import authority, crl, issue, keys, passwords, profiles
+from zonemint.pki import authority, crl, issue, keys, lint, passwords, profiles
 from zonemint.pki.authority import Plan
 from zonemint.pki.key_source import KeySource
 from zonemint.pki.serials import new_serial
@@ -47,7 +47,9 @@ def test_openssl_gnutls_and_cryptography_verify_it(tmp_path: Path, kind: str) ->
         if (name, kind) != ("cryptography", "ed25519"):
             assert verify(ca, leaf(ca, "a.lab.test"), "a.lab.test", tmp_path) is None, name
             assert verify(ca, leaf(ca, "a.other.test"), "a.other.test", tmp_path) is not None, name
-    listed = crl.build(ca.authority.current, number=1, revoked=[], now=NOW, next_update=NOW + 60, url="http://c.test/")
+    listed = crl.build(
+        ca.authority.current, number=1, entries=b"", now=int(NOW), next_update=int(NOW) + 60, url="http://c.test/"
+    )
     assert x509.load_der_x509_crl(listed).is_signature_valid(ca.authority.intermediate.public_key())  # type: ignore[arg-type]
 
 
@@ -112,3 +114,15 @@ def test_weak_and_unknown_kinds(tmp_path: Path) -> None:
         keys.load_key(file)
     with pytest.raises(KeyFileError, match="there is no kind of key 'dsa': use one of p256, p384"):
         keys.generate_any("dsa")
+
+
+@pytest.mark.parametrize("kind", [*CLASSIC, *POST_QUANTUM])
+def test_the_linter_has_nothing_against_it_and_a_list_is_signed(tmp_path: Path, kind: str) -> None:
+    ca = made(tmp_path / "pki", kind)
+    key = keys.generate().public_key()
+    prepared = issue.prepare(ca.template, names=["a.lab.test"], ips=[], public_key=key, serial=new_serial(), now=NOW)
+    assert lint.findings(lint.stand_in(prepared)) == []
+    listed = crl.build(
+        ca.authority.current, number=1, entries=b"", now=int(NOW), next_update=int(NOW) + 60, url="http://c.test/"
+    )
+    assert x509.load_der_x509_crl(listed).is_signature_valid(ca.authority.intermediate.public_key())  # type: ignore[arg-type]

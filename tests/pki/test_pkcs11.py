@@ -85,7 +85,9 @@ def test_an_intermediate_in_a_token_issues_what_verifiers_accept(hsm: Hsm, tmp_p
         for which, verify in VERIFIERS.items():
             if (which, kind) != ("cryptography", "ed25519"):
                 assert (verify(ca, issued, name, tmp_path) is None) == is_ours, which
-    listed = crl.build(found.current, number=1, revoked=[], now=NOW, next_update=NOW + 60, url="http://c.test/crl")
+    listed = crl.build(
+        found.current, number=1, entries=b"", now=int(NOW), next_update=int(NOW) + 60, url="http://c.test/crl"
+    )
     (tmp_path / "list.crl").write_bytes(listed)
     said = subprocess.run(
         [

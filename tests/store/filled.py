@@ -30,6 +30,7 @@ COUNTS = {
     "zone_serials": 1,
     "authority_certificates": 1,
     "crls": 1,
+    "revocations": 1,
     "signings": 1,
     "authorities": 1,
     "proofs": 1,
@@ -93,7 +94,8 @@ def fill(path: Path) -> Path:
             )
         put("INSERT INTO records VALUES ('lab.test', 'www.lab.test', 'A', '192.0.2.1', 300, 1, 'me')")
         put("INSERT INTO zone_serials VALUES ('lab.test', 4294967290, 'content')")
-        put("INSERT INTO crls VALUES (7, ?, 9, 1, 'ab')", (b"crl",))
+        put("INSERT INTO revocations VALUES ('ab', 20000, 3)")
+        put("INSERT INTO crls (number, der, next_update, revoked, issuer) VALUES (7, ?, 9, 1, 'ab')", (b"crl",))
         put("INSERT INTO signings VALUES ('s1', 'o1', '[]', ?, '', '', 1, '', 0, '', '')", (b"csr",))
         drive(db, audit.append(*[audit.Fact(audit.Kind.KEY_BLOCKED, "server", "hash", {"n": 1})] * 2, now=5))
         put("INSERT INTO proofs VALUES ('a1', 'dns', 'x.lab.test', ?, 'z1', 2)", (True,))

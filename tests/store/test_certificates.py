@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from zonemint.store import certificates
+from zonemint.store import certificates, revocations
 from zonemint.store.certificates import Certificate
 from zonemint.store.sqlite import SqliteDatabase
 
@@ -60,7 +60,12 @@ async def test_the_signs_of_a_pattern_stand_for_themselves(lab: Lab) -> None:
 async def test_the_count_of_revocations_grows_with_each(lab: Lab) -> None:
     for number in range(3):
         serial = await lab.issue("a.test", ends=NOW - 1)
-        assert await lab.db.read(certificates.count_revoked("", expired_before=NOW - 1)) == number
+        counted = await lab.db.read(revocations.counts())
+        assert sum(counted.values()) == revocations.total(counted, "", 0, 0) == number
         assert await lab.db.write(certificates.revoke(serial, now=NOW, reason=0))
         assert not await lab.db.write(certificates.revoke(serial, now=NOW, reason=1))
-    assert await lab.db.read(certificates.count_revoked("", expired_before=NOW - 1)) == 3
+    counted = await lab.db.read(revocations.counts())
+    day = (NOW - 1) // revocations.DAY * revocations.DAY
+    assert revocations.total(counted, "", day, day + revocations.DAY) == 3
+    assert revocations.total(counted, "", day + revocations.DAY, day + 2 * revocations.DAY) == 0
+    assert revocations.total(counted, "other", 0, 0) == 0

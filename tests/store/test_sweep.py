@@ -170,7 +170,7 @@ async def test_exactly_what_is_past_its_time_goes(
             after = ""
             for later in [*rounds, 1000 * DAY]:
                 now += later
-                listed = await db.read(certificates.revoked("", expired_before=now))
+                listed = await db.read(certificates.revoked("", after=(now, ""), before=0, limit=10_000))
                 _, after = await swept(db, now, limit, after)
                 left = _left(born, now)
                 assert await db.read(column("SELECT id FROM orders ORDER BY id")) == left
@@ -187,7 +187,7 @@ async def test_exactly_what_is_past_its_time_goes(
                 served = sorted(value for value, at in set_at.items() if at >= (now - KEEP_VALUES) * 1000)
                 assert await db.read(column("SELECT value FROM txt_values ORDER BY 1")) == served
                 assert await db.read(column("PRAGMA foreign_key_check")) == []
-                assert await db.read(certificates.revoked("", expired_before=now)) == listed
+                assert await db.read(certificates.revoked("", after=(now, ""), before=0, limit=10_000)) == listed
                 assert await swept(db, now, limit, after) == (dict.fromkeys(sweep.KINDS, 0), after)
             assert await db.read(column("SELECT id FROM orders")) == []
             assert await db.read(column("SELECT id FROM accounts")) == ["a"]
@@ -219,8 +219,7 @@ async def test_what_is_due_is_found_without_reading_what_is_not(tmp_path: Path) 
         sweep.certificates(ended_before=0, limit=1),
         sweep.orders("", ended_before=0, limit=1),
         sweep.txt_values("", older_than_ms=0, limit=1),
-        certificates.count_revoked("", expired_before=0),
-        certificates.revoked("", expired_before=0),
+        certificates.revoked("", after=(0, ""), before=0, limit=10_000),
     ]
 
     def plan(sql: Step) -> Steps[str]:
@@ -302,7 +301,7 @@ async def test_on_postgresql_two_nodes_remove_the_same_and_no_more(tmp_path: Pat
         await db.write(add_certificate("7", DAY))
         await db.write(txt.put("sub", "value", now_ms=0, source="test", keep=10))
         other = await open_store(url, tmp_path)
-        listed = await db.read(certificates.revoked("", expired_before=200 * DAY))
+        listed = await db.read(certificates.revoked("", after=(200 * DAY, ""), before=0, limit=10_000))
         (one, after), (two, _) = await asyncio.gather(swept(db, 200 * DAY, 10), swept(other, 200 * DAY, 10))
         await other.close()
         assert {kind: one[kind] + two[kind] for kind in sweep.KINDS} == {
@@ -311,7 +310,7 @@ async def test_on_postgresql_two_nodes_remove_the_same_and_no_more(tmp_path: Pat
             "authorizations": 200,
             "txt_values": 1,
         }
-        assert await db.read(certificates.revoked("", expired_before=200 * DAY)) == listed
+        assert await db.read(certificates.revoked("", after=(200 * DAY, ""), before=0, limit=10_000)) == listed
         assert await db.read(column("SELECT count(*) FROM orders")) == [100]
         await swept(db, 1000 * DAY, 10, after)
         for table in ("orders", "authorizations", "validations", "traces", "signings", "certificates", "txt_values"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
@@ -19,6 +19,7 @@ from zonemint.pki import issue
 from zonemint.pki.authority import Authority
 from zonemint.pki.issue import Template
 from zonemint.pki.issuer import Issuer
+from zonemint.pki.lint import Pair
 from zonemint.pki.policy import Policy
 from zonemint.pki.profiles import Profile
 from zonemint.store.certificates import Certificate
@@ -27,7 +28,7 @@ from zonemint.validation.attempts import Attempts
 from zonemint.validation.caa import Caa
 from zonemint.validation.method import Method
 
-__all__ = ["Acme", "Provisioner", "Witness"]
+__all__ = ["Acme", "Lint", "Provisioner", "Witness", "no_lint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,19 @@ class Witness(Protocol):
         ...
 
 
+class Lint(Protocol):
+    """Tells why certificates of a shape must not be signed, by the one of them that is made, or nothing."""
+
+    async def __call__(self, shape: Hashable, make: Callable[[], Pair]) -> str:
+        """Return the reason, or an empty text; nothing is made for a shape that was found sound before."""
+        ...
+
+
+async def no_lint(shape: Hashable, make: Callable[[], Pair]) -> str:
+    """Find nothing."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Acme:
     """The ACME server; lifetimes in seconds, `patience` is how long a reply waits for work under way.
@@ -95,6 +109,8 @@ class Acme:
     reuses_authorizations: bool = False
     patience: float = 0.15
     known_keys: Container[CertificatePublicKeyTypes] = ()
+    crl_window: int = 0
+    lint: Lint = no_lint
     retired: Callable[[bytes], int | None] = lambda key_id: None
     process: str = field(default_factory=new_id)
     used_serials: set[str] = field(default_factory=set)
@@ -120,6 +136,8 @@ class Acme:
             profile,
             crl_url=issuer.crl_url(self.plain_url),
             issuer_url=issuer.certificate_url(self.plain_url),
+            ocsp_url=f"{self.plain_url}/ocsp",
+            crl_window=self.crl_window,
         )
 
     def now(self) -> int:

@@ -21,7 +21,7 @@ from zonemint.core.errors import AcmeError, AcmeErrorType, CsrError, IssuanceErr
 from zonemint.core.hash_chain import Detail
 from zonemint.core.trace import Event
 from zonemint.pki import csr as csr_
-from zonemint.pki import issue
+from zonemint.pki import issue, lint
 from zonemint.pki.profiles import Profile
 from zonemint.pki.serials import new_serial
 from zonemint.store import audit, authorizations, blocked_keys, certificates, orders, signings, traces
@@ -82,8 +82,9 @@ async def complete(
     pause = _PAUSE
     while order.status == was:
         order = await _with_fresh_serial(acme, order)
+        flaw = await _flaw(acme, provisioner, order, csr)
         try:
-            finished = await acme.db.write(_issue(acme, provisioner, order, csr, asked, via))
+            finished = await acme.db.write(_issue(acme, provisioner, order, csr, asked, via, flaw))
         except caa.Unchecked:
             await caa.look_again(acme, order)
             continue
@@ -137,10 +138,26 @@ def _is_fresh(acme: Acme, order: Order) -> bool:
     return order.reserved_by == acme.process and order.serial not in acme.used_serials
 
 
+async def _flaw(acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr) -> str:
+    """Return what a linter finds in the certificate that would be signed; mostly it knows one like it."""
+    now, profile = acme.now(), profile_of(provisioner, order)
+    shape = lint.shape(
+        acme.template(profile),
+        names=[one.value for one in order.identifiers if one.type == "dns"],
+        ips=[one.value for one in order.identifiers if one.type == "ip"],
+        key=csr.public_key,
+        until=order.not_after or now + profile.lifetime,
+    )
+    return await acme.lint(shape, lambda: lint.stand_in(_prepare(acme, provisioner, order, csr, now)))
+
+
 def _issue(
-    acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, asked: Event, via: str
+    acme: Acme, provisioner: Provisioner, order: Order, csr: csr_.Csr, asked: Event, via: str, flaw: str
 ) -> Steps[Order | None]:
-    """Claim the order, sign, and record both, if all that it rests on still holds; None when it was not to be had."""
+    """Claim the order, sign, and record both, if all that it rests on still holds; None when it was not to be had.
+
+    With a `flaw` the order ends without a certificate.
+    """
     yield authzs.lock(order.id)
     yield from ensure_valid(acme, order, csr)
     now = acme.now()
@@ -154,6 +171,8 @@ def _issue(
         return None
     if order.status == states.Order.PROCESSING:
         yield from signings.remove_of_order(order.id)
+    if flaw:
+        return (yield from _fail(acme, order, f"the CA does not sign what a linter refuses: {flaw}", via))
     began = acme.clock()
     acme.used_serials.add(serial)
     try:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Self
 from urllib.parse import urlsplit
 
 import structlog
 from cryptography import x509
 
-from zonemint.acme.context import Acme
+from zonemint.acme.context import Acme, no_lint
 from zonemint.acme.limits import Limits
 from zonemint.acme.nonces import LocalNonces, Nonces
 from zonemint.acme.shared_nonces import SharedNonces
@@ -22,11 +22,14 @@ from zonemint.app.authority_keeper import AuthorityKeeper
 from zonemint.app.base import Base
 from zonemint.app.challenges import caa, challenge_methods
 from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
+from zonemint.app.linter import Linter
+from zonemint.app.ocsp import OcspResponder
 from zonemint.app.own_certificate import OwnCertificate
-from zonemint.app.provisioners import own_profile, provisioners
+from zonemint.app.provisioners import own_profile, profiles, provisioners
 from zonemint.app.resolvers import resolver
 from zonemint.app.revocation_list import RevocationLists
 from zonemint.app.signing_desk import SigningDesk
+from zonemint.app.vetting import vet
 from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.core.names import is_within
@@ -35,10 +38,12 @@ from zonemint.pki.authority import Authority
 from zonemint.pki.key_source import key_source
 from zonemint.pki.policy import Policy
 from zonemint.pki.weak_keys import KnownKeys
+from zonemint.store.revocations import DAY
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.validation.attempts import Attempts
 from zonemint.web.acme import AcmeResources
 from zonemint.web.endpoint import Sources
+from zonemint.web.ocsp import OcspResources
 from zonemint.web.pki import PkiResources
 
 __all__ = ["Ca", "check_domains"]
@@ -60,6 +65,11 @@ class Ca:
         self._issuer = issuer
         self.crl = crl
         self.validator = Validator(acme)
+        elsewhere = IssuedElsewhere(base.db, base.clock)
+        self._ocsp = OcspResponder(
+            base.db, authority.current, lambda signs: issuer if signs.can_sign else elsewhere, base.clock
+        )
+        self._vetting: asyncio.Task[None] | None = None
         base.stack.push_async_callback(self.validator.close)
 
     @classmethod
@@ -72,12 +82,13 @@ class Ca:
         keeper = AuthorityKeeper(
             db, base.data.pki, authority, clock, shared=shared, source=key_source(config, base.data.path)
         )
-        crl = RevocationLists(db, keeper.current, plain, clock)
+        crl = RevocationLists(db, keeper.current, plain, clock, window=config.issuance.crl_days * DAY)
         keeper.on_change(crl.revoked)
         await crl.load()
         resolve = resolver(config, own_dns, clock)
         methods = challenge_methods(config, resolve, clock)
         auth_zones = config.auth_zones if base.has("acmedns") else ()
+        linter = Linter() if config.issuance.lint else None
         acme = Acme(
             db=db,
             clock=clock,
@@ -101,9 +112,21 @@ class Ca:
             limits=Limits(config.limits),
             known_keys=KnownKeys(base.data.path / known) if (known := config.issuance.known_keys) else (),
             reuses_authorizations=config.acme.authorization_reuse,
+            lint=linter.objection if linter else no_lint,
+            crl_window=config.issuance.crl_days * DAY,
         )
         own = own_profile(config)
-        return cls(base, keeper, acme, crl, IssuedHere(db, lambda: acme.template(own), clock))
+        ca = cls(base, keeper, acme, crl, IssuedHere(db, lambda: acme.template(own), clock, acme.lint))
+        if linter and keeper.current().can_sign:
+            every = [acme.template(profile) for profile in profiles(config).values()]
+            mine = acme.template(own), *_own_names(base)
+            ca._begin_vetting(vet(linter, every, domain=config.domain, own=mine, now=clock()))
+        return ca
+
+    def _begin_vetting(self, vetting: Coroutine[None, None, None]) -> None:
+        """Go on with the start meanwhile: it takes a third of a second, in another process."""
+        self._vetting = asyncio.create_task(vetting)
+        self._base.stack.push_async_callback(_end, self._vetting)
 
     @property
     def process(self) -> str:
@@ -137,10 +160,12 @@ class Ca:
             base.clock,
         )
 
-    def resources(self, sources: Sources) -> tuple[AcmeResources, PkiResources]:
+    def resources(self, sources: Sources) -> tuple[AcmeResources, PkiResources, OcspResources]:
         """Return what is answered over HTTPS only, and what everyone may fetch."""
-        return AcmeResources(self._acme, self.validator, sources, origins=self._base.config.acme.origins), PkiResources(
-            self._authority.current, self.crl.der, sources
+        return (
+            AcmeResources(self._acme, self.validator, sources, origins=self._base.config.acme.origins),
+            PkiResources(self._authority.current, self.crl.der, sources),
+            OcspResources(self._ocsp.answer, sources),
         )
 
     async def follow(self) -> None:
@@ -148,9 +173,16 @@ class Ca:
         await self._authority.follow()
 
     async def take_up(self) -> None:
-        """Go on with what the last run left."""
+        """Go on with what the last run left; raises ConfigError when a profile makes what must not be signed."""
+        if self._vetting is not None:
+            await self._vetting
         if resumed := await self.validator.take_up(abandoned=isinstance(self._base.db, SqliteDatabase)):
             _log.info("took up work of the last run", validations=resumed)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def check_domains(config: Config, authority: Authority) -> None:

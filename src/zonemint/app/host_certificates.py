@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -14,12 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from zonemint.acme.context import Lint, no_lint
 from zonemint.core.clock import Clock
 from zonemint.core.errors import IssuanceError
 from zonemint.core.hash_chain import Detail
 from zonemint.core.ids import new_id
-from zonemint.pki import issue
-from zonemint.pki.issue import Template
+from zonemint.pki import issue, lint, responder
+from zonemint.pki.issue import Prepared, Template
+from zonemint.pki.issuer import Issuer
 from zonemint.pki.keys import spki_sha256
 from zonemint.pki.serials import new_serial
 from zonemint.store import audit, certificates, signings
@@ -27,10 +29,13 @@ from zonemint.store.certificates import Certificate
 from zonemint.store.database import Database, Steps
 from zonemint.store.signings import Signing
 
-__all__ = ["HostIssuer", "IssuedElsewhere", "IssuedHere"]
+__all__ = ["RESPONDER", "HostIssuer", "IssuedElsewhere", "IssuedHere"]
 
 _LOOK = 0.1  # seconds between looks whether another node has signed
 _TOLD = 300  # looks after which the log says what we wait for
+
+RESPONDER = "ocsp:"
+"""What stands before an issuer's key identifier where a node asks for the certificate of an OCSP responder."""
 
 _log = structlog.get_logger()
 
@@ -42,14 +47,19 @@ class HostIssuer(Protocol):
         """Return the signed certificate of these names and addresses for the key; raises StoreError, IssuanceError."""
         ...
 
+    async def issue_responder(self, issuer: Issuer, key: EllipticCurvePrivateKey) -> Certificate:
+        """Return the certificate by which a key answers OCSP for an issuer; raises StoreError, IssuanceError."""
+        ...
+
 
 class IssuedHere:
     """Signs with the CA's key, which is here; `template` returns that of the issuer that signs now."""
 
-    def __init__(self, db: Database, template: Callable[[], Template], clock: Clock) -> None:
+    def __init__(self, db: Database, template: Callable[[], Template], clock: Clock, lint: Lint = no_lint) -> None:
         self._db = db
         self._template = template
         self._clock = clock
+        self._lint = lint
 
     async def issue(self, names: Sequence[str], ips: Sequence[str], key: EllipticCurvePrivateKey) -> Certificate:
         """See HostIssuer.issue."""
@@ -59,17 +69,38 @@ class IssuedHere:
         self, names: Sequence[str], ips: Sequence[str], public_key: CertificatePublicKeyTypes
     ) -> Certificate:
         """Issue for a public key; the serial is on disk before it is used. Raises StoreError, IssuanceError."""
+        now, template = self._clock(), self._template()
+        prepared = issue.prepare(template, names=names, ips=ips, public_key=public_key, serial=new_serial(), now=now)
+        shape = lint.shape(template, names=names, ips=ips, key=public_key, until=prepared.not_after)
+        return await self._sign(prepared, (*names, *ips), public_key, shape, now)
+
+    async def issue_responder(self, issuer: Issuer, key: EllipticCurvePrivateKey) -> Certificate:
+        """See HostIssuer.issue_responder."""
+        return await self.sign_responder(issuer, key.public_key())
+
+    async def sign_responder(self, issuer: Issuer, public_key: CertificatePublicKeyTypes) -> Certificate:
+        """Let a key answer OCSP for an issuer whose key is here; raises StoreError, IssuanceError."""
         now = self._clock()
-        prepared = issue.prepare(
-            self._template(), names=names, ips=ips, public_key=public_key, serial=new_serial(), now=now
-        )
+        prepared = responder.prepare(issuer, public_key=public_key, serial=new_serial(), now=now)
+        return await self._sign(prepared, (), public_key, ("OCSP", issuer.key_id, type(public_key)), now)
+
+    async def _sign(
+        self,
+        prepared: Prepared,
+        hosts: tuple[str, ...],
+        public_key: CertificatePublicKeyTypes,
+        shape: Hashable,
+        now: float,
+    ) -> Certificate:
+        if flaw := await self._lint(shape, lambda: lint.stand_in(prepared)):
+            raise IssuanceError(f"the CA does not sign what a linter refuses: {flaw}")
         serial = f"{prepared.serial:x}"
         reserved = Certificate(
             serial=serial,
             order_id=None,
             account_id=None,
             status="reserved",
-            names=(*names, *ips),
+            names=hosts,
             key_hash=spki_sha256(public_key),
             not_before=prepared.not_before,
             not_after=prepared.not_after,
@@ -113,7 +144,15 @@ class IssuedElsewhere:
             .add_extension(x509.SubjectAlternativeName(alternatives), critical=True)
             .sign(key, SHA256())
         )
-        asked = Signing(new_id(), None, (*names, *ips), csr.public_bytes(Encoding.DER), "", "node", int(self._clock()))
+        return await self._ask((*names, *ips), csr)
+
+    async def issue_responder(self, issuer: Issuer, key: EllipticCurvePrivateKey) -> Certificate:
+        """See HostIssuer.issue_responder."""
+        csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, SHA256())
+        return await self._ask((f"{RESPONDER}{issuer.key_id}",), csr)
+
+    async def _ask(self, hosts: tuple[str, ...], csr: x509.CertificateSigningRequest) -> Certificate:
+        asked = Signing(new_id(), None, hosts, csr.public_bytes(Encoding.DER), "", "node", int(self._clock()))
         await self._db.write(signings.add(asked))
         try:
             done = await self._answer(asked.id)

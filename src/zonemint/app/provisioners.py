@@ -35,6 +35,7 @@ def profiles(config: Config) -> dict[str, Profile]:
             ),
             points_to_crl="crl" in one.pointers,
             points_to_issuer="issuer" in one.pointers,
+            points_to_ocsp="ocsp" in one.pointers,
             said=one.description,
         )
         for name, one in config.every_profile.items()

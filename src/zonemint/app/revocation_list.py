@@ -1,7 +1,8 @@
-"""The certificate revocation lists, one for each issuer: built on revocation and before they grow old.
+"""The certificate revocation lists: built on revocation and before they grow old.
 
-A restart makes no others. Of several nodes one builds a list, which is the first that sees the need; the others, and
-all that do not have the issuer's key, take it from the store.
+An issuer has one for all its certificates, and where the settings say so one for each window of time in which
+certificates end. A restart makes no others. Of several nodes one builds a list, which is the first that sees the need;
+the others, and all that do not have the issuer's key, take it from the store.
 """
 
 from __future__ import annotations
@@ -17,24 +18,17 @@ from zonemint.core.errors import StoreError, StoreUnavailable
 from zonemint.pki import crl
 from zonemint.pki.authority import Authority
 from zonemint.pki.issuer import Issuer
-from zonemint.store import certificates, crls
-from zonemint.store.crls import Crl
+from zonemint.store import certificates, crls, revocations
+from zonemint.store.crls import Crl, Head, Scope
 from zonemint.store.database import Database, Steps
+from zonemint.store.revocations import Counts
 
-__all__ = ["REASONS", "RevocationLists"]
+__all__ = ["RevocationLists"]
 
 _LIFETIME = 7 * 86400  # seconds until nextUpdate; a new list is made at half of it
 _LOOK = 1.0  # seconds between looks for what other processes revoked
 _RETRY = 5.0  # seconds, while the store cannot answer
-
-REASONS = {
-    1: "keyCompromise",
-    3: "affiliationChanged",
-    4: "superseded",
-    5: "cessationOfOperation",
-    9: "privilegeWithdrawn",
-}
-"""The reasons that an entry can give, by code (RFC 5280 section 5.3.1); of 0, unspecified, it says nothing."""
+_PAGE = 500  # entries that are read and written at once, in some 4 ms
 
 _log = structlog.get_logger()
 
@@ -42,23 +36,30 @@ _log = structlog.get_logger()
 class RevocationLists:
     """The current lists of an authority, which `authority` returns as it is now; `base` is where they are served.
 
-    An issuer that signs no more goes on with its list until it has ended, as no certificate of it lasts longer.
+    An issuer that signs no more goes on with its lists until it has ended, as no certificate of it lasts longer.
+    `window` is the length of the windows in seconds, whole days, or 0 for none.
     """
 
-    def __init__(self, db: Database, authority: Callable[[], Authority], base: str, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, authority: Callable[[], Authority], base: str, clock: Clock, *, window: int = 0
+    ) -> None:
         self._db = db
         self._authority = authority
         self._base = base
         self._clock = clock
-        self._current: dict[str, Crl] = {}
+        self._window = window
+        self._current: dict[Scope, Crl] = {}
         self._changed = asyncio.Event()
 
-    def der(self, issuer: Issuer) -> bytes:
-        """Return an issuer's current list in DER; raises StoreUnavailable while no node has made one."""
-        current = self._current.get(issuer.key_id)
-        if current is None:
+    def der(self, issuer: Issuer, begins: int = 0, ends: int = 0) -> bytes | None:
+        """Return a current list in DER, or None for a window that has none.
+
+        Raises StoreUnavailable while no node has made the issuer's.
+        """
+        current = self._current.get(Scope(issuer.key_id, begins, ends))
+        if current is None and not ends:
             raise StoreUnavailable("no node with the CA's key has made a revocation list yet")
-        return current.der
+        return current.der if current else None
 
     def revoked(self) -> None:
         """Have new lists made soon, since a certificate was revoked, or another node's taken."""
@@ -83,50 +84,89 @@ class RevocationLists:
                 await asyncio.sleep(_RETRY)
 
     async def _look(self) -> None:
+        now = self._clock()
+        heads = await self._db.read(crls.heads())
+        counted = await self._db.read(revocations.counts())
+        last = await self._db.read(certificates.last_end()) if self._window else 0
         for issuer in self._authority().issuers:
-            if self._clock() <= issuer.not_after:
-                await self._look_at(issuer)
+            if now <= issuer.not_after:
+                for scope in self._scopes(issuer, heads, now, last):
+                    await self._look_at(issuer, scope, heads.get(scope), counted)
+        for scope in [one for one in heads if one.ends and _is_over(one, now)]:
+            await self._db.write(crls.remove(scope))
+            self._current.pop(scope, None)
 
-    async def _look_at(self, issuer: Issuer) -> None:
-        key_id = issuer.key_id
-        current = self._current.get(key_id)
-        if current is None or current.number != await self._db.read(crls.number(key_id)):
-            current = await self._db.read(crls.current(key_id))
-        if issuer.can_sign and not await self._db.read(self._serves(current)):
-            current = await self._db.write(self._build(issuer))
-        if current is not None:
-            self._current[key_id] = current
+    def _scopes(self, issuer: Issuer, heads: dict[Scope, Head], now: float, last: int) -> list[Scope]:
+        """Return what an issuer has lists for: all, the windows of before that are not over, and those of today's."""
+        windows = {one for one in heads if one.issuer == issuer.key_id and one.ends and not _is_over(one, now)}
+        if self._window:
+            first = int(now) // self._window * self._window
+            windows |= {
+                Scope(issuer.key_id, begins, begins + self._window) for begins in range(first, last + 1, self._window)
+            }
+        return [Scope(issuer.key_id), *sorted(windows)]
 
-    def _serves(self, current: Crl | None) -> Steps[bool]:
+    async def _look_at(self, issuer: Issuer, scope: Scope, head: Head | None, counted: Counts) -> None:
+        held = self._current.get(scope)
+        if head is not None and (held is None or held.number != head.number):
+            held = await self._db.read(crls.current(scope))
+        if issuer.can_sign and not self._serves(scope, head, counted):
+            held = await self._build(issuer, scope)
+        if held is not None:
+            self._current[scope] = held
+
+    def _serves(self, scope: Scope, head: Head | None, counted: Counts) -> bool:
         """Tell whether a list is young enough and has every revoked certificate."""
-        if current is None or self._clock() >= current.next_update - _LIFETIME / 2:
+        if head is None or self._clock() >= head.next_update - _LIFETIME / 2:
             return False
-        # Of what had not ended when the list was made, nothing is removed from the store while the list is in use, and
-        # no revocation is undone: another count means others. Counting reads an index and no certificate.
-        made = current.next_update - _LIFETIME
-        return current.revoked == (yield from certificates.count_revoked(current.issuer, expired_before=made))
+        return head.revoked == revocations.total(counted, *scope)
 
-    def _build(self, issuer: Issuer) -> Steps[Crl]:
-        yield crls.lock()
-        current = yield from crls.current(issuer.key_id)
-        if current is not None and (yield from self._serves(current)):
-            return current
+    async def _build(self, issuer: Issuer, scope: Scope) -> Crl:
         now = int(self._clock())
-        # Counted first: what is revoked meanwhile is in the list and not in the count, which makes one list too many.
-        revoked = yield from certificates.count_revoked(issuer.key_id, expired_before=now)
-        number = yield from crls.next_number()
-        entries = yield from certificates.revoked(issuer.key_id, expired_before=now)
-        der = crl.build(
-            issuer,
-            number=number,
-            revoked=[(one.serial, one.revoked_at, REASONS.get(one.reason)) for one in entries],
-            now=now,
-            next_update=now + _LIFETIME,
-            url=issuer.crl_url(self._base),
-        )
-        made = Crl(number, der, now + _LIFETIME, revoked, issuer.key_id)
-        yield from crls.replace(made)
-        return made
+        # Counted first: what is revoked meanwhile may be in the list and not in the count, which costs one list more.
+        counted = await self._db.read(revocations.counts())
+        before = (await self._db.read(crls.heads())).get(scope)
+        # What ended after the list before was made has to be on this one still (RFC 5280 section 3.3).
+        since = min(now, before.next_update - _LIFETIME) if before and before.next_update else now
+        entries = await self._entries(scope, since)
+
+        def steps() -> Steps[Crl]:
+            yield crls.lock()
+            current = yield from crls.current(scope)
+            if current is not None and current.head != before and self._serves(scope, current.head, counted):
+                return current
+            number = yield from crls.next_number()
+            der = crl.build(
+                issuer,
+                number=number,
+                entries=entries,
+                now=now,
+                next_update=now + _LIFETIME,
+                url=issuer.crl_url(self._base, scope.begins, scope.ends),
+            )
+            made = Crl(number, der, now + _LIFETIME, revocations.total(counted, *scope), *scope)
+            yield from crls.replace(made)
+            return made
+
+        return await self._db.write(steps())
+
+    async def _entries(self, scope: Scope, since: int) -> bytearray:
+        """Return the entries of a list, which are read a page at a time: others have their turn in between."""
+        written = bytearray()
+        after = (max(since, scope.begins), "")
+        while True:
+            page = await self._db.read(certificates.revoked(scope.issuer, after=after, before=scope.ends, limit=_PAGE))
+            for one in page:
+                written += crl.entry(int(one.serial, 16), one.revoked_at, one.reason)
+            if len(page) < _PAGE:
+                return written
+            after = (page[-1].not_after, page[-1].serial)
+            await asyncio.sleep(0)
+
+
+def _is_over(scope: Scope, now: float) -> bool:
+    """Tell whether a window needs no list any more: one was made after the last of its certificates had ended."""
+    return now >= scope.ends + _LIFETIME
 
 
 def _adopt(issuer: Issuer) -> Steps[None]:

@@ -119,9 +119,9 @@ class Server:
         secure: list[Resources] = []
         plain: list[Resources] = [HealthResources(lambda: self._missing(db), metrics.fresh, sources)]
         if ca is not None:
-            acme, pki = ca.resources(sources)
-            secure += [acme, pki]
-            plain.append(pki)
+            acme, pki, ocsp = ca.resources(sources)
+            secure += [acme, pki, ocsp]
+            plain += [pki, ocsp]
             numbers = Numbers(db, self._clock)
             await numbers.begin()
             told = senders(base, hooks, ca.own_certificates, process=process)

@@ -10,7 +10,7 @@ import structlog
 
 from zonemint.acme import handover
 from zonemint.acme.context import Acme
-from zonemint.app.host_certificates import IssuedHere
+from zonemint.app.host_certificates import RESPONDER, IssuedHere
 from zonemint.core.errors import CsrError, IssuanceError, StoreError
 from zonemint.pki import csr
 from zonemint.pki.policy import Policy
@@ -76,6 +76,9 @@ class SigningDesk:
         return len(taken) == _AT_ONCE
 
     async def _sign_host(self, signing: Signing) -> None:
+        if signing.hosts and signing.hosts[0].startswith(RESPONDER):
+            await self._sign_responder(signing, signing.hosts[0].removeprefix(RESPONDER))
+            return
         ips = [host for host in signing.hosts if _is_address(host)]
         names = [host for host in signing.hosts if host not in ips]
         try:
@@ -86,6 +89,18 @@ class SigningDesk:
                 signing.csr, names=frozenset(names), ips=frozenset(ips), known_keys=self._acme.known_keys
             )
             signed = await self._issuer.sign(names, ips, request.public_key)
+        except (CsrError, IssuanceError) as error:
+            await self._acme.db.write(signings.finish(signing.id, error=str(error)))
+        else:
+            await self._acme.db.write(signings.finish(signing.id, serial=signed.serial))
+
+    async def _sign_responder(self, signing: Signing, key_id: str) -> None:
+        try:
+            issuer = self._acme.authority.issuer(key_id)
+            if issuer is None or not issuer.can_sign:
+                raise IssuanceError("the issuer's key is not on this node")
+            request = csr.check(signing.csr, names=frozenset(), ips=frozenset(), known_keys=self._acme.known_keys)
+            signed = await self._issuer.sign_responder(issuer, request.public_key)
         except (CsrError, IssuanceError) as error:
             await self._acme.db.write(signings.finish(signing.id, error=str(error)))
         else:

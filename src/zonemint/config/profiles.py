@@ -15,7 +15,7 @@ __all__ = ["BUILT_IN", "LONGEST_LIFETIME", "Profile"]
 
 _KEYS = ("p256", "p384", "p521", "ed25519", "rsa")
 _USAGES = ("serverAuth", "clientAuth")
-_POINTERS = ("crl", "issuer")
+_POINTERS = ("crl", "issuer", "ocsp")
 _ATTRIBUTES = ("C", "ST", "L", "O", "OU")
 _LONGEST_ATTRIBUTE = 64  # RFC 5280 appendix A
 
@@ -43,8 +43,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = True
     subject: Annotated[Mapping[str, str], Meta(description="Fixed attributes of the subject: C, ST, L, O, OU.")] = {}
     pointers: Annotated[
-        tuple[str, ...], Meta(description="What a certificate points to: crl, issuer (its issuer's certificate).")
-    ] = _POINTERS
+        tuple[str, ...], Meta(description="What a certificate points to: crl, issuer (its issuer's certificate), ocsp.")
+    ] = ("crl", "issuer")
     description: Annotated[
         str, Meta(description="One line for people, in the directory; empty: made from the rest.")
     ] = ""

@@ -20,20 +20,26 @@ from zonemint.core.errors import IssuanceError
 from zonemint.pki.issuer import Issuer
 from zonemint.pki.profiles import Profile
 
-__all__ = ["Issued", "Prepared", "Template", "pem", "prepare", "sign", "template"]
+__all__ = ["MAX_COMMON_NAME", "Issued", "Prepared", "Template", "pem", "prepare", "sign", "template"]
 
-_MAX_COMMON_NAME = 64
+MAX_COMMON_NAME = 64
+"""How long a name may be to be a subject's common name (RFC 5280 appendix A: ub-common-name)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What all certificates of one issuer and profile share, made once."""
+    """What all certificates of one issuer and profile share, made once.
+
+    With a `crl_window`, in seconds, a certificate points to the list for the window in which it ends, below `crl_url`.
+    """
 
     issuer: Issuer
     profile: Profile
     extensions: tuple[x509.Extension[x509.ExtensionType], ...]
     issuer_not_before: float
     issuer_not_after: float
+    crl_url: str = ""
+    crl_window: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +64,52 @@ class Issued:
     der: bytes
 
 
-def template(issuer: Issuer, profile: Profile, *, crl_url: str | None, issuer_url: str | None) -> Template:
-    """Make the constant part; the URLs are plain http, of the revocation list and of the issuer's certificate in DER.
+def template(
+    issuer: Issuer,
+    profile: Profile,
+    *,
+    crl_url: str | None,
+    issuer_url: str | None,
+    ocsp_url: str | None = None,
+    crl_window: int = 0,
+) -> Template:
+    """Make the constant part; the URLs are plain http, of the revocation list, of the issuer in DER and of OCSP.
 
     A profile may leave out what they point to. It is made once and then remembered.
     """
-    return _template(issuer, profile, crl_url, issuer_url)
+    return _template(issuer, profile, crl_url, issuer_url, ocsp_url, crl_window)
 
 
 @lru_cache(maxsize=256)
-def _template(issuer: Issuer, profile: Profile, crl_url: str | None, issuer_url: str | None) -> Template:
+def _template(
+    issuer: Issuer,
+    profile: Profile,
+    crl_url: str | None,
+    issuer_url: str | None,
+    ocsp_url: str | None,
+    crl_window: int,
+) -> Template:
     issuer_key = issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     extensions: list[x509.Extension[x509.ExtensionType]] = [
         _extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
         _extension(x509.ExtendedKeyUsage(profile.extended_key_usages)),
         _extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key)),
     ]
-    if crl_url is not None and profile.points_to_crl:
-        point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
-        extensions.append(_extension(x509.CRLDistributionPoints([point])))
-    if issuer_url is not None and profile.points_to_issuer:
-        access = x509.AccessDescription(
-            AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(issuer_url)
+    crl_url = crl_url if profile.points_to_crl else None
+    if crl_url is not None and not crl_window:
+        extensions.append(_distribution_point(crl_url))
+    accesses = [
+        x509.AccessDescription(method, x509.UniformResourceIdentifier(url))
+        for method, url, wanted in (
+            (AuthorityInformationAccessOID.OCSP, ocsp_url, profile.points_to_ocsp),
+            (AuthorityInformationAccessOID.CA_ISSUERS, issuer_url, profile.points_to_issuer),
         )
-        extensions.append(_extension(x509.AuthorityInformationAccess([access])))
-    return Template(issuer, profile, tuple(extensions), issuer.not_before, issuer.not_after)
+        if url is not None and wanted
+    ]
+    if accesses:
+        extensions.append(_extension(x509.AuthorityInformationAccess(accesses)))
+    window = crl_window if crl_url else 0
+    return Template(issuer, profile, tuple(extensions), issuer.not_before, issuer.not_after, crl_url or "", window)
 
 
 def prepare(
@@ -117,7 +144,7 @@ def prepare(
     profile = template.profile
     subject = list(profile.subject)
     if profile.common_name:
-        common = next((name for name in names if len(name) <= _MAX_COMMON_NAME), None)
+        common = next((name for name in names if len(name) <= MAX_COMMON_NAME), None)
         subject += [] if common is None else [x509.NameAttribute(NameOID.COMMON_NAME, common)]
     alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
     alternatives += [x509.IPAddress(ip_address(ip)) for ip in ips]
@@ -130,6 +157,7 @@ def prepare(
         not_valid_after=datetime.fromtimestamp(end, UTC),
         extensions=[
             *template.extensions,
+            *_window_point(template, end),
             _RSA_USAGE if isinstance(public_key, rsa.RSAPublicKey) else _SIGNING_USAGE,
             _extension(x509.SubjectAlternativeName(alternatives), critical=not subject),
             _extension(x509.SubjectKeyIdentifier.from_public_key(public_key)),
@@ -153,6 +181,18 @@ def sign(prepared: Prepared) -> Issued:
 def pem(der: bytes) -> bytes:
     """Write a certificate as PEM (RFC 7468 section 5)."""
     return DER_cert_to_PEM_cert(der).encode("ascii")
+
+
+def _window_point(template: Template, end: int) -> list[x509.Extension[x509.ExtensionType]]:
+    if not template.crl_window:
+        return []
+    begins = end // template.crl_window * template.crl_window
+    return [_distribution_point(f"{template.crl_url}/{begins}-{begins + template.crl_window}")]
+
+
+def _distribution_point(url: str) -> x509.Extension[x509.ExtensionType]:
+    point = x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
+    return _extension(x509.CRLDistributionPoints([point]))
 
 
 def _extension(value: x509.ExtensionType, *, critical: bool = False) -> x509.Extension[x509.ExtensionType]:

@@ -72,9 +72,9 @@ class Issuer:
         """Return what follows a leaf in a chain (RFC 8555 section 9.1): all but the root; raises IndexError."""
         return pem_of(self.chains[which][:-1])
 
-    def crl_url(self, base: str) -> str:
-        """Return where its revocation list is, below the URL of the plain listener."""
-        return f"{base}/crl/{self.key_id}"
+    def crl_url(self, base: str, begins: int = 0, ends: int = 0) -> str:
+        """Return where its revocation list is, below the URL of the plain listener: for all or for a window."""
+        return f"{base}/crl/{self.key_id}" + (f"/{begins}-{ends}" if ends else "")
 
     def certificate_url(self, base: str) -> str:
         """Return where its certificate in DER is (RFC 5280 section 4.2.2.1: caIssuers)."""

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -55,6 +55,16 @@ _HASHES: dict[str, _Hash] = {
     "secp384r1": hashes.SHA384(),
     "secp521r1": hashes.SHA512(),
 }
+_ALGORITHMS = {
+    "secp256r1": bytes.fromhex("300a06082a8648ce3d040302"),
+    "secp384r1": bytes.fromhex("300a06082a8648ce3d040303"),
+    "secp521r1": bytes.fromhex("300a06082a8648ce3d040304"),
+    "rsa": bytes.fromhex("300d06092a864886f70d01010b0500"),
+    "ed25519": bytes.fromhex("300506032b6570"),
+    "ml-dsa-44": bytes.fromhex("300b0609608648016503040311"),
+    "ml-dsa-65": bytes.fromhex("300b0609608648016503040312"),
+    "ml-dsa-87": bytes.fromhex("300b0609608648016503040313"),
+}
 _RSA_BITS = range(2048, 8193)
 
 KINDS: dict[str, Callable[[], PrivateKey]] = {
@@ -84,8 +94,12 @@ class Signer(Protocol):
     def sign_certificate(self, builder: x509.CertificateBuilder) -> x509.Certificate:
         """Sign a complete certificate with the hash that fits the key."""
 
-    def sign_crl(self, builder: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
-        """Sign a complete revocation list with the hash that fits the key."""
+    @property
+    def algorithm(self) -> bytes:
+        """Return what it signs octets with: an AlgorithmIdentifier in DER (RFC 5280 section 4.1.1.2)."""
+
+    def sign(self, octets: bytes) -> bytes:
+        """Sign octets, such as those of a revocation list; it is the same algorithm as for certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +120,24 @@ class FileSigner:
         """Sign a complete certificate."""
         return builder.sign(self.key, _hash_for(self.key))
 
-    def sign_crl(self, builder: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
-        """Sign a complete revocation list."""
-        return builder.sign(self.key, _hash_for(self.key))
+    @property
+    def algorithm(self) -> bytes:
+        """Return the AlgorithmIdentifier (RFC 5758 section 3.2, RFC 4055 section 5, RFC 8410 section 3, RFC 9881)."""
+        match self.key:
+            case ec.EllipticCurvePrivateKey():
+                return _ALGORITHMS[self.key.curve.name]
+            case rsa.RSAPrivateKey():
+                return _ALGORITHMS["rsa"]
+        return _ALGORITHMS[kind_of(self.key.public_key())]
+
+    def sign(self, octets: bytes) -> bytes:
+        """Sign octets."""
+        match self.key:
+            case ec.EllipticCurvePrivateKey():
+                return self.key.sign(octets, ec.ECDSA(_HASHES[self.key.curve.name]))
+            case rsa.RSAPrivateKey():
+                return self.key.sign(octets, padding.PKCS1v15(), hashes.SHA256())
+        return self.key.sign(octets)
 
     def sign_request(self, builder: x509.CertificateSigningRequestBuilder) -> x509.CertificateSigningRequest:
         """Sign a certificate signing request."""

@@ -33,7 +33,7 @@ class Profile:
 
     keys: the kinds, as `csr.kind` names them; None is every kind. `rsa_bits` is the least.
     common_name: whether the first name that fits is the subject's common name, beside the fixed `subject`.
-    points_to_crl, points_to_issuer: whether a certificate has the extension, where there is a URL for it.
+    points_to_crl, points_to_issuer, points_to_ocsp: whether a certificate says where that is, if there is a URL.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Profile:
     subject: tuple[x509.NameAttribute[str], ...] = ()
     points_to_crl: bool = True
     points_to_issuer: bool = True
+    points_to_ocsp: bool = False
     said: str = ""
 
     @property

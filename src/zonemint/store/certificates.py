@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from zonemint.store import revocations
 from zonemint.store.database import Row, Sql, Steps, require
 
 __all__ = [
     "Certificate",
     "Revoked",
+    "State",
     "adopt",
     "by_serial",
-    "count_revoked",
     "extent",
     "insert",
+    "last_end",
     "newest_of_name",
     "replace",
     "revoke",
     "revoked",
     "signed",
+    "states",
     "store_signed",
     "valid_of_name",
     "with_block",
@@ -52,10 +56,19 @@ class Certificate(msgspec.Struct, frozen=True):
 
 
 class Revoked(NamedTuple):
-    """What a CRL entry carries; the reason is the code of RFC 5280 section 5.3.1."""
+    """What a CRL entry carries, and its end; the reason is the code of RFC 5280 section 5.3.1."""
 
-    serial: int
+    serial: str
+    not_after: int
     revoked_at: int
+    reason: int
+
+
+class State(NamedTuple):
+    """What is said of a signed certificate to those who ask: of which issuer, and since when and why it is revoked."""
+
+    issuer: str
+    revoked_at: int | None
     reason: int
 
 
@@ -153,34 +166,49 @@ def replace(serial: str, *, order_id: str) -> Steps[None]:
     yield Sql("UPDATE certificates SET replaced_by = $2 WHERE serial = $1 AND replaced_by IS NULL", (serial, order_id))
 
 
+def states(serials: Sequence[str]) -> Steps[dict[str, State]]:
+    """Return what is to be said of signed certificates, by their serials in lower hex; others are left out."""
+    places = ", ".join(f"${at}" for at in range(1, len(serials) + 1))
+    rows = yield Sql(
+        "SELECT serial, issuer, revoked_at, revocation_reason FROM certificates "
+        f"WHERE status <> 'reserved' AND serial IN ({places})",
+        tuple(serials),
+    )
+    return {serial: State(issuer, at, reason or 0) for serial, issuer, at, reason in rows}
+
+
 def revoke(serial: str, *, now: int, reason: int) -> Steps[bool]:
     """Mark a valid certificate as revoked; tell whether it was valid."""
     rows = yield Sql(
         "UPDATE certificates SET status = 'revoked', revoked_at = $2, revocation_reason = $3 "
-        "WHERE serial = $1 AND status = 'valid' RETURNING serial",
+        "WHERE serial = $1 AND status = 'valid' RETURNING issuer, not_after",
         (serial, now, reason),
     )
+    for issuer, not_after in rows:
+        yield from revocations.add(issuer, not_after)
     return bool(rows)
 
 
-def revoked(issuer: str, *, expired_before: int) -> Steps[list[Revoked]]:
-    """Return what an issuer's CRL must list: revoked and not yet expired, the next to expire first."""
+def revoked(issuer: str, *, after: tuple[int, str], before: int, limit: int) -> Steps[list[Revoked]]:
+    """Return what an issuer's lists have, the next to end first, from a page on: `after` is the end and serial before.
+
+    `before` is the time from which certificates end too late, or 0.
+    """
+    ends, serial = after
     rows = yield Sql(
-        "SELECT serial, revoked_at, revocation_reason FROM certificates "
-        "WHERE status = 'revoked' AND issuer = $1 AND not_after >= $2 ORDER BY not_after, serial",
-        (issuer, expired_before),
+        "SELECT serial, not_after, revoked_at, revocation_reason FROM certificates "
+        "WHERE status = 'revoked' AND issuer = $1 AND not_after >= $2 AND (not_after > $2 OR serial > $3) "
+        "AND ($4 = 0 OR not_after < $4) ORDER BY not_after, serial LIMIT $5",
+        (issuer, ends, serial, before, limit),
     )
-    return [Revoked(int(serial, 16), at, reason) for serial, at, reason in rows]
+    return [Revoked(*row) for row in rows]
 
 
-def count_revoked(issuer: str, *, expired_before: int) -> Steps[int]:
-    """Count what `revoked` returns, reading no certificate; for one time, not long ago, the number only grows."""
-    rows = yield Sql(
-        "SELECT count(*) FROM certificates WHERE status = 'revoked' AND issuer = $1 AND not_after >= $2",
-        (issuer, expired_before),
-    )
-    number: int = require(rows)[0]
-    return number
+def last_end() -> Steps[int]:
+    """Return when the last of all certificates ends, or 0."""
+    rows = yield Sql("SELECT coalesce(max(not_after), 0) FROM certificates")
+    found: int = require(rows)[0]
+    return found
 
 
 def adopt(issuer: str) -> Steps[None]:

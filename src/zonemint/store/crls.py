@@ -1,4 +1,4 @@
-"""The current certificate revocation list of each issuer and its number, which only grows (RFC 5280 section 5.2.3)."""
+"""The current certificate revocation lists and their number, which only grows (RFC 5280 section 5.2.3)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,61 @@ from typing import NamedTuple
 
 from zonemint.store.database import Lock, Sql, Steps
 
-__all__ = ["Crl", "adopt", "all_current", "current", "lock", "next_number", "number", "raise_number", "replace"]
+__all__ = [
+    "Crl",
+    "Head",
+    "Scope",
+    "adopt",
+    "all_current",
+    "current",
+    "heads",
+    "lock",
+    "next_number",
+    "raise_number",
+    "remove",
+    "replace",
+]
 
-_COLUMNS = "number, der, next_update, revoked, issuer"
+_COLUMNS = "number, der, next_update, revoked, issuer, begins, ends"
+
+
+class Scope(NamedTuple):
+    """What a list is for: an issuer, by its key identifier, and the window of time in which certificates end.
+
+    It is from `begins` until before `ends`, in seconds since 1970; both are 0 where there is one list for all.
+    """
+
+    issuer: str
+    begins: int = 0
+    ends: int = 0
+
+
+class Head(NamedTuple):
+    """What is known of a list without its content; `next_update` in seconds since 1970.
+
+    `revoked` is the sum of `revocations` for its scope when it was made: while that holds, it lacks none.
+    """
+
+    number: int
+    next_update: int
+    revoked: int
 
 
 class Crl(NamedTuple):
-    """A list in DER with its number; `next_update` in seconds since 1970; `issuer` is a key identifier.
-
-    `revoked` is how many certificates were revoked, of those that had not ended when it was made: while that holds, it
-    lacks none.
-    """
+    """A list in DER; the other fields are those of Head and Scope."""
 
     number: int
     der: bytes
     next_update: int
     revoked: int
     issuer: str
+    begins: int = 0
+    ends: int = 0
+
+    @property
+    def head(self) -> Head:
+        """Return what is known of it."""
+        return Head(self.number, self.next_update, self.revoked)
 
 
 def lock() -> Lock:
@@ -30,36 +68,40 @@ def lock() -> Lock:
     return Lock("crl")
 
 
-def current(issuer: str) -> Steps[Crl | None]:
-    """Return an issuer's newest list, if one was made."""
-    rows = yield Sql(f"SELECT {_COLUMNS} FROM crls WHERE issuer = $1", (issuer,))
+def heads() -> Steps[dict[Scope, Head]]:
+    """Return what is known of the newest list of each scope."""
+    rows = yield Sql("SELECT issuer, begins, ends, number, next_update, revoked FROM crls")
+    return {Scope(*row[:3]): Head(*row[3:]) for row in rows}
+
+
+def current(scope: Scope) -> Steps[Crl | None]:
+    """Return the newest list of a scope, if one was made."""
+    rows = yield Sql(f"SELECT {_COLUMNS} FROM crls WHERE issuer = $1 AND begins = $2 AND ends = $3", tuple(scope))
     return Crl(*rows[0]) if rows else None
 
 
 def all_current() -> Steps[list[Crl]]:
-    """Return the newest list of each issuer."""
+    """Return the newest list of each scope."""
     rows = yield Sql(f"SELECT {_COLUMNS} FROM crls ORDER BY number")
     return [Crl(*row) for row in rows]
 
 
-def number(issuer: str) -> Steps[int]:
-    """Return the number of an issuer's newest list, 0 where none was made."""
-    rows = yield Sql("SELECT coalesce(max(number), 0) FROM crls WHERE issuer = $1", (issuer,))
-    found: int = rows[0][0]
-    return found
-
-
 def next_number() -> Steps[int]:
-    """Return the number of the next list, whichever issuer's."""
+    """Return the number of the next list, whatever it is for."""
     rows = yield Sql("SELECT 1 + coalesce(max(number), 0) FROM crls")
     found: int = rows[0][0]
     return found
 
 
 def replace(crl: Crl) -> Steps[None]:
-    """Keep this list instead of its issuer's one before."""
-    yield Sql("DELETE FROM crls WHERE issuer = $1", (crl.issuer,))
-    yield Sql(f"INSERT INTO crls ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5)", tuple(crl))
+    """Keep this list instead of the one before for the same."""
+    yield from remove(Scope(crl.issuer, crl.begins, crl.ends))
+    yield Sql(f"INSERT INTO crls ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)", tuple(crl))
+
+
+def remove(scope: Scope) -> Steps[None]:
+    """Keep no list for a scope any more."""
+    yield Sql("DELETE FROM crls WHERE issuer = $1 AND begins = $2 AND ends = $3", tuple(scope))
 
 
 def adopt(issuer: str) -> Steps[bool]:

@@ -11,7 +11,10 @@ __all__ = ["Dispatcher", "Route"]
 
 
 class Route(NamedTuple):
-    """A line of the route table: a path whose `{name}` segments stand for any text, and its endpoint."""
+    """A line of the route table: a path whose `{name}` segments stand for any text, and its endpoint.
+
+    `{name*}` at the end stands for all that is left, slashes included.
+    """
 
     path: str
     endpoint: Endpoint
@@ -20,11 +23,12 @@ class Route(NamedTuple):
 class _Node:
     """The routes that share their first segments."""
 
-    __slots__ = ("any", "endpoint", "fixed", "names")
+    __slots__ = ("any", "endpoint", "fixed", "names", "rest")
 
     def __init__(self) -> None:
         self.fixed: dict[str, _Node] = {}
         self.any: _Node | None = None
+        self.rest: _Node | None = None
         self.endpoint: Endpoint | None = None
         self.names: tuple[str, ...] = ()
 
@@ -42,9 +46,14 @@ class Dispatcher:
         """Return the endpoint of a path, percent-decoded, and the texts of its `{name}` segments."""
         node = self._root
         texts: list[str] = []
-        for segment in path.split("/")[1:]:
+        segments = path.split("/")[1:]
+        for at, segment in enumerate(segments):
             following = node.fixed.get(segment)
             if following is None:
+                if node.rest is not None:
+                    node = node.rest
+                    texts.append("/".join(segments[at:]))
+                    break
                 following = node.any
                 if following is None or not segment:
                     return self._missing, {}
@@ -58,7 +67,11 @@ class Dispatcher:
         node = self._root
         names = []
         for segment in route.path.split("/")[1:]:
-            if segment.startswith("{"):
+            if segment.endswith("*}"):
+                names.append(segment.strip("{*}"))
+                node.rest = node.rest or _Node()
+                node = node.rest
+            elif segment.startswith("{"):
                 names.append(segment.strip("{}"))
                 node.any = node.any or _Node()
                 node = node.any

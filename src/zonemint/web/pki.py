@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -17,12 +18,16 @@ from zonemint.web.reply import Reply
 __all__ = ["PkiResources"]
 
 _NO_ISSUER = "no issuer has this key identifier"
+_NO_WINDOW = "there is no revocation list for this window"
+_NUMBER = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 class PkiResources:
-    """The handlers; `authority` returns it as it is now, and `crl` the current list of one of its issuers in DER."""
+    """The handlers; `authority` returns it as it is now, and `crl` an issuer's current list in DER."""
 
-    def __init__(self, authority: Callable[[], Authority], crl: Callable[[Issuer], bytes], sources: Sources) -> None:
+    def __init__(
+        self, authority: Callable[[], Authority], crl: Callable[[Issuer, int, int], bytes | None], sources: Sources
+    ) -> None:
         self._authority = authority
         self._crl = crl
         self._sources = sources
@@ -37,6 +42,7 @@ class PkiResources:
             "/intermediate/{issuer}": self._intermediate_der,
             "/crl": self._revocation_list,
             "/crl/{issuer}": self._revocation_list,
+            "/crl/{issuer}/{window}": self._revocation_list,
         }
         return [
             Route(path, Endpoint({"GET": handler}, on_error=problems.response, sources=self._sources))
@@ -64,7 +70,11 @@ class PkiResources:
         issuer = self._issuer(call)
         if issuer is None:
             return _missing(_NO_ISSUER)
-        return Reply(self._crl(issuer), media_type="application/pkix-crl")
+        begins, _, ends = call.path.get("window", "0-0").partition("-")
+        if not _NUMBER.fullmatch(begins) or not _NUMBER.fullmatch(ends):
+            return _missing(_NO_WINDOW)
+        der = self._crl(issuer, int(begins), int(ends))
+        return _missing(_NO_WINDOW) if der is None else Reply(der, media_type="application/pkix-crl")
 
     def _issuer(self, call: Call) -> Issuer | None:
         """Find the issuer of a path by its key identifier; a path without one means the issuer that signs."""

@@ -83,8 +83,8 @@ def row(certificate: Certificate | Listed) -> dict[str, object]:
     """Return the facts that lists and `show` tell, times in RFC 3339."""
     import time
 
-    from zonemint.app.revocation_list import REASONS
     from zonemint.core.clock import rfc3339
+    from zonemint.pki.crl import REASONS
 
     ended = certificate.status == "valid" and certificate.not_after < time.time()
     revoked_at = certificate.revoked_at

@@ -38,8 +38,8 @@ def revoke(
     Of several valid certificates for a name none is chosen, unless all are to go. With the reason keyCompromise, no
     certificate for its key is issued again.
     """
-    from zonemint.app.revocation_list import REASONS
     from zonemint.cli.session import run
+    from zonemint.pki.crl import REASONS
 
     codes = {"unspecified": 0, **{name: code for code, name in REASONS.items()}}
     if reason not in codes:
