@@ -113,6 +113,7 @@ def test_only_what_was_chosen_is_set_in_a_first_file() -> None:
         "acme": {},
         "limits": {},
         "issuance": {},
+        "enrollment": {},
         "validation": {},
         "acmedns": {},
     }

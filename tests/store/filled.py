@@ -34,6 +34,8 @@ COUNTS = {
     "signings": 1,
     "authorities": 1,
     "proofs": 1,
+    "token_issuers": 1,
+    "used_tokens": 1,
     "audit": 2,
 }
 
@@ -75,9 +77,8 @@ def fill(path: Path) -> Path:
         for row in (("z1", 1, 0), ("z2", 0, 1)):
             put(f"INSERT INTO authorizations VALUES {authorization}", row)
         put("INSERT INTO validations VALUES ('z1', 'dns-01', 3, '', 0)")
-        certificate = (
-            "INSERT INTO certificates VALUES (?, ?, ?, ?, '[\"x.lab.test\"]', 'hash', 1, 2, 1, ?, ?, ?, NULL, 'ab')"
-        )
+        places = "?, ?, ?, ?, '[\"x.lab.test\"]', 'hash', 1, 2, 1, ?, ?, ?, NULL, 'ab', NULL"
+        certificate = f"INSERT INTO certificates VALUES ({places})"
         put(certificate, ("0a", "o2", "a1", "revoked", b"\x00\xff der", 4, 1))
         put(certificate, ("0b", None, None, "valid", b"", None, None))
         put(certificate, ("0c", None, None, "reserved", None, None, None))
@@ -99,6 +100,8 @@ def fill(path: Path) -> Path:
         put("INSERT INTO signings VALUES ('s1', 'o1', '[]', ?, '', '', 1, '', 0, '', '')", (b"csr",))
         drive(db, audit.append(*[audit.Fact(audit.Kind.KEY_BLOCKED, "server", "hash", {"n": 1})] * 2, now=5))
         put("INSERT INTO proofs VALUES ('a1', 'dns', 'x.lab.test', ?, 'z1', 2)", (True,))
+        put("INSERT INTO token_issuers VALUES ('kid', 'admin', '{}', '', 1, 'me')")
+        put("INSERT INTO used_tokens VALUES ('id', 2)")
         put("INSERT INTO authorities VALUES ('root', 'PEM', 'PEM', 'lab.test', 1)")
         put("INSERT INTO authority_certificates VALUES ('ab', 'issuer', 'PEM', 1)")
     return path

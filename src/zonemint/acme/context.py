@@ -130,15 +130,7 @@ class Acme:
 
     def template(self, profile: Profile) -> Template:
         """Return what the next certificates of a profile share; it is made once for each issuer."""
-        issuer = self.authority.current
-        return issue.template(
-            issuer,
-            profile,
-            crl_url=issuer.crl_url(self.plain_url),
-            issuer_url=issuer.certificate_url(self.plain_url),
-            ocsp_url=f"{self.plain_url}/ocsp",
-            crl_window=self.crl_window,
-        )
+        return issue.served_at(self.plain_url, self.authority.current, profile, crl_window=self.crl_window)
 
     def now(self) -> int:
         """Return the time in whole seconds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Coroutine, Mapping
 from typing import Self
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
 from zonemint.app.linter import Linter
 from zonemint.app.ocsp import OcspResponder
 from zonemint.app.own_certificate import OwnCertificate
-from zonemint.app.provisioners import own_profile, profiles, provisioners
+from zonemint.app.provisioners import enrollment_profile, own_profile, profiles, provisioners
 from zonemint.app.resolvers import resolver
 from zonemint.app.revocation_list import RevocationLists
 from zonemint.app.signing_desk import SigningDesk
@@ -34,6 +35,7 @@ from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.core.names import is_within
 from zonemint.core.ports import is_address
+from zonemint.enrollment.enrollment import Enrollment
 from zonemint.pki.authority import Authority
 from zonemint.pki.key_source import key_source
 from zonemint.pki.policy import Policy
@@ -43,10 +45,11 @@ from zonemint.store.sqlite import SqliteDatabase
 from zonemint.validation.attempts import Attempts
 from zonemint.web.acme import AcmeResources
 from zonemint.web.endpoint import Sources
+from zonemint.web.enrollment import EnrollmentResources
 from zonemint.web.ocsp import OcspResources
 from zonemint.web.pki import PkiResources
 
-__all__ = ["Ca", "check_domains"]
+__all__ = ["Ca", "check_domains", "plain_url"]
 
 _VALIDATIONS = 64  # challenges that are checked at once
 
@@ -77,7 +80,7 @@ class Ca:
         """Load what an authority has in the store; `own_dns` is where our own DNS server is asked, if one runs."""
         config, db, clock = base.config, base.db, base.clock
         await record_authority(db, authority, clock)
-        plain = f"http://ca.{config.domain}" + ("" if http_port == 80 else f":{http_port}")
+        plain = plain_url(config, http_port)
         shared = not isinstance(db, SqliteDatabase)
         keeper = AuthorityKeeper(
             db, base.data.pki, authority, clock, shared=shared, source=key_source(config, base.data.path)
@@ -143,6 +146,33 @@ class Ca:
         """What signs for other nodes, while the key of the issuer that signs is here."""
         return SigningDesk(self._acme, self._issuer, Policy(self._base.config.domains))
 
+    def enrollment(self, sources: Sources) -> EnrollmentResources:
+        """Return what machines without ACME are answered."""
+        config, acme = self._base.config, self._acme
+        profile = enrollment_profile(config)
+        enrollment = Enrollment(
+            db=acme.db,
+            clock=acme.clock,
+            authority=self._authority.current,
+            template=lambda: acme.template(profile),
+            policy=Policy(config.domains),
+            host=urlsplit(config.external_url).hostname or "",
+            known_keys=acme.known_keys,
+            lint=acme.lint,
+        )
+        return EnrollmentResources(enrollment, self._authority.current, sources)
+
+    def ask_for_certificates(self, context: ssl.SSLContext) -> None:
+        """Have TLS clients show a certificate of ours if they have one; who shows another one is refused."""
+
+        def trust() -> None:
+            authority = self._authority.current()
+            context.load_verify_locations(cadata=(authority.roots_pem + authority.intermediates_pem).decode())
+
+        trust()
+        self._authority.on_change(trust)
+        context.verify_mode = ssl.CERT_OPTIONAL
+
     def own_certificates(self) -> Mapping[str, x509.Certificate]:
         """Return the certificates of the authority itself, whose end ends everything."""
         return {"root": self._acme.authority.root, "intermediate": self._acme.authority.intermediate}
@@ -183,6 +213,11 @@ class Ca:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def plain_url(config: Config, port: int) -> str:
+    """Return where the listener without TLS is reached, as certificates have it."""
+    return f"http://ca.{config.domain}" + ("" if port == 80 else f":{port}")
 
 
 def check_domains(config: Config, authority: Authority) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -17,16 +17,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from zonemint.acme.context import Lint, no_lint
 from zonemint.core.clock import Clock
 from zonemint.core.errors import IssuanceError
-from zonemint.core.hash_chain import Detail
 from zonemint.core.ids import new_id
-from zonemint.pki import issue, lint, responder
-from zonemint.pki.issue import Prepared, Template
+from zonemint.enrollment.issuance import Asked, issue, sign
+from zonemint.pki import responder
+from zonemint.pki.issue import Template
 from zonemint.pki.issuer import Issuer
-from zonemint.pki.keys import spki_sha256
 from zonemint.pki.serials import new_serial
-from zonemint.store import audit, certificates, signings
+from zonemint.store import certificates, signings
 from zonemint.store.certificates import Certificate
-from zonemint.store.database import Database, Steps
+from zonemint.store.database import Database
 from zonemint.store.signings import Signing
 
 __all__ = ["RESPONDER", "HostIssuer", "IssuedElsewhere", "IssuedHere"]
@@ -68,11 +67,19 @@ class IssuedHere:
     async def sign(
         self, names: Sequence[str], ips: Sequence[str], public_key: CertificatePublicKeyTypes
     ) -> Certificate:
-        """Issue for a public key; the serial is on disk before it is used. Raises StoreError, IssuanceError."""
-        now, template = self._clock(), self._template()
-        prepared = issue.prepare(template, names=names, ips=ips, public_key=public_key, serial=new_serial(), now=now)
-        shape = lint.shape(template, names=names, ips=ips, key=public_key, until=prepared.not_after)
-        return await self._sign(prepared, (*names, *ips), public_key, shape, now)
+        """Issue for a public key; raises StoreError, IssuanceError."""
+        asked = Asked(public_key, "server")
+        signed = await issue(
+            self._db,
+            self._template(),
+            asked,
+            names=tuple(names),
+            ips=tuple(ips),
+            lint=self._lint,
+            now=self._clock(),
+        )
+        _log.info("issued a certificate for a node", serial=signed.serial, hosts=list(signed.names))
+        return signed
 
     async def issue_responder(self, issuer: Issuer, key: EllipticCurvePrivateKey) -> Certificate:
         """See HostIssuer.issue_responder."""
@@ -82,49 +89,10 @@ class IssuedHere:
         """Let a key answer OCSP for an issuer whose key is here; raises StoreError, IssuanceError."""
         now = self._clock()
         prepared = responder.prepare(issuer, public_key=public_key, serial=new_serial(), now=now)
-        return await self._sign(prepared, (), public_key, ("OCSP", issuer.key_id, type(public_key)), now)
-
-    async def _sign(
-        self,
-        prepared: Prepared,
-        hosts: tuple[str, ...],
-        public_key: CertificatePublicKeyTypes,
-        shape: Hashable,
-        now: float,
-    ) -> Certificate:
-        if flaw := await self._lint(shape, lambda: lint.stand_in(prepared)):
-            raise IssuanceError(f"the CA does not sign what a linter refuses: {flaw}")
-        serial = f"{prepared.serial:x}"
-        reserved = Certificate(
-            serial=serial,
-            order_id=None,
-            account_id=None,
-            status="reserved",
-            names=hosts,
-            key_hash=spki_sha256(public_key),
-            not_before=prepared.not_before,
-            not_after=prepared.not_after,
-            created_at=int(now),
-            issuer=prepared.issuer.key_id,
-        )
-        await self._db.write(certificates.insert(reserved))
-        issued = issue.sign(prepared)
-
-        def record() -> Steps[Certificate | None]:
-            yield from certificates.store_signed(serial, issued.der)
-            signed = yield from certificates.by_serial(serial)
-            told: Detail = {
-                "names": reserved.names,
-                "key": reserved.key_hash,
-                "not_before": issued.not_before,
-                "not_after": issued.not_after,
-            }
-            yield from audit.append(audit.Fact(audit.Kind.CERTIFICATE_ISSUED, "server", serial, told), now=now)
-            return signed
-
-        signed = await self._db.write(record())
-        assert signed is not None
-        _log.info("issued a certificate for a node", serial=serial, hosts=list(signed.names))
+        shape = ("OCSP", issuer.key_id, type(public_key))
+        asked = Asked(public_key, "server")
+        signed = await sign(self._db, prepared, asked, hosts=(), shape=shape, lint=self._lint, now=now)
+        _log.info("issued a certificate for an OCSP responder", serial=signed.serial)
         return signed
 
 

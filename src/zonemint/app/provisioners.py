@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import ip_network
 
 from cryptography import x509
@@ -16,7 +17,7 @@ from zonemint.pki.policy import Policy
 from zonemint.pki.profiles import ATTRIBUTES, DEFAULT, USAGES, Profile
 from zonemint.validation.method import Method
 
-__all__ = ["own_profile", "policy", "profiles", "provisioners"]
+__all__ = ["enrollment_profile", "own_profile", "policy", "profiles", "provisioners"]
 
 
 def profiles(config: Config) -> dict[str, Profile]:
@@ -45,6 +46,14 @@ def profiles(config: Config) -> dict[str, Profile]:
 def own_profile(config: Config) -> Profile:
     """Return the profile of nodes' own certificates, which are for TLS servers whatever the settings make of others."""
     return Profile(DEFAULT.name, int(config.acme.certificate_lifetime))
+
+
+def enrollment_profile(config: Config) -> Profile:
+    """Return the profile of certificates without ACME, whose owners must be able to show them as TLS clients."""
+    known = profiles(config)
+    if config.enrollment.profile:
+        return known[config.enrollment.profile]
+    return replace(known[DEFAULT.name], extended_key_usages=tuple(USAGES.values()))
 
 
 def policy(config: Config, one: ProvisionerTable) -> Policy:

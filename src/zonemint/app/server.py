@@ -122,6 +122,8 @@ class Server:
             acme, pki, ocsp = ca.resources(sources)
             secure += [acme, pki, ocsp]
             plain += [pki, ocsp]
+            if config.enrollment.enabled:
+                secure.append(ca.enrollment(sources))
             numbers = Numbers(db, self._clock)
             await numbers.begin()
             told = senders(base, hooks, ca.own_certificates, process=process)
@@ -134,6 +136,8 @@ class Server:
 
         certificate = await self._certificate(ca) if https else None
         if https is not None and certificate is not None:
+            if ca is not None and config.enrollment.enabled:
+                ca.ask_for_certificates(certificate.context)
             await https.serve(dispatcher(*secure), certificate.context)
             stack.push_async_callback(https.close)
         await http.serve(dispatcher(*plain))

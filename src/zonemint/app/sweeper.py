@@ -53,7 +53,7 @@ class Sweeper:
         self._may_work = may_work
         self._lead = self._present_lead()
         # Of the orders, what lies behind is gone or valid: the next walk looks at none of it again.
-        self._after = dict.fromkeys(("certificates", "orders", "values", "proofs"), "")
+        self._after = dict.fromkeys(("certificates", "orders", "values", "proofs", "tokens"), "")
         self.gone: Counter[str] = Counter(dict.fromkeys(sweep.KINDS, 0))
         self._finished: float | None = None
 
@@ -67,6 +67,7 @@ class Sweeper:
             and await self._walk("orders", lambda after, n: sweep.orders(after, ended_before=orders, limit=n))
             and await self._walk("values", lambda after, n: sweep.txt_values(after, older_than_ms=values_ms, limit=n))
             and await self._walk("proofs", lambda after, n: sweep.proofs(after, ended_before=int(now), limit=n))
+            and await self._walk("tokens", lambda _, n: sweep.used_tokens(ended_before=int(now), limit=n))
         )
         if whole:
             self._finished = time.monotonic()

@@ -39,8 +39,9 @@ def doctor(
 
     async def look(session: Session) -> None:
         from zonemint.app.doctor.diagnosis import examine
+        from zonemint.cli.names import host
 
-        wanted = [_host(one, session.config.domain) for one in name or []]
+        wanted = [host(one, session.config.domain) for one in name or []]
         subject = ""
         looks = examine(session.config, session.data, session.db, wanted, provisioner=provisioner)
         async for about, finding in looks:
@@ -62,16 +63,3 @@ def _show(finding: Finding) -> None:
     print(f"{finding.state:<6} {finding.what}: {finding.seen}")
     if finding.advice:
         print(f"       to do: {finding.advice}")
-
-
-def _host(word: str, domain: str) -> str:
-    """Read a name as other commands do, or an address; raises BadName."""
-    from ipaddress import ip_address
-
-    from zonemint.core.names import absolute, hostname
-    from zonemint.core.ports import is_address
-
-    if is_address(word):
-        return str(ip_address(word))
-    wildcard = "*." if word.startswith("*.") else ""
-    return wildcard + hostname(absolute(word.removeprefix("*."), domain))

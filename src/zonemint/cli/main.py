@@ -30,6 +30,7 @@ from zonemint.cli import (
     orders,
     register,
     restore,
+    token,
     tokens,
     trust,
     up,
@@ -60,6 +61,7 @@ app.add_typer(trust.app, name="trust")
 app.add_typer(hooks.app, name="hooks")
 app.add_typer(orders.app, name="orders")
 app.add_typer(accounts.app, name="accounts")
+app.command("token")(token.token)
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(eab.app, name="eab")
 app.add_typer(audit.app, name="audit")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from zonemint.core.errors import BadName, ConfigError
 from zonemint.core.names import absolute, hostname
+from zonemint.core.ports import is_address
 
-__all__ = ["Name", "read"]
+__all__ = ["Name", "host", "read"]
 
 _LARGEST_FILE = 64 << 20  # octets
 
@@ -39,13 +41,24 @@ def read(words: Sequence[str], file: Path | None, domain: str) -> list[Name]:
     """
     found: dict[str, Name] = {}
     for name in [*map(Name, words), *(_lines(file) if file is not None else ())]:
-        wildcard = "*." if name.text.startswith("*.") else ""
         try:
-            text = wildcard + hostname(absolute(name.text.removeprefix("*."), domain))
+            text = _absolute(name.text, domain)
         except BadName as error:
             raise name.refuse(str(error)) from None
         found.setdefault(text, Name(text, name.file, name.line))
     return list(found.values())
+
+
+def host(word: str, domain: str) -> str:
+    """Read one name as `read` does, or an address; raises BadName."""
+    if is_address(word):
+        return str(ip_address(word))
+    return _absolute(word, domain)
+
+
+def _absolute(text: str, domain: str) -> str:
+    wildcard = "*." if text.startswith("*.") else ""
+    return wildcard + hostname(absolute(text.removeprefix("*."), domain))
 
 
 def _lines(file: Path) -> Iterator[Name]:

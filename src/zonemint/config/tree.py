@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from zonemint.config.ca import Ca
+from zonemint.config.enrollment import Enrollment
 from zonemint.config.hooks import Hook
 from zonemint.config.issuance import Issuance
 from zonemint.config.limits import Limits
@@ -277,6 +278,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     acme: Acme = Acme()
     limits: Limits = Limits()
     issuance: Issuance = Issuance()
+    enrollment: Enrollment = Enrollment()
     validation: Validation = Validation()
     acmedns: AcmeDns = AcmeDns()
     profiles: Mapping[str, Profile] = {}
@@ -305,6 +307,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise SettingError("name", f"it must have at most {_LONGEST_NAME} characters, all printable")
         complete("name", self.name or self.domain[:_LONGEST_NAME])
         self._check_profiles()
+        self._check_enrollment()
         self._check_provisioners()
         self._check_hooks()
         self._check_roles()
@@ -379,6 +382,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _check_table_name("hooks", name)
             if bool(one.url) == bool(one.command):
                 raise SettingError(f"hooks.{name}", "a hook has a url or a command, and not both")
+
+    def _check_enrollment(self) -> None:
+        if (name := self.enrollment.profile) and name not in self.every_profile:
+            known = ", ".join(self.every_profile)
+            raise SettingError("enrollment.profile", f"there is no profile '{name}'; there is {known}")
 
     def _check_provisioners(self) -> None:
         for name, one in self.provisioners.items():

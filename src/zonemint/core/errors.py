@@ -18,6 +18,7 @@ __all__ = [
     "CsrError",
     "DnsFailure",
     "EncryptedKey",
+    "EnrollmentError",
     "ExchangeFailed",
     "ForeignDataError",
     "IssuanceError",
@@ -109,6 +110,14 @@ class AdminError(ZonemintError):
         super().__init__(detail)
         self.status = status
         self.headers = dict(headers or {})
+
+
+class EnrollmentError(ZonemintError):
+    """A request for a certificate without ACME that is refused, with an HTTP status."""
+
+    def __init__(self, detail: str, status: int) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 class SchemaTooNew(StoreError):

@@ -16,7 +16,7 @@ from zonemint.core.errors import CsrError
 from zonemint.pki.keys import spki_sha256
 from zonemint.pki.weak_keys import weakness
 
-__all__ = ["Csr", "check"]
+__all__ = ["Csr", "check", "of_key"]
 
 _CURVES = {"secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
 _HASHES = frozenset({"sha256", "sha384", "sha512"})
@@ -41,15 +41,17 @@ def check(
     *,
     names: frozenset[str],
     ips: frozenset[str],
+    may_have_none: bool = False,
     forbidden_keys: Mapping[str, str] = _NONE,
     known_keys: Container[CertificatePublicKeyTypes] = (),
+    of: str = "order",
 ) -> Csr:
     """Accept a DER PKCS #10 request that asks for exactly an order's identifiers (RFC 2986, RFC 8555 section 7.4).
 
     `names` are normalized, wildcards with `*.`; `ips` are in canonical text. The names are those of the
     subjectAltName with the common names, in any order and case. `forbidden_keys` maps the `spki_sha256` of keys to
-    why they are refused ("is the account's own key"); `known_keys` are those that are public. No extension is taken
-    over: the profile decides.
+    why they are refused ("is the account's own key"); `known_keys` are those that are public; `of` is what says the
+    names, and a request that `may_have_none` may be without any. No extension is taken over: the profile decides.
 
     Raises CsrError for anything else, for a bad signature, one made with MD5 or SHA-1, for keys other than RSA of 2048
     to 4096 bits with e = 65537, P-256, P-384, P-521 and Ed25519, and for those with a `weakness`.
@@ -70,8 +72,14 @@ def check(
         raise CsrError(f"the CSR's key {forbidden_keys[digest]}: make a new key")
     if why := "is public, as a list of such keys has it" if key in known_keys else weakness(key):
         raise CsrError(f"the CSR's key {why}: make a new key")
-    _check_names(request, names, ips)
+    _check_names(request, names, ips, of, may_have_none=may_have_none)
     return Csr(key, digest, kind, bits)
+
+
+def of_key(key: CertificatePublicKeyTypes) -> Csr:
+    """Describe a key that was accepted before; raises CsrError for a kind that is certified no more."""
+    kind, bits = _check_key(key)
+    return Csr(key, spki_sha256(key), kind, bits)
 
 
 def _check_key(key: CertificatePublicKeyTypes) -> tuple[str, int]:
@@ -100,18 +108,22 @@ def _is_signature_valid(request: x509.CertificateSigningRequest) -> bool:
         return False
 
 
-def _check_names(request: x509.CertificateSigningRequest, names: frozenset[str], ips: frozenset[str]) -> None:
+def _check_names(
+    request: x509.CertificateSigningRequest, names: frozenset[str], ips: frozenset[str], of: str, *, may_have_none: bool
+) -> None:
     asked_names, asked_ips = _alternative_names(request)
     for common in _common_names(request):
         if common not in ips:
             asked_names.add(common)
     asked, ordered = asked_names | asked_ips, names | ips
+    if may_have_none and not asked:
+        return
     if asked_names != names or asked_ips != ips:
         differences = [
-            *(f"{ascii(name)[:80]} is not in the order" for name in sorted(asked - ordered)),
-            *(f"{ascii(name)[:80]} is in the order and not in the CSR" for name in sorted(ordered - asked)),
+            *(f"{ascii(name)[:80]} is not in the {of}" for name in sorted(asked - ordered)),
+            *(f"{ascii(name)[:80]} is in the {of} and not in the CSR" for name in sorted(ordered - asked)),
         ]
-        raise CsrError(f"the CSR's names are not the order's: {', '.join(differences[:5]) or 'their types differ'}")
+        raise CsrError(f"the CSR's names are not the {of}'s: {', '.join(differences[:5]) or 'their types differ'}")
 
 
 def _common_names(request: x509.CertificateSigningRequest) -> set[str]:

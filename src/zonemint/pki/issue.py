@@ -20,7 +20,7 @@ from zonemint.core.errors import IssuanceError
 from zonemint.pki.issuer import Issuer
 from zonemint.pki.profiles import Profile
 
-__all__ = ["MAX_COMMON_NAME", "Issued", "Prepared", "Template", "pem", "prepare", "sign", "template"]
+__all__ = ["MAX_COMMON_NAME", "Issued", "Prepared", "Template", "pem", "prepare", "served_at", "sign", "template"]
 
 MAX_COMMON_NAME = 64
 """How long a name may be to be a subject's common name (RFC 5280 appendix A: ub-common-name)."""
@@ -62,6 +62,18 @@ class Issued:
     not_before: int
     not_after: int
     der: bytes
+
+
+def served_at(base: str, issuer: Issuer, profile: Profile, *, crl_window: int) -> Template:
+    """Make the constant part whose pointers are all below one URL, that of the plain listener."""
+    return template(
+        issuer,
+        profile,
+        crl_url=issuer.crl_url(base),
+        issuer_url=issuer.certificate_url(base),
+        ocsp_url=f"{base}/ocsp",
+        crl_window=crl_window,
+    )
 
 
 def template(

@@ -51,6 +51,8 @@ class Kind(StrEnum):
     TXT_ACCOUNT_DELETED = "txt-account.deleted"  # full domain
     TOKEN_CREATED = "token.created"  # token id  # noqa: S105
     TOKEN_REVOKED = "token.revoked"  # token id  # noqa: S105
+    ONE_TIME_TOKEN_MADE = "one-time-token.made"  # the token's id  # noqa: S105
+    TOKEN_ISSUER_ADDED = "token-issuer.added"  # the key's thumbprint  # noqa: S105
     TXT_ACCOUNTS_IMPORTED = "txt-accounts.imported"  # auth zone
     RECORD_ADDED = "record.added"  # name
     RECORD_REMOVED = "record.removed"  # name
@@ -60,7 +62,8 @@ class Kind(StrEnum):
 class Fact(NamedTuple):
     """What is to be recorded.
 
-    The actor is `account:ID`, `key:SHA256`, `address:IP`, `token:ID`, `cli:USER` or `server`.
+    The actor is `account:ID`, `key:SHA256`, `address:IP`, `token:ID`, `one-time-token:ISSUER`, `certificate:SERIAL`,
+    `cli:USER` or `server`.
     """
 
     kind: Kind

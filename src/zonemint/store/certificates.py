@@ -53,6 +53,7 @@ class Certificate(msgspec.Struct, frozen=True):
     revocation_reason: int | None = None
     replaced_by: str | None = None
     issuer: str = ""
+    enrolled_by: str | None = None
 
 
 class Revoked(NamedTuple):
@@ -74,7 +75,7 @@ class State(NamedTuple):
 
 _COLUMNS = (
     "serial, order_id, account_id, status, names, key_hash, not_before, not_after, created_at, "
-    "der, revoked_at, revocation_reason, replaced_by, issuer"
+    "der, revoked_at, revocation_reason, replaced_by, issuer, enrolled_by"
 )
 _names = msgspec.json.Decoder(tuple[str, ...])
 
@@ -137,7 +138,7 @@ def insert(certificate: Certificate) -> Steps[None]:
     """Add a certificate: signed, with its DER, or only the serial, reserved before anything is signed with it."""
     yield Sql(
         "INSERT INTO certificates (serial, order_id, account_id, status, names, key_hash, not_before, not_after, "
-        "created_at, der, issuer) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "created_at, der, issuer, enrolled_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         (
             certificate.serial,
             certificate.order_id,
@@ -150,6 +151,7 @@ def insert(certificate: Certificate) -> Steps[None]:
             certificate.created_at,
             certificate.der,
             certificate.issuer,
+            certificate.enrolled_by,
         ),
     )
 

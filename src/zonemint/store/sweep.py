@@ -14,10 +14,10 @@ import msgspec
 
 from zonemint.store.database import Row, Sql, Steps
 
-__all__ = ["KINDS", "Swept", "certificates", "orders", "proofs", "txt_values"]
+__all__ = ["KINDS", "Swept", "certificates", "orders", "proofs", "txt_values", "used_tokens"]
 
 KINDS = ("certificates", "orders", "authorizations", "txt_values")
-"""What is counted; validations and stories go uncounted, with their order, and proofs, which repeat authorizations."""
+"""What is counted; validations and stories go uncounted, with their order, and so do proofs and used tokens."""
 
 _BATCH = 50  # values in one statement, whose text is always the same
 _PLACES = ", ".join(f"${number}" for number in range(1, _BATCH + 1))
@@ -89,6 +89,15 @@ def proofs(after: str, *, ended_before: int, limit: int) -> Steps[Swept]:
     )
     more = len(rows) == limit
     return Swept({}, more, "\n".join(rows[-1]) if more else "")
+
+
+def used_tokens(*, ended_before: int, limit: int) -> Steps[Swept]:
+    """Forget one-time tokens that ended before a time, in seconds: nobody can use them any more."""
+    rows = yield Sql(
+        "SELECT id FROM used_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2", (ended_before, limit)
+    )
+    yield from _delete("used_tokens", "id", [row[0] for row in rows])
+    return Swept({}, len(rows) == limit)
 
 
 def txt_values(after: str, *, older_than_ms: int, limit: int) -> Steps[Swept]:

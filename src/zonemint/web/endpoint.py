@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from ssl import SSLObject
 from typing import Any
 
 import structlog
@@ -86,7 +87,8 @@ class Sources:
 class Call:
     """One request: `headers` have lower-case names, `path` the parameters of the route.
 
-    `is_too_large` tells that the body is not whole, since it was larger than any resource takes.
+    `is_too_large` tells that the body is not whole, since it was larger than any resource takes; `tls` is the
+    connection's, with the certificate that a client may have shown.
     """
 
     method: str
@@ -97,6 +99,7 @@ class Call:
     source: str
     url_path: str
     is_too_large: bool = False
+    tls: SSLObject | None = None
 
 
 Handler = Callable[[Call], Awaitable[Reply]]

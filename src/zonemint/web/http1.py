@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Mapping
 from typing import cast
@@ -105,6 +106,7 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._is_full = False
         self._source = ""
+        self._tls: ssl.SSLObject | None = None
         self._transport: asyncio.Transport
         self.deadline = connections.loop.time() + _REQUEST_TIME
 
@@ -115,6 +117,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._source = peer[0] if peer else ""
+        self._tls = transport.get_extra_info("ssl_object")
         self._connections.open.add(self)
         if len(self._connections.open) > _CONNECTIONS:
             self._refuse(503)
@@ -297,6 +300,7 @@ class Connection(asyncio.Protocol):
                 self._source,
                 request.path,
                 request.is_too_large,
+                self._tls,
             )
             reply = await request.endpoint.respond(call)
         if self._transport.is_closing():

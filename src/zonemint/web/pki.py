@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -55,7 +56,12 @@ class PkiResources:
     async def _root(self, call: Call) -> Reply:
         wanted = call.path["fingerprint"].lower()
         found = next((one for one in self._authority().roots if one.fingerprint(SHA256()).hex() == wanted), None)
-        return _missing("no root has this SHA-256 fingerprint") if found is None else _pem(pem_of((found,)))
+        if found is None:
+            return _missing("no root has this SHA-256 fingerprint")
+        if "accept" not in call.headers:
+            # step's clients say nothing of what they accept, and read JSON.
+            return Reply(msgspec.json.encode({"ca": pem_of((found,)).decode()}), media_type="application/json")
+        return _pem(pem_of((found,)))
 
     async def _intermediates(self, call: Call) -> Reply:
         return _pem(self._authority().intermediates_pem)

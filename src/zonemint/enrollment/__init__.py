@@ -1,0 +1,1 @@
+"""Certificates without ACME: one-time tokens, and renewal with the certificate that is to be renewed."""
