@@ -34,6 +34,7 @@ COUNTS = {
     "signings": 1,
     "authorities": 1,
     "proofs": 1,
+    "hook_cursors": 1,
     "token_issuers": 1,
     "used_tokens": 1,
     "audit": 2,
