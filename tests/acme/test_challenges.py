@@ -17,8 +17,7 @@ from tests.acme.signing import b64url
 from tests.acme.test_requests import assert_refused
 from tests.validation.nameserver import NameServer
 from tests.web.lab import DOMAIN, Lab, running, settings
-from zonemint.config import Config
-from zonemint.config.tree import Validation
+from zonemint.config import Config, Validation
 from zonemint.config.values import Seconds
 from zonemint.core.trace import Event
 

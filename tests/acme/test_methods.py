@@ -22,8 +22,7 @@ from tests.acme.test_requests import assert_refused
 from tests.validation.certificates import made, server_context
 from tests.validation.servers import Talk, serving
 from tests.web.lab import Lab, running, settings
-from zonemint.config import Config
-from zonemint.config.tree import Acme, Validation
+from zonemint.config import Acme, Config, Validation
 from zonemint.config.values import Seconds
 from zonemint.validation.tlsalpn01 import ACME_IDENTIFIER, PROTOCOL
 

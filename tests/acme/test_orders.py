@@ -15,7 +15,7 @@ from tests.acme.client import BASE, csr_of, registered
 from tests.acme.signing import b64url
 from tests.acme.test_requests import assert_refused
 from tests.web.lab import Clock, Lab, running, settings
-from zonemint.config.tree import Acme
+from zonemint.config import Acme
 from zonemint.config.values import Seconds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -18,8 +18,7 @@ from tests.acme.test_challenges import ended
 from tests.acme.test_requests import assert_refused
 from tests.acmedns.test_scope import rescope
 from tests.web.lab import Lab, running, settings
-from zonemint.config import Config
-from zonemint.config.tree import Acme
+from zonemint.config import Acme, Config
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -15,8 +15,7 @@ from msgspec.structs import replace
 
 from tests.web.lab import Clock, Lab, running, settings
 from tests.web.wire import Reply
-from zonemint.config import Config
-from zonemint.config.tree import AcmeDns
+from zonemint.config import AcmeDns, Config
 from zonemint.config.values import Seconds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -13,8 +13,7 @@ from msgspec.structs import replace
 from tests.web.lab import Lab, running, settings
 from tests.web.wire import Reply
 from zonemint.acmedns import tokens
-from zonemint.config import Config
-from zonemint.config.tree import AcmeDns
+from zonemint.config import AcmeDns, Config
 from zonemint.store.opening import open_store
 from zonemint.store.tokens import Right
 

@@ -27,7 +27,7 @@ from tests.acme.test_revocation import REVOKE, _named
 from tests.postgres import Postgres, query
 from tests.web.fixtures import pytest_asyncio_loop_factories
 from tests.web.lab import DOMAIN, Lab, running, settings
-from zonemint.config.tree import Store
+from zonemint.config import Store
 from zonemint.core.hash_chain import Chain, Entry
 from zonemint.pki import authority
 from zonemint.pki.keys import spki_sha256

@@ -23,8 +23,7 @@ from tests.app.nodes import Nodes
 from tests.crash.dying import Death, install
 from tests.web.lab import DOMAIN, Clock, Lab, running, settings
 from zonemint.app.examination import examine
-from zonemint.config import Store
-from zonemint.config.tree import Validation
+from zonemint.config import Store, Validation
 from zonemint.config.values import Seconds
 from zonemint.pki.authority import Authority
 from zonemint.pki.keys import Signer

@@ -22,8 +22,7 @@ from tests.postgres import query
 from tests.web.wire import Reply, exchange, request
 from zonemint.app import dynamic
 from zonemint.app.server import Server
-from zonemint.config import Config, DataDir, Listen
-from zonemint.config.tree import Validation
+from zonemint.config import Config, DataDir, Listen, Validation
 from zonemint.config.values import Seconds
 from zonemint.pki import authority
 from zonemint.pki.authority import Authority

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from zonemint.core.errors import BadName, ConfigError
 from zonemint.core.names import hostname
 
-__all__ = ["Seconds", "SettingError", "check", "database", "endpoint", "origin", "page"]
+__all__ = ["Seconds", "SettingError", "check", "check_origins", "database", "endpoint", "origin", "page"]
 
 _Value = TypeVar("_Value")
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"([0-9]{1,9})([dhms])")
 _PORT = re.compile(r"[0-9]{1,5}")
+_SITE = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]*)(:[0-9]{1,5})?")
 
 
@@ -51,6 +52,13 @@ def check(key: str, text: str, read: Callable[[str], _Value]) -> _Value:
         return read(text)
     except (BadName, ValueError) as error:
         raise SettingError(key, str(error)) from None
+
+
+def check_origins(key: str, origins: Sequence[str]) -> None:
+    """Raise SettingError for what is no web site's origin (RFC 6454), nor `*`."""
+    for site in origins:
+        if site != "*" and not _SITE.fullmatch(site):
+            raise SettingError(key, f"'{site}' is not an origin, such as https://www.lab.test")
 
 
 def endpoint(text: str) -> tuple[str, int]:

@@ -23,8 +23,7 @@ from tests.web.lab import DOMAIN, HOST, Clock, settings
 from zonemint.app.base import Base
 from zonemint.app.ca import Ca
 from zonemint.app.examination import Verdict, examine
-from zonemint.config import DataDir
-from zonemint.config.tree import Acme, Validation
+from zonemint.config import Acme, DataDir, Validation
 from zonemint.config.values import Seconds
 from zonemint.pki import authority
 from zonemint.store.database import Rows, Sql, Steps
