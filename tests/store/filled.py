@@ -101,6 +101,7 @@ def fill(path: Path) -> Path:
         put("INSERT INTO signings VALUES ('s1', 'o1', '[]', ?, '', '', 1, '', 0, '', '')", (b"csr",))
         drive(db, audit.append(*[audit.Fact(audit.Kind.KEY_BLOCKED, "server", "hash", {"n": 1})] * 2, now=5))
         put("INSERT INTO proofs VALUES ('a1', 'dns', 'x.lab.test', ?, 'z1', 2)", (True,))
+        put("INSERT INTO hook_cursors VALUES ('desk', 'audit', '7', 1, 2, 'no answer', 3, 4)")
         put("INSERT INTO token_issuers VALUES ('kid', 'admin', '{}', '', 1, 'me')")
         put("INSERT INTO used_tokens VALUES ('id', 2)")
         put("INSERT INTO authorities VALUES ('root', 'PEM', 'PEM', 'lab.test', 1)")
