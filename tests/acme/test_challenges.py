@@ -16,7 +16,7 @@ from tests.acme.client import BASE, Client, csr_of, public_pem, registered
 from tests.acme.signing import b64url
 from tests.acme.test_requests import assert_refused
 from tests.validation.nameserver import NameServer
-from tests.web.lab import DOMAIN, Lab, running, settings
+from tests.web.lab import DOMAIN, Clock, Lab, running, settings
 from zonemint.config import Config, Validation
 from zonemint.config.values import Seconds
 from zonemint.core.trace import Event
@@ -153,6 +153,52 @@ async def test_while_it_is_under_way_everything_says_so(tmp_path: Path) -> None:
         assert (shown.json()["status"], shown.header("Retry-After")) == ("pending", "1")
         assert (await client.post(reply.header("Location") or "")).json()["status"] == "pending"
         assert set(server.asked) == {"_acme-challenge.slow.lab.test TXT"}
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_what_is_given_up_while_it_is_under_way_is_under_way_no_more(tmp_path: Path) -> None:
+    async with NameServer(silent=True).running() as server:
+        async with running(tmp_path / "data", asking(server)) as lab:
+            client = await registered(lab)
+            reply = await client.order("given-up.lab.test")
+            authorization = reply.json()["authorizations"][0]
+            challenge = await client.challenge(authorization)
+            assert (await client.post(challenge["url"], {})).json()["status"] == "processing"
+            gone = await client.post(authorization, {"status": "deactivated"})
+            assert (gone.json()["status"], gone.header("Retry-After")) == ("deactivated", None)
+            left = await client.post(challenge["url"])
+            assert (left.json()["status"], left.header("Retry-After")) == ("invalid", None)
+        server.silent = False
+        async with running(tmp_path / "data", asking(server)) as lab:
+            # What was owed is owed no more once somebody has looked.
+            async with asyncio.timeout(10):
+                while lab.rows("SELECT * FROM validations"):  # noqa: ASYNC110 - the other side is a server
+                    await asyncio.sleep(0.01)
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_what_expires_while_it_is_under_way_does_not_come_back(tmp_path: Path) -> None:
+    clock = Clock()
+    async with (
+        NameServer(silent=True).running() as server,
+        running(tmp_path / "data", asking(server, 0.4), clock=clock) as lab,
+    ):
+        client = await registered(lab)
+        reply = await client.order("expires.lab.test")
+        url, authorization = reply.header("Location") or "", reply.json()["authorizations"][0]
+        challenge = await client.challenge(authorization)
+        assert (await client.post(challenge["url"], {})).json()["status"] == "processing"
+        clock.offset = 100_000
+        assert (await client.post(authorization)).json()["status"] == "invalid"
+        server.lines = [f"_acme-challenge.expires.lab.test TXT {expected(client, challenge)}"]
+        server.silent = False
+        async with asyncio.timeout(10):
+            while lab.rows("SELECT * FROM validations"):  # noqa: ASYNC110 - the other side is a server
+                await asyncio.sleep(0.01)
+        ended = (await client.post(authorization)).json()
+        assert (ended["status"], ended["challenges"][0]["status"]) == ("invalid", "invalid")
+        assert "expired" in ended["challenges"][0]["error"]["detail"]
+        assert (await client.post(url)).json()["status"] == "invalid"
 
 
 @pytest.mark.asyncio(loop_scope="function")

@@ -116,8 +116,19 @@ async def no_certificate(client: Client) -> str:
     return b64url(b"hello")
 
 
+async def certificate_of_another_version(client: Client) -> str:
+    der = client.lab.authority.root.public_bytes(Encoding.DER)
+    return b64url(der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020104"), 1))
+
+
 @pytest.mark.parametrize(
-    ("make", "status"), [(foreign_certificate, 404), (altered_certificate, 404), (no_certificate, 400)]
+    ("make", "status"),
+    [
+        (foreign_certificate, 404),
+        (altered_certificate, 404),
+        (no_certificate, 400),
+        (certificate_of_another_version, 400),
+    ],
 )
 async def test_what_is_not_ours_cannot_be_revoked(
     lab: Lab, make: Callable[[Client], Awaitable[str]], status: int

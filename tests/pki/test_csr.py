@@ -167,6 +167,13 @@ def test_forbidden_keys_are_refused_with_their_reason() -> None:
         csr.check(VALID, names=NAMES, ips=frozenset(), forbidden_keys=forbidden)
 
 
+def test_a_version_that_there_is_not_is_a_csr_error() -> None:
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    der = builder.sign(KEY, SHA256).public_bytes(Encoding.DER).replace(b"\x02\x01\x00", b"\x02\x01\x05", 1)
+    with pytest.raises(CsrError, match="not a DER certification request"):
+        csr.check(der, names=NAMES, ips=frozenset())
+
+
 @pytest.mark.parametrize("digest", ["md5", "sha1"])
 def test_old_signatures_are_refused(tmp_path: Path, digest: str) -> None:
     openssl = require_program("openssl")

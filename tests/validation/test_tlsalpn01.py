@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtensionOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,6 +107,8 @@ async def test_an_address_as_a_dns_name_is_no_proof_for_it(tmp_path: Path) -> No
     assert outcome.error is AcmeErrorType.INCORRECT_RESPONSE
 
 
+# An x400Address, which cryptography does not read.
+STRANGE_NAMES = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3004a3020500"))
 Made = Callable[[], x509.Certificate]
 WRONG = AcmeErrorType.INCORRECT_RESPONSE
 CERTIFICATES: dict[str, tuple[Made, AcmeErrorType, str]] = {
@@ -149,6 +152,11 @@ CERTIFICATES: dict[str, tuple[Made, AcmeErrorType, str]] = {
         lambda: made([NAME], [identifier()], key=KEY, signer=OTHER),
         WRONG,
         "did not sign itself",
+    ),
+    "names of a kind that cannot be read": (
+        lambda: made([], [identifier(), (STRANGE_NAMES, False)], key=KEY),
+        WRONG,
+        "cannot be read",
     ),
     "another issuer": (lambda: made([NAME], [identifier()], key=KEY, issuer="ca"), WRONG, "cannot be read"),
 }

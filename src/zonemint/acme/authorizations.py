@@ -18,7 +18,7 @@ from zonemint.store.accounts import Account
 from zonemint.store.authorizations import Authorization, Challenge
 from zonemint.store.database import Lock, Steps
 
-__all__ = ["as_of", "find", "find_again", "lock", "render", "render_challenge", "settle", "update"]
+__all__ = ["as_of", "find", "find_again", "left", "lock", "render", "render_challenge", "settle", "update"]
 
 
 class _Update(msgspec.Struct, frozen=True):
@@ -57,7 +57,6 @@ async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Au
     was = states.Authorization(authorization.status)
     if states.Authorization.DEACTIVATED not in states.after(was):
         raise AcmeError(AcmeErrorType.MALFORMED, f"the authorization is {was} and stays so")
-    deactivated = msgspec.structs.replace(authorization, status=states.Authorization.DEACTIVATED)
     story = Event(acme.clock(), "deactivated", "client", "ca", f"gave up {authorization.identifier_value}")
     problem: dict[str, object] = {
         "type": "urn:ietf:params:acme:error:unauthorized",
@@ -68,6 +67,9 @@ async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Au
         yield lock(authorization.order_id)
         if acme.reuses_authorizations:
             yield from proofs.forget(authorization)
+        found = (yield from authorizations.by_id(authorization.id)) or authorization
+        challenges = tuple(map(left, found.challenges))
+        deactivated = msgspec.structs.replace(found, status=states.Authorization.DEACTIVATED, challenges=challenges)
         return (yield from settle(acme, deactivated, was=was, events=(story,), problem=problem))
 
     await acme.db.write(deactivate())
@@ -85,6 +87,14 @@ async def find_again(acme: Acme, authorization_id: str) -> Authorization:
 def lock(order_id: str) -> Lock:
     """Return the lock under which an order's authorizations are decided, each seeing what became of the others."""
     return Lock(f"order {order_id}")
+
+
+def left(challenge: Challenge) -> Challenge:
+    """Return a challenge of an authorization that was decided without it: nothing of it is under way any more."""
+    if challenge.status != states.Challenge.PROCESSING:
+        return challenge
+    states.check(states.Challenge.PROCESSING, states.Challenge.INVALID)
+    return msgspec.structs.replace(challenge, status=states.Challenge.INVALID)
 
 
 def settle(

@@ -83,6 +83,8 @@ def revoke(key_id: str, *, with_accounts: bool, actor: str, via: str, now: float
     key = yield from external_keys.by_id(key_id)
     if key is None:
         return None
+    # First, so that an account that is being made with the key is either refused or among those below.
+    is_new = yield from external_keys.revoke(key_id, now=int(now))
     ended = []
     if with_accounts:
         for account in (yield from accounts.of_external_key(key_id)):
@@ -98,7 +100,7 @@ def revoke(key_id: str, *, with_accounts: bool, actor: str, via: str, now: float
                 ):
                     ended.append(account.id)
     facts = [audit.Fact(audit.Kind.ACCOUNT_DEACTIVATED, actor, account_id, {"via": via}) for account_id in ended]
-    if (yield from external_keys.revoke(key_id, now=int(now))):
+    if is_new:
         facts.insert(0, audit.Fact(audit.Kind.EAB_KEY_REVOKED, actor, key_id, {"via": via}))
     if facts:
         yield from audit.append(*facts, now=now)

@@ -83,7 +83,7 @@ async def _find(acme: Acme, provisioner: Provisioner, der: bytes) -> Certificate
     """
     try:
         serial = x509.load_der_x509_certificate(der).serial_number
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise AcmeError(AcmeErrorType.MALFORMED, "the certificate is not one in DER") from error
     certificate = await acme.db.read(certificates.by_serial(f"{serial:x}"))
     if certificate is None or certificate.der != der:

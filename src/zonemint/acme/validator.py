@@ -16,6 +16,7 @@ import structlog
 from zonemint.acme import authorizations as authzs
 from zonemint.acme import caa, states
 from zonemint.acme.context import Acme
+from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeErrorType, StoreError
 from zonemint.core.trace import Event
 from zonemint.store import accounts, authorizations, validations
@@ -178,12 +179,18 @@ class Validator:
         if authorization is None:
             return None
         challenge = authorization.challenge(pending.challenge_type)
-        if challenge is None or challenge.status != states.Challenge.PENDING:
+        is_open = challenge is not None and authorization.status == states.Authorization.PENDING
+        if challenge is None or challenge.status != states.Challenge.PENDING or not is_open:
             yield from validations.remove(pending)
-        if challenge is None or authorization.status != states.Authorization.PENDING:
+        if challenge is None or not is_open:
             return None
         now = self._acme.now()
         passed = _passed(outcome, authorization)
+        if authorization.expires_at <= now:
+            detail = (
+                f"the authorization expired at {rfc3339(authorization.expires_at)}, before the end of the validation"
+            )
+            outcome = replace(outcome, error=AcmeErrorType.UNAUTHORIZED, detail=f"{detail}; make a new order")
         if outcome.error is None and (objection := (yield from self._acme.objection(passed))):
             outcome = replace(outcome, error=AcmeErrorType.UNAUTHORIZED, detail=objection)
         events = [*seen, *(yield from self._acme.witness(outcome.names))]
@@ -201,7 +208,7 @@ class Validator:
         )
         if problem is None:
             decided = caa.note(self._acme, authorization, decided)
-        challenges = tuple(decided if one is challenge else _left(one) for one in authorization.challenges)
+        challenges = tuple(decided if one is challenge else authzs.left(one) for one in authorization.challenges)
         settled = msgspec.structs.replace(authorization, status=status, challenges=challenges, expires_at=expires)
         yield from authzs.settle(self._acme, settled, was=states.Authorization.PENDING, events=events, problem=problem)
         return settled
@@ -231,14 +238,6 @@ def _passed(outcome: Outcome, authorization: Authorization) -> Sequence[str]:
         return outcome.names
     first, value = outcome.names[0], authorization.identifier_value
     return (f"{first.removesuffix(value)}*.{value}", *outcome.names[1:])
-
-
-def _left(challenge: Challenge) -> Challenge:
-    """Return a challenge of an authorization that another one decided: nothing of it is under way any more."""
-    if challenge.status != states.Challenge.PROCESSING:
-        return challenge
-    states.check(states.Challenge.PROCESSING, states.Challenge.INVALID)
-    return msgspec.structs.replace(challenge, status=states.Challenge.INVALID)
 
 
 def _problem(outcome: Outcome, authorization: Authorization) -> dict[str, object]:

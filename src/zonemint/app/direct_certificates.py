@@ -70,7 +70,7 @@ class DirectIssuer:
         """Issue for the key of a request in PEM, which has these names or none; raises CsrError, too."""
         try:
             der = x509.load_pem_x509_csr(request).public_bytes(Encoding.DER)
-        except (ValueError, UnsupportedAlgorithm):
+        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
             raise CsrError("the CSR is not a certification request in PEM") from None
         ips = frozenset(host for host in hosts if is_address(host))
         csr = csr_.check(

@@ -22,7 +22,9 @@ _IDENTITIES = 10  # draft-ietf-acme-dns-persist, section 3.1
 class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long the objects of the ACME server live (RFC 8555 section 7.1)."""
 
-    order_lifetime: Annotated[Seconds, Meta(description="From a new order to its expiry.")] = Seconds(86400)
+    order_lifetime: Annotated[
+        Seconds, Meta(description="From a new order to its expiry; at most authorization_lifetime.")
+    ] = Seconds(86400)
     authorization_lifetime: Annotated[
         Seconds, Meta(description="How long a validated authorization holds, to finalize and to revoke.")
     ] = Seconds(86400)

@@ -114,7 +114,7 @@ class Enrollment:
     async def _current(self, presented: bytes) -> Certificate:
         try:
             serial = f"{x509.load_der_x509_certificate(presented).serial_number:x}"
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             raise EnrollmentError("the client certificate cannot be read", 400) from None
         found = await self.db.read(certificates.by_serial(serial))
         if found is None or found.der != presented:
@@ -146,7 +146,7 @@ class Enrollment:
             )
         except CsrError as error:
             raise EnrollmentError(str(error), 400) from None
-        except (ValueError, UnsupportedAlgorithm):
+        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
             raise EnrollmentError("the CSR is not a certification request in PEM", 400) from None
         if refusal := self.template().profile.key_refusal(csr.kind, csr.bits):
             raise EnrollmentError(refusal, 400)

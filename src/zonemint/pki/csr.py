@@ -60,7 +60,7 @@ def check(
         request = x509.load_der_x509_csr(der)
         key = request.public_key()
         algorithm = request.signature_hash_algorithm
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise CsrError("the CSR is not a DER certification request with a key that we know") from error
     kind, bits = _check_key(key)
     if algorithm is not None and algorithm.name not in _HASHES:
