@@ -167,8 +167,8 @@ def load(folder: Path, provisioners: Path | None = None) -> StepCa:
         listed = _read(provisioners, tuple[Provisioner, ...])
     elif told.authority.has_admins:
         raise ForeignDataError(
-            f"{file}: authority.enableAdmin: the provisioners are in its database: run `step ca provisioner list > FILE` "
-            "while it runs, and give that with --provisioners FILE"
+            f"{file}: authority.enableAdmin: the provisioners are in its database: run `step ca provisioner list > "
+            "FILE` while it runs, and give that with --provisioners FILE"
         )
     defaults = file.with_name("defaults.json")
     return StepCa(
@@ -213,8 +213,8 @@ def _check(file: Path, told: _CaJson) -> None:
     if told.kms.type.lower() not in ("", "softkms") or (scheme is not None and scheme[1] != "file"):
         kind = told.kms.type or (scheme[1] if scheme else "")
         raise ForeignDataError(
-            f"{file}: kms.type = '{shown(kind, 40)}': the intermediate's key is in a key manager and cannot be read. Where "
-            "that speaks PKCS #11: `zonemint init --domain DOMAIN --root ROOT --key URI`, then `zonemint ca "
+            f"{file}: kms.type = '{shown(kind, 40)}': the intermediate's key is in a key manager and cannot be read. "
+            "Where that speaks PKCS #11: `zonemint init --domain DOMAIN --root ROOT --key URI`, then `zonemint ca "
             "install-intermediate CERT` with the certificates that root and crt name"
         )
 

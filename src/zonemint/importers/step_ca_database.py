@@ -21,7 +21,14 @@ __all__ = ["read_postgres"]
 _CONNECT = 10.0  # seconds
 _READ = 600.0  # seconds for all of it
 _PAGE = 500  # rows that are brought at once
-_TABLES = ("x509_certs", "x509_certs_data", "revoked_x509_certs", "acme_accounts", "acme_serial_certs_index", "acme_certs")
+_TABLES = (
+    "x509_certs",
+    "x509_certs_data",
+    "revoked_x509_certs",
+    "acme_accounts",
+    "acme_serial_certs_index",
+    "acme_certs",
+)
 
 
 async def read_postgres(database: Database, *, issuer: x509.Certificate, now: float) -> Content:
@@ -45,9 +52,7 @@ async def read_postgres(database: Database, *, issuer: x509.Certificate, now: fl
     except TimeoutError:
         raise ForeignDataError(f"{name}: step-ca's database did not answer in time") from None
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise ForeignDataError(
-            f"{name}: step-ca's database cannot be read: {' '.join(str(error).split())}"
-        ) from None
+        raise ForeignDataError(f"{name}: step-ca's database cannot be read: {' '.join(str(error).split())}") from None
 
 
 async def _content(connection: Any, issuer: x509.Certificate, now: float) -> Content:
@@ -58,7 +63,9 @@ async def _content(connection: Any, issuer: x509.Certificate, now: float) -> Con
     if "x509_certs" not in tables:
         raise ForeignDataError("this is no database of step-ca: it has no table x509_certs")
     # What an older version did not make yet is empty.
-    tables_ = {name: name if name in tables else "(SELECT ''::bytea AS nkey, ''::bytea AS nvalue LIMIT 0)" for name in _TABLES}
+    tables_ = {
+        name: name if name in tables else "(SELECT ''::bytea AS nkey, ''::bytea AS nvalue LIMIT 0)" for name in _TABLES
+    }
     certificates: list[Issued] = []
     refused: list[Refused] = []
     ended = 0

@@ -75,9 +75,9 @@ NOTHING = Content((), (), 0, ())
 
 
 class _Revoked(msgspec.Struct, frozen=True):
-    RevokedAt: datetime
-    ReasonCode: int = 0
-    ExpiresAt: datetime | None = None
+    at: datetime = msgspec.field(name="RevokedAt")
+    reason: int = msgspec.field(name="ReasonCode", default=0)
+    ends: datetime | None = msgspec.field(name="ExpiresAt", default=None)
 
 
 class _Provisioner(msgspec.Struct, frozen=True):
@@ -90,22 +90,22 @@ class _Data(msgspec.Struct, frozen=True):
 
 
 class _AcmeCertificate(msgspec.Struct, frozen=True):
-    accountID: str = ""
+    account: str = msgspec.field(name="accountID", default="")
 
 
 class _Account(msgspec.Struct, frozen=True):
     id: str
     key: dict[str, Any]
     status: str
-    createdAt: datetime
+    created: datetime = msgspec.field(name="createdAt")
     contact: tuple[str, ...] | None = None
-    provisionerName: str = ""
+    provisioner: str = msgspec.field(name="provisionerName", default="")
 
 
 def certificate(
     der: bytes, data: bytes | None, acme: bytes | None, revoked: bytes | None, *, issuer: x509.Certificate, now: float
 ) -> Issued | None:
-    """Read a certificate of an issuer with what is told of it in JSON; None for one that has ended. Raises ValueError."""
+    """Read a certificate with what is told of it in JSON; None for one that has ended. Raises ValueError."""
     try:
         found = x509.load_der_x509_certificate(der)
         not_after = int(found.not_valid_after_utc.timestamp())
@@ -128,7 +128,7 @@ def certificate(
         int(found.not_valid_before_utc.timestamp()),
         not_after,
         (told.type, told.name),
-        _decode(acme, _AcmeCertificate).accountID if acme else "",
+        _decode(acme, _AcmeCertificate).account if acme else "",
         _revocation(_decode(revoked, _Revoked)) if revoked else None,
     )
 
@@ -136,7 +136,7 @@ def certificate(
 def unknown(serial: str, revoked: bytes, *, issuer: x509.Certificate, now: float) -> Issued | None:
     """Read a revocation of which the certificate is not there; None where that has ended. Raises ValueError."""
     told = _decode(revoked, _Revoked)
-    ends = int(told.ExpiresAt.timestamp()) if told.ExpiresAt is not None and told.ExpiresAt.year > 1 else 0
+    ends = int(told.ends.timestamp()) if told.ends is not None and told.ends.year > 1 else 0
     if 0 < ends < now:
         return None
     return _only_serial(serial, _revocation(told), issuer, ends)
@@ -151,11 +151,11 @@ def accounts(rows: Iterable[bytes]) -> Iterator[Account | Refused]:
                 raise ValueError("its id or its status is none that step-ca writes")
             yield Account(
                 told.id,
-                told.provisionerName,
+                told.provisioner,
                 told.key,
                 told.status,
                 told.contact or (),
-                int(told.createdAt.timestamp()),
+                int(told.created.timestamp()),
             )
         except ValueError as error:
             yield Refused("an ACME account", str(error))
@@ -226,7 +226,7 @@ _FLAGS = (
 
 
 def _revocation(told: _Revoked) -> Revocation:
-    return Revocation(int(told.RevokedAt.timestamp()), told.ReasonCode if told.ReasonCode in _REASONS else 0)
+    return Revocation(int(told.at.timestamp()), told.reason if told.reason in _REASONS else 0)
 
 
 def _names(found: x509.Certificate) -> tuple[str, ...]:

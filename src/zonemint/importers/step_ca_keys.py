@@ -29,22 +29,19 @@ class Hierarchy(NamedTuple):
     refused: tuple[Refused, ...]
 
 
-def hierarchy(
-    found: StepCa, password: Callable[[], bytes | None], *, domains: Sequence[str], now: float
-) -> Hierarchy:
+def hierarchy(found: StepCa, password: Callable[[], bytes | None], *, domains: Sequence[str], now: float) -> Hierarchy:
     """Read everything; raises KeyFileError and ForeignDataError, one sentence with the file, OSError."""
     roots = tuple(dict.fromkeys(one for file in found.roots for one in ca_certificate.read(file)))
     if stranger := next((one for one in roots if not chains.is_root(one)), None):
         raise ForeignDataError(
             f"{found.file}: root: '{stranger.subject.rfc4514_string()}' is not self-signed: name the root itself"
         )
-    intermediate, *above = [one for one in ca_certificate.read(found.intermediate) if one not in roots] or [None]
-    if intermediate is None:
+    chain = tuple(one for one in ca_certificate.read(found.intermediate) if one not in roots)
+    if not chain:
         raise ForeignDataError(
             f"{found.file}: crt is the root itself, and a root signs nothing but intermediates here: `zonemint init "
             "--domain DOMAIN --root CERT --root-key KEY` makes an intermediate under it"
         )
-    chain = (intermediate, *(one for one in above if one is not None))
     root = next((one for one in roots if chains.is_issued_by(chain[-1], one)), None)
     if root is None:
         raise KeyFileError("this certificate does not lead to a root that ca.json names", file=found.intermediate)
@@ -55,7 +52,7 @@ def hierarchy(
 
     with found.key.open("rb") as opened:
         key = read_key(opened.read(_LARGEST), found.key, secret)
-    if spki_sha256(key.public_key()) != spki_sha256(intermediate.public_key()):
+    if spki_sha256(key.public_key()) != spki_sha256(chain[0].public_key()):
         raise KeyFileError("this key is not that of the certificate that crt names", file=found.key)
     root_key, refused = _root_key(found, secret, root)
     return Hierarchy((*chain, root), tuple(one for one in roots if one != root), key, root_key, refused)
@@ -71,7 +68,9 @@ def _root_key(
         with found.root_key.open("rb") as opened:
             key = read_key(opened.read(_LARGEST), found.root_key, password)
     except KeyFileError as error:
-        return None, (Refused("the root's key", f"{error}; it may stay where it is until there is to be a new intermediate"),)
+        return None, (
+            Refused("the root's key", f"{error}; it may stay where it is until there is to be a new intermediate"),
+        )
     if spki_sha256(key.public_key()) != spki_sha256(root.public_key()):
         return None, (Refused("the root's key", f"{found.root_key}: this key is not that of the root"),)
     return key, ()

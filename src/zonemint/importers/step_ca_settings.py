@@ -1,4 +1,4 @@
-"""What the settings of step-ca are here: a `Config`, line by line where each comes from, and what has no place in it."""
+"""What the settings of step-ca are here: a `Config`, where each line comes from, and what has no place in it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 
 from zonemint.config import Config
 from zonemint.config.ca import Ca
+from zonemint.config.enrollment import Enrollment
 from zonemint.config.profiles import BUILT_IN, LONGEST_LIFETIME, Profile
 from zonemint.config.provisioners import FIRST, Provisioner
 from zonemint.config.tree import Acme, Listen, Store, Validation
@@ -33,10 +34,11 @@ _ALSO = ("serverAuth", "clientAuth")  # what the certificates of step-ca serve f
 
 
 class Settings(NamedTuple):
-    """`config` is what a new folder is to have; `acme` are the provisioners that came, by their names."""
+    """`config` is what a new folder is to have; `acme` are the provisioners that came, `tokens` who makes tokens."""
 
     config: Config
     acme: tuple[str, ...]
+    tokens: tuple[Foreign, ...]
     mapped: tuple[Mapped, ...]
     refused: tuple[Refused, ...]
 
@@ -69,12 +71,14 @@ class _Translation:
         profiles = {"default": profile}
         provisioners: dict[str, Provisioner] = {}
         identities: list[str] = []
+        tokens: list[Foreign] = []
         for one in self._found.provisioners:
             what = f"provisioner {shown(one.name, 64)} ({shown(one.type, 20)})"
-            if one.type.upper() == "JWK":
-                continue
             if why := self._objection(one):
                 self._refused.append(Refused(what, why))
+                continue
+            if one.type.upper() == "JWK":
+                tokens.append(one)
                 continue
             own = self._profile(one.claims)
             name = "default" if own == profile else f"{one.name}-own" if one.name in BUILT_IN else one.name
@@ -82,9 +86,12 @@ class _Translation:
             provisioners[one.name] = self._provisioner(one, name)
             identities += one.caa_identities
         acme = tuple(provisioners)
+        of_tokens = self._profile_of_tokens(tokens, profiles)
         if FIRST not in provisioners:
             provisioners[FIRST] = Provisioner(profiles=("default",), external_account_required=True)
-            self._tell("no ACME provisioner 'acme'", "provisioners.acme.external_account_required = true", "it stays closed")
+            self._tell(
+                "no ACME provisioner 'acme'", "provisioners.acme.external_account_required = true", "it stays closed"
+            )
         self._tell_rest()
         try:
             config = Config(
@@ -97,12 +104,13 @@ class _Translation:
                 ca=Ca(password_file=password_file),
                 acme=Acme(caa_identities=tuple(dict.fromkeys(identities))),
                 validation=Validation(resolver="system"),
+                enrollment=Enrollment(profile=of_tokens),
                 profiles=profiles,
                 provisioners=provisioners,
             )
         except ConfigError as error:
             raise ForeignDataError(f"{self._found.file}: its settings are none that we can have: {error}") from None
-        return Settings(config, acme, tuple(self._mapped), tuple(self._refused))
+        return Settings(config, acme, tuple(tokens), tuple(self._mapped), tuple(self._refused))
 
     def _tell(self, theirs: str, ours: str = "", note: str = "") -> None:
         self._mapped.append(Mapped(theirs, ours, note))
@@ -136,8 +144,8 @@ class _Translation:
         except BadName:
             pass
         raise ForeignDataError(
-            f"{self._found.file}: dnsNames: '{shown(self._host)}' does not tell which domain the CA is for: say it with "
-            "--domain, and repeat that for more"
+            f"{self._found.file}: dnsNames: '{shown(self._host)}' does not tell which domain the CA is for: "
+            "say it with --domain, and repeat that for more"
         )
 
     def _bracketed(self) -> str:
@@ -145,7 +153,9 @@ class _Translation:
 
     def _listen(self) -> Listen:
         host, port = _split(self._found.address, self._found.file.as_posix())
-        self._tell(f"address = {shown(self._found.address, 64)}", f'listen.address = "{host}"; listen.https_port = {port}')
+        self._tell(
+            f"address = {shown(self._found.address, 64)}", f'listen.address = "{host}"; listen.https_port = {port}'
+        )
         plain = 80
         if self._found.insecure_address:
             plain = _split(self._found.insecure_address, self._found.file.as_posix())[1]
@@ -160,7 +170,9 @@ class _Translation:
         written = claims.default or self._found.claims.default
         lifetime = min(seconds(written) if written else _DEFAULT, int(LONGEST_LIFETIME))
         subject = {
-            ours: self._found.subject[theirs][:64] for theirs, ours in _SUBJECT.items() if self._found.subject.get(theirs)
+            ours: self._found.subject[theirs][:64]
+            for theirs, ours in _SUBJECT.items()
+            if self._found.subject.get(theirs)
         }
         # No certificate of step-ca points anywhere; ours may where the name of the pointers is that of the CA.
         pointers = ("crl", "issuer") if self._host == f"ca.{self._domains[0]}" else ()
@@ -177,18 +189,37 @@ class _Translation:
             raise ForeignDataError(f"{self._found.file}: authority.template: {error.said}") from None
 
     def _objection(self, one: Foreign) -> str | None:
-        """Return why a provisioner that is not JWK does not come, or None."""
-        if one.type.upper() != "ACME":
+        """Return why a provisioner does not come, or None."""
+        if one.type.upper() not in ("ACME", "JWK"):
             return "there is nothing like it here: give its machines ACME, or one-time tokens"
+        if one.options.webhooks:
+            return "it asks webhooks before it signs, which is not done here, and without them it would sign more"
+        if one.type.upper() == "JWK":
+            return None
         try:
             Config("lab.test", provisioners={one.name: Provisioner()})
         except SettingError as error:
             return error.said
-        if one.options.webhooks:
-            return "it asks webhooks before it signs, which is not done here, and without them it would sign more"
         if one.challenges and not self._offered(one):
             return f"none of its challenges is offered here: {', '.join(shown(each, 40) for each in one.challenges)}"
         return None
+
+    def _profile_of_tokens(self, tokens: Sequence[Foreign], profiles: dict[str, Profile]) -> str:
+        """Return the name of the profile of certificates for tokens, made where the default is another."""
+        own = [self._profile(one.claims) for one in tokens]
+        name = "default" if not own or own[0] == profiles["default"] else "tokens"
+        if own:
+            profiles.setdefault(name, own[0])
+        for one, wanted in zip(tokens, own, strict=True):
+            note = "its tokens, made with its password, go on"
+            if wanted != own[0]:
+                note += f"; its certificates live as long as those of {tokens[0].name}"
+            if one.options.x509.template or one.options.x509.template_file:
+                note += "; its template is not here"
+            if one.claims.disables_renewal or one.claims.renews_after_expiry:
+                note += "; what it issued may be renewed with itself until its end"
+            self._tell(f"provisioner {shown(one.name, 64)} (JWK)", f'enrollment.profile = "{name}"', note)
+        return name
 
     def _offered(self, one: Foreign) -> tuple[str, ...]:
         return tuple(each for each in _CHALLENGES if each in [word.lower() for word in one.challenges])
@@ -196,19 +227,27 @@ class _Translation:
     def _provisioner(self, one: Foreign, profile: str) -> Provisioner:
         """Return the table of an ACME provisioner, and tell what it has."""
         name, above = f"provisioners.{one.name}", self._found.claims
-        self._tell(f"provisioner {one.name} (ACME)", f'{name}.profiles = ["{profile}"]', f"at /acme/{one.name}/directory")
+        self._tell(
+            f"provisioner {one.name} (ACME)", f'{name}.profiles = ["{profile}"]', f"at /acme/{one.name}/directory"
+        )
         longest, default = (one.claims.longest or above.longest), (one.claims.default or above.default)
         if longest and seconds(longest) > (seconds(default) if default else _DEFAULT):
             note = "an order for longer than the default is refused; a profile of that lifetime may be added"
             self._tell(f"{one.name}: maxTLSCertDuration = {longest}", "", note)
         offered = self._offered(one) if one.challenges else _CHALLENGES
         if len(offered) < len(one.challenges):
-            self._tell(f"{one.name}: challenges = {', '.join(one.challenges)}", "", f"only {', '.join(offered)} are here")
+            self._tell(
+                f"{one.name}: challenges = {', '.join(one.challenges)}", "", f"only {', '.join(offered)} are here"
+            )
         if one.requires_external_account:
             note = "its keys do not come: make new ones with `zonemint eab create`; accounts that came need none"
             self._tell(f"{one.name}: requireEAB", f"{name}.external_account_required = true", note)
         if one.options.x509.template or one.options.x509.template_file:
-            self._tell(f"{one.name}: options.x509.template", "", "templates are not here: profiles say what is in a certificate")
+            self._tell(
+                f"{one.name}: options.x509.template",
+                "",
+                "templates are not here: profiles say what is in a certificate",
+            )
         if one.claims.disables_renewal:
             self._tell(f"{one.name}: disableRenewal", "", "what ACME issued is renewed by ACME alone")
         try:
@@ -236,12 +275,13 @@ class _Translation:
             name = one.removeprefix("*.")
             if "/" not in one and name != "localhost" and not any(is_within(name, domain) for domain in self._domains):
                 raise ForeignDataError(
-                    f"{self._found.file}: authority.policy: {shown(one)} lies outside {', '.join(self._domains)}: repeat "
-                    "--domain for each domain that the CA is for"
+                    f"{self._found.file}: authority.policy: {shown(one)} lies outside {', '.join(self._domains)}: "
+                    "repeat --domain for each domain that the CA is for"
                 )
         if not allow and any(msgspec.structs.astuple(policy.allow)):
             raise ForeignDataError(
-                f"{self._found.file}: authority.policy.x509.allow has neither DNS names nor addresses, so it issued for none"
+                f"{self._found.file}: authority.policy.x509.allow has neither DNS names "
+                "nor addresses, so it issued for none"
             )
         return allow, deny
 
@@ -256,13 +296,23 @@ class _Translation:
         if self._found.policy is not None:
             allow, deny = self._patterns()
             wide = any(one.startswith("*.") for one in allow)
-            note = "*.NAME is every name below here, and was those just below; tokens are not held to it" if wide else ""
-            self._tell("authority.policy.x509", f"allow and deny of each provisioner: {len(allow)} and {len(deny)}", note)
+            note = (
+                "*.NAME is every name below here, and was those just below; tokens are not held to it" if wide else ""
+            )
+            self._tell(
+                "authority.policy.x509", f"allow and deny of each provisioner: {len(allow)} and {len(deny)}", note
+            )
             other = self._found.policy.allow.email + self._found.policy.allow.uri
             if other:
-                self._refused.append(Refused("policy for mail addresses and URIs", "no certificates for them are made here"))
-        self._tell("names", f"domain: {', '.join(self._domains)}", "nothing is issued for names outside, nor public addresses")
-        self._tell("no DNS server", 'roles = ["ca"]; validation.resolver = "system"', "it may serve the domain, too: roles")
+                self._refused.append(
+                    Refused("policy for mail addresses and URIs", "no certificates for them are made here")
+                )
+        self._tell(
+            "names", f"domain: {', '.join(self._domains)}", "nothing is issued for names outside, nor public addresses"
+        )
+        self._tell(
+            "no DNS server", 'roles = ["ca"]; validation.resolver = "system"', "it may serve the domain, too: roles"
+        )
         if self._host != f"ca.{self._domains[0]}":
             self._tell(
                 "no CRL in certificates",
