@@ -8,13 +8,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from zonemint.config import Config
+from zonemint.config import Acme, Config, Listen, Seconds, SettingError, Store, Validation
 from zonemint.config.ca import Ca
 from zonemint.config.enrollment import Enrollment
 from zonemint.config.profiles import BUILT_IN, LONGEST_LIFETIME, Profile
 from zonemint.config.provisioners import FIRST, Provisioner
-from zonemint.config.tree import Acme, Listen, Store, Validation
-from zonemint.config.values import Seconds, SettingError
 from zonemint.core.errors import BadName, ConfigError, ForeignDataError
 from zonemint.core.names import hostname, is_within, parent
 from zonemint.core.patterns import spelled
