@@ -17,9 +17,10 @@ from zonemint.core.errors import BadName, ConfigError, ForeignDataError
 from zonemint.core.hash_chain import Detail
 from zonemint.core.names import is_within, normalize
 from zonemint.importers import acme_dns_config
-from zonemint.importers.acme_dns import Account, Found, Refused
-from zonemint.importers.acme_dns_config import ForeignConfig, ForeignRecord, Mapped
+from zonemint.importers.acme_dns import Account, Found
+from zonemint.importers.acme_dns_config import ForeignConfig, ForeignRecord
 from zonemint.importers.acme_dns_database import is_sqlite, is_url, read_postgres, read_sqlite, url_of
+from zonemint.importers.findings import Mapped, Refused
 from zonemint.store import audit, txt_import
 from zonemint.store.database import Database, Steps
 from zonemint.store.txt import TxtAccount, TxtValue

@@ -12,13 +12,12 @@ from collections.abc import Collection
 from ipaddress import ip_network
 from typing import NamedTuple
 
-import msgspec
-
 from zonemint.core.errors import ForeignDataError
 from zonemint.core.text import shown
+from zonemint.importers.findings import Refused
 from zonemint.store.database import Row, Sql, Steps
 
-__all__ = ["Account", "Found", "Refused", "Value", "found"]
+__all__ = ["Account", "Found", "Value", "found"]
 
 _LONGEST = 8192  # characters of a value that are read: `AllowFrom` is the longest, with 100 networks
 _NETWORKS = 100
@@ -44,13 +43,6 @@ class Account(NamedTuple):
     subdomain: str
     allow_from: tuple[str, ...]
     values: tuple[Value, ...]
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """What does not come, and why."""
-
-    what: str
-    why: str
 
 
 class Found(NamedTuple):

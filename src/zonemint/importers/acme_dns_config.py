@@ -8,26 +8,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from zonemint.core.errors import BadName, ForeignDataError
 from zonemint.core.names import hostname
 from zonemint.core.text import shown
+from zonemint.importers.findings import Mapped
 
-__all__ = ["ForeignConfig", "ForeignRecord", "Mapped", "load"]
+__all__ = ["ForeignConfig", "ForeignRecord", "load"]
 
 _LARGEST = 1 << 20  # octets
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+', re.DOTALL)
 _CLASSES = {"in", "ch", "hs"}
 _TTL = 3600  # seconds, of a record that says none, as there
-
-
-class Mapped(msgspec.Struct, frozen=True):
-    """A setting with its value, the line of `zonemint.toml` that does the same (may be empty), and what to know."""
-
-    theirs: str
-    ours: str
-    note: str
 
 
 class ForeignRecord(NamedTuple):

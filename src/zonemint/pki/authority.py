@@ -29,7 +29,7 @@ from zonemint.pki.issuer import Issuer, key_id_of, pem_of
 from zonemint.pki.key_source import FILES, KeySource
 from zonemint.pki.keys import FileSigner, PrivateKey, Signer, generate_any, load_key, spki_sha256, write_key
 
-__all__ = ["Authority", "Plan", "begin", "create", "is_there", "load", "place"]
+__all__ = ["Authority", "Plan", "adopt", "begin", "create", "is_there", "load", "place"]
 
 _ROOT, _INTERMEDIATE = " Root CA", " Intermediate CA"
 _MAX_NAME = 64 - len(_INTERMEDIATE)  # a common name has 64 characters at most
@@ -154,6 +154,22 @@ def begin(directory: Path, *, name: str, domains: Sequence[str], plan: Plan) -> 
     keys = {} if plan.key else {"intermediate.key": key}
     files = {"root.crt": pem_of((plan.root,)), "intermediate.csr": request.public_bytes(Encoding.PEM)}
     _fill(directory, keys, plan.password, files)
+
+
+def adopt(
+    directory: Path,
+    chain: Sequence[x509.Certificate],
+    *,
+    key: PrivateKey,
+    root_key: PrivateKey | None,
+    password: bytes | None,
+) -> None:
+    """Keep an authority that was made elsewhere: the intermediate with all up to its root, which the caller checked.
+
+    Raises as `create` does.
+    """
+    keys = {"intermediate.key": key} if root_key is None else {"intermediate.key": key, "root.key": root_key}
+    _fill(directory, keys, password, {"root.crt": pem_of(chain[-1:]), "intermediate.crt": pem_of(chain[:-1])})
 
 
 def _check_name(name: str) -> None:

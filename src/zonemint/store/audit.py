@@ -56,6 +56,7 @@ class Kind(StrEnum):
     TXT_ACCOUNTS_IMPORTED = "txt-accounts.imported"  # auth zone
     RECORD_ADDED = "record.added"  # name
     RECORD_REMOVED = "record.removed"  # name
+    AUTHORITY_IMPORTED = "authority.imported"  # SHA-256 of the root
     STORE_RESTORED = "store.restored"  # SHA-256 of the root
 
 

@@ -20,6 +20,7 @@ from zonemint.pki import issue
 from zonemint.pki.authority import Authority
 from zonemint.store import token_issuers
 from zonemint.store.certificates import Certificate
+from zonemint.store.token_issuers import TokenIssuer
 from zonemint.web.dispatch import Route
 from zonemint.web.endpoint import Call, Endpoint, Handler, Refusal, Sources
 from zonemint.web.problems import RETRY_AFTER
@@ -27,6 +28,7 @@ from zonemint.web.reply import Reply
 
 __all__ = ["EnrollmentResources"]
 
+_ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA", "RSA": "RS256"}
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s))+")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|m|s)")
 _UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -95,7 +97,7 @@ class EnrollmentResources:
             {
                 "type": "JWK",
                 "name": one.name,
-                "key": {**msgspec.json.decode(one.jwk), "use": "sig", "kid": one.kid, "alg": "ES256"},
+                "key": _shown(one),
                 "encryptedKey": one.encrypted_key,
             }
             for one in found
@@ -115,6 +117,11 @@ class EnrollmentResources:
         leaf = issue.pem(certificate.der).decode()
         above = [one.public_bytes(Encoding.PEM).decode() for one in issuer.chains[0][:-1]]
         return _json({"crt": leaf, "ca": above[0], "certChain": [leaf, *above]}, 201)
+
+
+def _shown(issuer: TokenIssuer) -> dict[str, str]:
+    jwk = msgspec.json.decode(issuer.jwk, type=dict[str, str])
+    return {**jwk, "use": "sig", "kid": issuer.kid, "alg": _ALGORITHMS[jwk.get("crv", jwk["kty"])]}
 
 
 def _presented(call: Call) -> bytes:
