@@ -39,6 +39,7 @@ from zonemint.enrollment.enrollment import Enrollment
 from zonemint.pki.authority import Authority
 from zonemint.pki.key_source import key_source
 from zonemint.pki.policy import Policy
+from zonemint.pki.rotation import replaced
 from zonemint.pki.weak_keys import KnownKeys
 from zonemint.store.revocations import DAY
 from zonemint.store.sqlite import SqliteDatabase
@@ -110,6 +111,7 @@ class Ca:
             witness=lambda names: testify(auth_zones, names),
             objection=lambda names: objection(auth_zones, names),
             revoked=crl.revoked,
+            replaced=lambda key_id: replaced(keeper.current(), key_id.hex(), int(config.ca.renew_within)),
             order_lifetime=float(config.acme.order_lifetime),
             authorization_lifetime=float(config.acme.authorization_lifetime),
             limits=Limits(config.limits),

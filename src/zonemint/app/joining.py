@@ -18,7 +18,7 @@ from zonemint.store.authorities import StoredAuthority
 from zonemint.store.database import Steps
 from zonemint.store.opening import open_store
 
-__all__ = ["domains_of", "join"]
+__all__ = ["domains_of", "join", "stored_authority"]
 
 
 async def domains_of(url: str, *, patience: float) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ async def join(
         stored = yield from authorities.current()
         if stored is None:
             own = make()
-            yield from authorities.adopt(_stored(own, config), now=int(now))
+            yield from authorities.adopt(stored_authority(own, config), now=int(now))
             return own
         if stored.domains[0] != config.domain:
             raise ConfigError(
@@ -56,8 +56,10 @@ async def join(
         if not authority.is_there(pki):
             authority.place(pki, root=stored.root, intermediate=stored.intermediate)
         own = authority.load(pki, now=now, needs_key=False, source=source)
-        mine = _stored(own, config)
-        if not own.knows(stored.root_sha256):
+        mine = stored_authority(own, config)
+        # A node that was away while the root was replaced knows the one before.
+        before = {one.pem for one in (yield from authorities.later())}
+        if not own.knows(stored.root_sha256) and own.root.public_bytes(Encoding.PEM).decode() not in before:
             raise ConfigError(
                 f"the store belongs to the authority with the root {stored.root_sha256}, and this folder has another: "
                 "move the folder away to join, or use another database",
@@ -65,8 +67,9 @@ async def join(
             )
         if own.can_sign and mine.domains != stored.domains:
             yield from authorities.change_domains(mine.domains)
-        if (yield from exchange(pki, own, now=int(now))):
-            own = authority.load(pki, now=now, needs_key=False, source=source)
+        for _ in range(2):  # issuers first, and then which roots have gone
+            if (yield from exchange(pki, own, now=int(now))):
+                own = authority.load(pki, now=now, needs_key=False, source=source)
         return own
 
     db = await open_store(url, Path(), patience=patience)
@@ -76,6 +79,7 @@ async def join(
         await db.close()
 
 
-def _stored(own: Authority, config: Config) -> StoredAuthority:
+def stored_authority(own: Authority, config: Config) -> StoredAuthority:
+    """Return an authority as those who join later begin with it."""
     intermediate = own.intermediate.public_bytes(Encoding.PEM).decode()
     return StoredAuthority(own.fingerprint, own.roots_pem.decode(), intermediate, config.domains)
