@@ -29,7 +29,9 @@ from zonemint.app.own_certificate import OwnCertificate
 from zonemint.app.provisioners import enrollment_profile, own_profile, profiles, provisioners
 from zonemint.app.resolvers import resolver
 from zonemint.app.revocation_list import RevocationLists
+from zonemint.app.rotation import Rotation
 from zonemint.app.signing_desk import SigningDesk
+from zonemint.app.succession_watch import SuccessionWatch
 from zonemint.app.vetting import vet
 from zonemint.config import Config
 from zonemint.core.errors import ConfigError
@@ -67,7 +69,11 @@ class Ca:
         self._authority = authority
         self._acme = acme
         self._issuer = issuer
+        self._served = authority.current()
+        self._own: OwnCertificate | None = None
         self.crl = crl
+        change = Rotation(base.data, base.config, base.db, base.clock, "server")
+        self.succession = SuccessionWatch(authority, change, base.config)
         self.validator = Validator(acme)
         elsewhere = IssuedElsewhere(base.db, base.clock)
         self._ocsp = OcspResponder(
@@ -183,7 +189,7 @@ class Ca:
         """Return what keeps a certificate for our own listener."""
         base = self._base
         elsewhere = IssuedElsewhere(base.db, base.clock)
-        return OwnCertificate(
+        self._own = OwnCertificate(
             base.db,
             base.data,
             self._authority.current,
@@ -191,6 +197,7 @@ class Ca:
             *_own_names(base),
             base.clock,
         )
+        return self._own
 
     def resources(self, sources: Sources) -> tuple[AcmeResources, PkiResources, OcspResources]:
         """Return what is answered over HTTPS only, and what everyone may fetch."""
@@ -201,8 +208,12 @@ class Ca:
         )
 
     async def follow(self) -> None:
-        """Take up a new issuer, or a new root, when there is one."""
+        """Take up a new issuer, or a new root, when there is one; our own certificate has to be of that issuer."""
         await self._authority.follow()
+        if self._served is not (now := self._authority.current()):
+            self._served = now
+            if self._own is not None:
+                await self._own.renew_if_due()
 
     async def take_up(self) -> None:
         """Go on with what the last run left; raises ConfigError when a profile makes what must not be signed."""

@@ -12,13 +12,14 @@ from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.pki import authority
 from zonemint.pki.authority import Authority
+from zonemint.pki.issuer import pem_of
 from zonemint.pki.key_source import key_source
 from zonemint.store import authorities
 from zonemint.store.authorities import StoredAuthority
 from zonemint.store.database import Steps
 from zonemint.store.opening import open_store
 
-__all__ = ["domains_of", "join", "stored_authority"]
+__all__ = ["domains_of", "join"]
 
 
 async def domains_of(url: str, *, patience: float) -> tuple[str, ...]:
@@ -47,7 +48,7 @@ async def join(
         stored = yield from authorities.current()
         if stored is None:
             own = make()
-            yield from authorities.adopt(stored_authority(own, config), now=int(now))
+            yield from authorities.adopt(_stored(own, config), now=int(now))
             return own
         if stored.domains[0] != config.domain:
             raise ConfigError(
@@ -56,7 +57,7 @@ async def join(
         if not authority.is_there(pki):
             authority.place(pki, root=stored.root, intermediate=stored.intermediate)
         own = authority.load(pki, now=now, needs_key=False, source=source)
-        mine = stored_authority(own, config)
+        mine = _stored(own, config)
         # A node that was away while the root was replaced knows the one before.
         before = {one.pem for one in (yield from authorities.later())}
         if not own.knows(stored.root_sha256) and own.root.public_bytes(Encoding.PEM).decode() not in before:
@@ -79,7 +80,6 @@ async def join(
         await db.close()
 
 
-def stored_authority(own: Authority, config: Config) -> StoredAuthority:
-    """Return an authority as those who join later begin with it."""
+def _stored(own: Authority, config: Config) -> StoredAuthority:
     intermediate = own.intermediate.public_bytes(Encoding.PEM).decode()
-    return StoredAuthority(own.fingerprint, own.roots_pem.decode(), intermediate, config.domains)
+    return StoredAuthority(own.fingerprint, pem_of((own.root,)).decode(), intermediate, config.domains)

@@ -13,7 +13,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from zonemint.app.authority_keeper import exchange
-from zonemint.app.joining import stored_authority
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import Clock, rfc3339
 from zonemint.core.errors import ConfigError
@@ -26,6 +25,7 @@ from zonemint.pki.key_source import KeySource, key_source
 from zonemint.pki.rotation import Prepared, Turn
 from zonemint.store import audit, authorities, certificates
 from zonemint.store.audit import Fact, Kind
+from zonemint.store.authorities import StoredAuthority
 from zonemint.store.database import Database, Steps
 from zonemint.store.sqlite import SqliteDatabase
 
@@ -97,20 +97,28 @@ class Rotation:
                     f"{rfc3339(last)}: their clients are asked to renew them; wait, or drop the root now with --force"
                 )
 
-        def steps() -> Steps[None]:
+        old, new = (one.fingerprint(SHA256()).hex() for one in (change.old, change.new))
+        fact = Fact(Kind.ROOT_DROPPED, self.actor, old, {"root": new})
+
+        def told() -> Steps[None]:
+            """Nodes drop what the store says, and so does this one: should it be cut off, then when it looks again."""
+            yield authorities.lock()
+            intermediate = pem_of((found.intermediate,)).decode()
+            kept = StoredAuthority(new, pem_of((change.new,)).decode(), intermediate, self.config.domains)
+            yield from authorities.drop(pem_of((change.old,)).decode(), kept=kept, now=now)
+            yield from audit.append(fact, now=self.clock())
+
+        def dropped() -> Steps[None]:
             yield authorities.lock()
             own = self._load()
             if change.old in own.roots:
                 rotation.drop(self._pki, own, change.old)
-                own = self._load()
-            if self._is_shared:
-                kept = stored_authority(own, self.config)
-                yield from authorities.drop(pem_of((change.old,)).decode(), kept=kept, now=now)
-                yield from exchange(self._pki, own, now=now)
-            old, new = (one.fingerprint(SHA256()).hex() for one in (change.old, change.new))
-            yield from audit.append(Fact(Kind.ROOT_DROPPED, self.actor, old, {"root": new}), now=self.clock())
+                if not self._is_shared:
+                    yield from audit.append(fact, now=self.clock())
 
-        await self.db.write(steps())
+        if self._is_shared:
+            await self.db.write(told())
+        await self.db.write(dropped())
         return change.old
 
     def _placed(self, before: Authority, made: Prepared, kind: Kind, subject: x509.Certificate) -> Steps[Authority]:

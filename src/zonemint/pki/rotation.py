@@ -98,7 +98,7 @@ def prepare(pki: Path, found: Authority, source: KeySource, turn: Turn, *, now: 
     """Make the next intermediate, by the root that will be trusted longest; raises KeyFileError without its key."""
     under = change(pki, found)
     root = under.new if under else found.root
-    signer = FileSigner(brought.read_root_key(folder.root_key_file(pki, root), root, source))
+    signer = _root_signer(pki, root, source, "or have a new key signed where it is, with `rotate-intermediate --csr`")
     above = (under.by_old, under.old) if under and not under.done else (root,)
     return _intermediate(pki, found, source, turn, root, signer, above, now=now)
 
@@ -111,11 +111,11 @@ def prepare_root(pki: Path, found: Authority, source: KeySource, turn: Turn, *, 
     if (begun := change(pki, found)) is not None:
         if begun.done or is_under(found.current, begun.new, begun.old):
             raise KeyFileError(
-                "a change of root is under way: end it with `zonemint ca rotate-root --finish`", file=pki
+                "the root is being changed already: `zonemint ca rotate-root --finish` ends it", file=pki
             )
         return prepare(pki, found, source, turn, now=now)
     old = found.root
-    old_signer = FileSigner(brought.read_root_key(folder.root_key_file(pki, old), old, source))
+    old_signer = _root_signer(pki, old, source, "since it vouches for the new root")
     key = generate_any(turn.kind or kind_of(old.public_key()))
     taken = [old, *found.roots, *(one for each in found.issuers for one in each.chains[0])]
     # The one that begins later is the new one, even if both are made in one hour.
@@ -179,6 +179,13 @@ def replaced(found: Authority, key_id: str, period: int) -> tuple[int, int] | No
     later = [one.not_before for one in found.issuers if one.not_before > old.not_before]
     begin = int(min(later, default=found.current.not_before)) + BACKDATE
     return begin, max(min(begin + period, int(old.not_after)), begin + 1)
+
+
+def _root_signer(pki: Path, root: x509.Certificate, source: KeySource, more: str) -> FileSigner:
+    file = folder.root_key_file(pki, root)
+    if not file.exists():
+        raise KeyFileError(f"the root's key is not here: bring it back for a moment, {more}", file=file)
+    return FileSigner(brought.read_root_key(file, root, source))
 
 
 def _intermediate(
