@@ -60,8 +60,8 @@ def verifies(tmp_path: Path, chain: Chain, root: x509.Certificate, now: float) -
     trusted, given = tmp_path / "trusted.pem", tmp_path / "given.pem"
     trusted.write_bytes(pem_of((root,)))
     given.write_bytes(pem_of(chain))
-    words = ["verify", "-x509_strict", "-attime", str(int(now)), "-CAfile", trusted, "-untrusted", given, given]
-    return subprocess.run([require_program("openssl"), *words], capture_output=True).returncode == 0
+    words = ["verify", "-x509_strict", "-attime", str(int(now)), "-CAfile", str(trusted), "-untrusted", str(given)]
+    return subprocess.run([require_program("openssl"), *words, str(given)], capture_output=True).returncode == 0
 
 
 def test_a_new_intermediate_is_like_the_old_one(pki: Path, ca: Ca, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_root_that_is_limited_has_a_successor_with_its_limits(tmp_path: Path, 
     pki = tmp_path / "pki"
     plan = authority.Plan(constrains_root=True)
     authority.create(pki, name="Lab", domains=DOMAINS, now=ca.now, plan=plan)
-    after = turned(pki, ca.now)
+    after = turned(pki, ca.now, Turn("Lab", DOMAINS))
     (old, new), crossed = after.roots, after.current.chains[0][1]
     limits = [one.extensions.get_extension_for_class(x509.NameConstraints) for one in (old, new, crossed)]
     assert limits[0] == limits[1] == limits[2]

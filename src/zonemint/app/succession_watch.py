@@ -66,8 +66,9 @@ class SuccessionWatch:
                 _log.warning("dropped a replaced root that ends", root=changing.old.fingerprint(SHA256()).hex())
                 await self._keeper.follow()
                 return
-            root = changing.new if changing else found.root
-            when = due(found, self._longest, root.not_valid_after_utc.timestamp(), now=now)
+            # While a root is replaced, the default chain of a new intermediate would end with the old one, too.
+            above = changing.by_old if changing and not changing.done else found.root
+            when = due(found, self._longest, above.not_valid_after_utc.timestamp(), now=now)
             if now < when.at:
                 return
             if when.helps and self._rotates:
@@ -75,7 +76,8 @@ class SuccessionWatch:
                 _log.info("replaced the intermediate", issuer=made.current.key_id, ends=rfc3339(made.current.not_after))
                 await self._keeper.follow()
                 return
-            why = "ca.rotate is off" if when.helps else "its root ends as soon: run `zonemint ca rotate-root`"
+            end = " --finish" if changing else ""
+            why = "ca.rotate is off" if when.helps else f"its root ends as soon: run `zonemint ca rotate-root{end}`"
         except ConfigError as error:
             why = str(error)
         if now - self._told >= _TOLD:
