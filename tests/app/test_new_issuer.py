@@ -46,7 +46,7 @@ async def chain(client: Client, url: str) -> list[x509.Certificate]:
 
 
 async def fetch(lab: Lab, path: str, status: int = 200) -> bytes:
-    reply = await exchange(lab.server.http_port, request("GET", path, "ca.lab.test"))
+    reply = await exchange(lab.server.http_port, request("GET", path, "ca.lab.test", headers={"Accept": "*/*"}))
     assert reply.status == status
     return reply.body
 
