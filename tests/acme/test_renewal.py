@@ -117,18 +117,36 @@ async def test_another_certificate_of_a_compromised_key_is_overdue(lab: Lab) -> 
     assert (await window(lab, other))[1] <= now < (await window(lab, unhurt))[0]
 
 
-async def test_certificates_of_an_issuer_that_is_being_replaced_are_overdue(lab: Lab) -> None:
+async def test_certificates_of_an_issuer_that_was_replaced_are_renewed_within_a_time(lab: Lab) -> None:
     leaf = await (await registered(lab)).certificate("rolled.lab.test")
     issuer = lab.authority.intermediate.extensions.get_extension_for_class(
         x509.SubjectKeyIdentifier
     ).value.key_identifier
     now = int(lab.clock())
     db = await open_store(lab.config.store.database, lab.data.database)
-    told = await db.read(renewal.information(name_of(leaf), {issuer: now}.get))
-    assert (told.start, told.end) == (now - 3600, now)
-    told = await db.read(renewal.information(name_of(leaf), {b"another": now}.get))
-    assert told.start > now
+    told = await db.read(renewal.information(name_of(leaf), {issuer: (now, now + DAY)}.get))
+    assert now <= told.start < told.end <= now + DAY
+    told = await db.read(renewal.information(name_of(leaf), {b"another": (now, now + DAY)}.get))
+    assert told.start > now + DAY
     await db.close()
+
+
+@pytest.mark.asyncio(loop_scope="function")
+@given(st.integers(1, 400 * DAY), st.integers(0, 400 * DAY), st.integers(1, 30 * DAY))
+async def test_certificates_of_a_replaced_issuer_are_spread_over_the_time(life: int, after: int, period: int) -> None:
+    def of(n: int) -> Certificate:
+        return Certificate(f"{n:032x}", None, None, "valid", (), "", 1000, 1000 + life - 1, 1000)
+
+    span = (1000 + after, 1000 + after + period)
+    windows = [renewal.window(of(n), None, span) for n in range(50)]
+    for n, (start, end) in enumerate(windows):
+        # Never later than it would be, and within the time where that comes sooner.
+        assert start <= renewal.window(of(n), None)[0]
+        assert start < end
+        assert end <= span[1] or start < span[0] or period == 1
+        assert (start, end) == renewal.window(of(n), None, span)
+    if period > DAY and after + period < life * 2 // 3:
+        assert max(windows)[0] - min(windows)[0] > period // 2
 
 
 NAMES: dict[str, tuple[str, int]] = {

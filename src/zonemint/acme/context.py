@@ -85,10 +85,10 @@ class Acme:
     `plain_url` is where revocation lists and intermediates are served without TLS.
 
     `objection` says why the names that answered a validation prove nothing all the same, or nothing;
-    `known_keys` are refused, since they are public; `revoked` is called after each revocation; `retired` says since
-    when, in seconds, the certificates of an issuer (by its key identifier) should be renewed since it is being
-    replaced; `process` names this run of the program, and `used_serials` are those that it has signed with and could
-    not yet record.
+    `known_keys` are refused, since they are public; `revoked` is called after each revocation; `replaced` says within
+    which time (from and until, in seconds) the certificates of an issuer, by its key identifier, should be renewed
+    since another one took its place; `process` names this run of the program, and `used_serials` are those that it
+    has signed with and could not yet record.
     """
 
     db: Database
@@ -111,7 +111,7 @@ class Acme:
     known_keys: Container[CertificatePublicKeyTypes] = ()
     crl_window: int = 0
     lint: Lint = no_lint
-    retired: Callable[[bytes], int | None] = lambda key_id: None
+    replaced: Callable[[bytes], tuple[int, int] | None] = lambda key_id: None
     process: str = field(default_factory=new_id)
     used_serials: set[str] = field(default_factory=set)
 

@@ -65,33 +65,40 @@ def parse(text: str) -> CertId:
     return CertId(key_id, f"{int.from_bytes(serial, 'big'):x}")
 
 
-def window(certificate: Certificate, overdue_since: int | None) -> tuple[int, int]:
+def window(
+    certificate: Certificate, overdue_since: int | None, replaced: tuple[int, int] | None = None
+) -> tuple[int, int]:
     """Return when to renew, in seconds: from two thirds of the lifetime, or in the past when it is overdue.
 
     Of certificates that were issued together each begins a little later than two thirds, always by as much, so that
-    clients that take the beginning do not come together again.
+    clients that take the beginning do not come together again. Those of an issuer that was `replaced` are spread over
+    the time that says so, from and until, each at a moment of its own, if that comes sooner.
     """
     if overdue_since is not None:
         return overdue_since - _PAST, overdue_since
     lifetime = certificate.not_after + 1 - certificate.not_before
-    width = max(lifetime // _WIDTH, 1)
-    start = certificate.not_before + lifetime * 2 // 3 + zlib.crc32(certificate.serial.encode()) % width
+    width, place = max(lifetime // _WIDTH, 1), zlib.crc32(certificate.serial.encode())
+    start = certificate.not_before + lifetime * 2 // 3 + place % width
+    if replaced is not None:
+        begin, end = replaced
+        width = max(min(width, (end - begin) // _WIDTH), 1)
+        start = min(start, begin + place % max(end - begin - width, 1))
     return start, start + width
 
 
-def information(name: str, retired: Callable[[bytes], int | None]) -> Steps[Information]:
+def information(name: str, replaced: Callable[[bytes], tuple[int, int] | None]) -> Steps[Information]:
     """Return what a client should know of a certificate of ours (section 4.2); raises AcmeError malformed, 404.
 
-    It is overdue when it was revoked, when its key was compromised, and when its issuer is being replaced: `retired`
-    says of a key identifier since when, in seconds.
+    It is overdue when it was revoked or when its key was compromised. `replaced` says of the key identifier of an
+    issuer, if another one took its place, within which time its certificates should be renewed.
     """
     named = parse(name)
     found = yield from certificates.with_block(named.serial)
     if found is None or not _is_named(found[0], named):
         raise _none()
     certificate, blocked_at = found
-    since = [one for one in (certificate.revoked_at, blocked_at, retired(named.key_id)) if one is not None]
-    start, end = window(certificate, min(since) if since else None)
+    since = [one for one in (certificate.revoked_at, blocked_at) if one is not None]
+    start, end = window(certificate, min(since) if since else None, replaced(named.key_id))
     lifetime = certificate.not_after + 1 - certificate.not_before
     return Information(start, end, min(_RETRY_AFTER, max(lifetime // _LOOKS, _LEAST_RETRY_AFTER)))
 

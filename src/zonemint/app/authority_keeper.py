@@ -14,7 +14,7 @@ from zonemint.app.audit_log import record_authority
 from zonemint.core.clock import Clock
 from zonemint.core.errors import ConfigError, StoreError
 from zonemint.pki import authority as authority_
-from zonemint.pki import folder
+from zonemint.pki import folder, rotation
 from zonemint.pki.authority import Authority
 from zonemint.pki.issuer import Issuer, pem_of
 from zonemint.pki.key_source import FILES, KeySource
@@ -109,9 +109,10 @@ def exchange(pki: Path, own: Authority, *, now: int) -> Steps[bool]:
     """
     yield authorities.lock()
     later = yield from authorities.later()
+    dropped = _dropped(later)
     known = {one.id for one in later}
     for one in _told_of(own):
-        if one.id not in known:
+        if one.id not in known and one.pem not in dropped:
             yield from authorities.add_later(one, now=now)
     return _take_in(pki, own, later)
 
@@ -128,19 +129,34 @@ def _told_of(own: Authority) -> list[LaterCertificate]:
 def _take_in(pki: Path, own: Authority, later: list[LaterCertificate]) -> bool:
     """Keep what the folder lacks; tell whether there was anything."""
     known = {one.id for one in _told_of(own)}
-    lacking = [one for one in later if one.id not in known]
+    dropped = _dropped(later)
+    lacking = [one for one in later if one.id not in known and one.role != "dropped" and one.pem not in dropped]
     for one in lacking:
         if one.role == "root":
             folder.add(pki, x509.load_pem_x509_certificate(one.pem.encode()))
-    newest = own.current.not_before
+    newest = _age(own.current)
     issuers = [_issuer(one) for one in lacking if one.role == "issuer"]
-    for issuer in sorted(issuers, key=lambda one: one.not_before):
-        if issuer.not_before > newest:
+    for issuer in sorted(issuers, key=_age):
+        if _age(issuer) > newest:
             folder.install(pki, issuer.chains[0], None)
-            newest = issuer.not_before
+            newest = _age(issuer)
         elif own.issuer(issuer.key_id) is None:
             folder.keep(pki, issuer.chains[0])
-    return bool(lacking)
+    # A root goes when the issuer that signs is under another one, which is only seen when the folder is read again.
+    gone = [one for one in own.roots if pem_of((one,)).decode() in dropped and newest == _age(own.current)]
+    for root in gone:
+        rotation.drop(pki, own, root)
+    return bool(lacking or gone)
+
+
+def _dropped(later: list[LaterCertificate]) -> set[str]:
+    """Return the roots in PEM that clients are not to trust any more."""
+    return {one.pem for one in later if one.role == "dropped"}
+
+
+def _age(issuer: Issuer) -> tuple[float, str]:
+    """Return what orders issuers in the same way on all nodes."""
+    return issuer.not_before, issuer.key_id
 
 
 def _later(role: str, chain: tuple[x509.Certificate, ...]) -> LaterCertificate:

@@ -29,7 +29,9 @@ from zonemint.app.own_certificate import OwnCertificate
 from zonemint.app.provisioners import enrollment_profile, own_profile, profiles, provisioners
 from zonemint.app.resolvers import resolver
 from zonemint.app.revocation_list import RevocationLists
+from zonemint.app.rotation import Rotation
 from zonemint.app.signing_desk import SigningDesk
+from zonemint.app.succession_watch import SuccessionWatch
 from zonemint.app.vetting import vet
 from zonemint.config import Config
 from zonemint.core.errors import ConfigError
@@ -39,6 +41,7 @@ from zonemint.enrollment.enrollment import Enrollment
 from zonemint.pki.authority import Authority
 from zonemint.pki.key_source import key_source
 from zonemint.pki.policy import Policy
+from zonemint.pki.rotation import replaced
 from zonemint.pki.weak_keys import KnownKeys
 from zonemint.store.revocations import DAY
 from zonemint.store.sqlite import SqliteDatabase
@@ -66,7 +69,11 @@ class Ca:
         self._authority = authority
         self._acme = acme
         self._issuer = issuer
+        self._served = authority.current()
+        self._own: OwnCertificate | None = None
         self.crl = crl
+        change = Rotation(base.data, base.config, base.db, base.clock, "server")
+        self.succession = SuccessionWatch(authority, change, base.config)
         self.validator = Validator(acme)
         elsewhere = IssuedElsewhere(base.db, base.clock)
         self._ocsp = OcspResponder(
@@ -110,6 +117,7 @@ class Ca:
             witness=lambda names: testify(auth_zones, names),
             objection=lambda names: objection(auth_zones, names),
             revoked=crl.revoked,
+            replaced=lambda key_id: replaced(keeper.current(), key_id.hex(), int(config.ca.renew_within)),
             order_lifetime=float(config.acme.order_lifetime),
             authorization_lifetime=float(config.acme.authorization_lifetime),
             limits=Limits(config.limits),
@@ -181,7 +189,7 @@ class Ca:
         """Return what keeps a certificate for our own listener."""
         base = self._base
         elsewhere = IssuedElsewhere(base.db, base.clock)
-        return OwnCertificate(
+        self._own = OwnCertificate(
             base.db,
             base.data,
             self._authority.current,
@@ -189,6 +197,7 @@ class Ca:
             *_own_names(base),
             base.clock,
         )
+        return self._own
 
     def resources(self, sources: Sources) -> tuple[AcmeResources, PkiResources, OcspResources]:
         """Return what is answered over HTTPS only, and what everyone may fetch."""
@@ -199,8 +208,12 @@ class Ca:
         )
 
     async def follow(self) -> None:
-        """Take up a new issuer, or a new root, when there is one."""
+        """Take up a new issuer, or a new root, when there is one; our own certificate has to be of that issuer."""
         await self._authority.follow()
+        if self._served is not (now := self._authority.current()):
+            self._served = now
+            if self._own is not None:
+                await self._own.renew_if_due()
 
     async def take_up(self) -> None:
         """Go on with what the last run left; raises ConfigError when a profile makes what must not be signed."""

@@ -12,6 +12,7 @@ from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.pki import authority
 from zonemint.pki.authority import Authority
+from zonemint.pki.issuer import pem_of
 from zonemint.pki.key_source import key_source
 from zonemint.store import authorities
 from zonemint.store.authorities import StoredAuthority
@@ -57,7 +58,9 @@ async def join(
             authority.place(pki, root=stored.root, intermediate=stored.intermediate)
         own = authority.load(pki, now=now, needs_key=False, source=source)
         mine = _stored(own, config)
-        if not own.knows(stored.root_sha256):
+        # A node that was away while the root was replaced knows the one before.
+        before = {one.pem for one in (yield from authorities.later())}
+        if not own.knows(stored.root_sha256) and own.root.public_bytes(Encoding.PEM).decode() not in before:
             raise ConfigError(
                 f"the store belongs to the authority with the root {stored.root_sha256}, and this folder has another: "
                 "move the folder away to join, or use another database",
@@ -65,8 +68,9 @@ async def join(
             )
         if own.can_sign and mine.domains != stored.domains:
             yield from authorities.change_domains(mine.domains)
-        if (yield from exchange(pki, own, now=int(now))):
-            own = authority.load(pki, now=now, needs_key=False, source=source)
+        for _ in range(2):  # issuers first, and then which roots have gone
+            if (yield from exchange(pki, own, now=int(now))):
+                own = authority.load(pki, now=now, needs_key=False, source=source)
         return own
 
     db = await open_store(url, Path(), patience=patience)
@@ -78,4 +82,4 @@ async def join(
 
 def _stored(own: Authority, config: Config) -> StoredAuthority:
     intermediate = own.intermediate.public_bytes(Encoding.PEM).decode()
-    return StoredAuthority(own.fingerprint, own.roots_pem.decode(), intermediate, config.domains)
+    return StoredAuthority(own.fingerprint, pem_of((own.root,)).decode(), intermediate, config.domains)

@@ -42,6 +42,7 @@ __all__ = ["Server"]
 
 _FILE_WATCH = 1.0  # seconds between looks at files that others change: zones, certificates, the store's own
 _CERTIFICATE_WATCH = 3600.0  # seconds between looks at the certificate that we issue for ourselves
+_SUCCESSION = 600.0  # seconds between looks whether the authority needs another intermediate
 _COUNT = 600.0  # seconds between counts of what was issued, should nobody ask for them
 _HEAD_TOLD = 86400.0  # seconds between the lines that tell the audit log's head
 _SWEEP = 3600.0  # seconds of rest between rounds of removal, and before the first
@@ -163,6 +164,7 @@ class Server:
             background.run(ca.crl.keep)
             background.every(_COUNT, numbers.refresh)
             background.every(_FILE_WATCH, ca.follow)
+            background.every(_SUCCESSION, ca.succession.look)
             for sender in told:
                 background.run(sender.keep)
         if isinstance(db, SqliteDatabase):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zonemint.cli.options import DataOption, JsonOption
+from zonemint.cli.rotation import left_to_do, rotate_intermediate, rotate_root
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="The authority's own certificates and keys.", no_args_is_help=True)
+app.command("rotate-intermediate")(rotate_intermediate)
+app.command("rotate-root")(rotate_root)
 
 PasswordOption = Annotated[
     Path | None, typer.Option("--password-file", metavar="FILE", help="The file with the password.")
@@ -29,8 +32,9 @@ def show(data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show roots and issuers: fingerprints, dates, limits, kinds of keys, and where the keys are."""
     import time
 
-    from zonemint.cli.output import show_table
+    from zonemint.cli.output import say, show_table
     from zonemint.pki import authority
+    from zonemint.pki.folder import root_key_file
 
     folder, config, source = _opened(data)
     found = authority.load(folder.pki, now=time.time(), needs_key=False, source=source)
@@ -41,9 +45,12 @@ def show(data: DataOption = None, as_json: JsonOption = False) -> None:
             where = config.ca.key if config.ca.key and number == 0 else "pki/"
         rows.append(_row(issuer.certificate, "issuer" if number == 0 else "earlier issuer", where, issuer.key_id))
     for number, root in enumerate(found.roots):
-        is_here = number == 0 and (folder.pki / "root.key").exists()
-        rows.append(_row(root, "root", "pki/" if is_here else "elsewhere", ""))
+        key = root_key_file(folder.pki, root)
+        is_here = key.exists() and (number == 0 or key.parent != folder.pki)
+        rows.append(_row(root, "root", f"{key.parent.relative_to(folder.path)}/" if is_here else "elsewhere", ""))
     show_table(rows, ["role", "name", "not_after", "key_type", "key", "sha256"], as_json=as_json)
+    for line in left_to_do(folder.pki, found):
+        say(line)
 
 
 @app.command("csr")

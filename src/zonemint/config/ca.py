@@ -1,4 +1,4 @@
-"""The table `[ca]`: where the key is that signs, and how it is opened."""
+"""The table `[ca]`: where the key is that signs, how it is opened, and when another one takes its place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from zonemint.config.values import SettingError
+from zonemint.config.values import Seconds, SettingError
 
 __all__ = ["Ca"]
 
@@ -27,6 +27,14 @@ class Ca(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "credential zonemint-password."
         ),
     ] = ""
+    rotate: Annotated[
+        bool,
+        Meta(description="Whether the intermediate is replaced by itself in time, where the root's key is here."),
+    ] = True
+    renew_within: Annotated[
+        Seconds,
+        Meta(description="Over what time clients are asked to renew (ARI) when another intermediate signs."),
+    ] = Seconds(7 * 86400)
 
     def __post_init__(self) -> None:
         if self.key and not self.key.startswith("pkcs11:"):

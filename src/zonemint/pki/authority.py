@@ -247,7 +247,7 @@ def load(directory: Path, *, now: float, needs_key: bool = True, source: KeySour
         )
     others = [one for file in _certificates_in(directory / "roots") for one in ca_certificate.read(file)]
     roots = tuple(dict.fromkeys((root, *(one for one in others if chains.is_root(one) and _is_live(one, now)))))
-    between = [one for one in (*above, *others) if not chains.is_root(one)]
+    between = [one for one in dict.fromkeys((*above, *others)) if not chains.is_root(one)]
     if not (found := _chains(intermediate, between, roots)):
         raise KeyFileError(
             "this certificate was not issued by the root beside it: restore the pair from one backup",

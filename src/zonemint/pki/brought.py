@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from zonemint.core.errors import KeyFileError
 from zonemint.core.files import put, sync
 from zonemint.pki import ca_certificate, chains, constraints, folder
-from zonemint.pki.issuer import pem_of
+from zonemint.pki.issuer import key_id_of, pem_of
 from zonemint.pki.key_source import KeySource
 from zonemint.pki.keys import PrivateKey, kind_of, spki_sha256
 
@@ -69,12 +69,15 @@ def install_intermediate(
     chain = [one for one in ca_certificate.read(path) if one != root]
     if not chain:
         raise KeyFileError("this is the root itself: bring the intermediate that it signed", file=path)
-    key = source.in_token() or source.read(pki / "intermediate.key")
+    waiting = pki / "issuers" / f"{key_id_of(chain[0])}.key"
+    is_new = waiting.with_suffix(".csr").exists()
+    key = source.read(waiting) if is_new else source.in_token() or source.read(pki / "intermediate.key")
     if spki_sha256(key.public_key()) != spki_sha256(chain[0].public_key()):
         raise KeyFileError("this certificate is not for the key of this folder's intermediate", file=path)
     check_chain(chain, path, root=root, domains=domains, now=now)
     if (pki / "intermediate.crt").exists():
-        folder.install(pki, [*chain, root], None)
+        folder.install(pki, [*chain, root], waiting.read_bytes() if is_new else None)
+        waiting.with_suffix(".csr").unlink(missing_ok=True)
     else:
         try:
             put(pki / "intermediate.crt", pem_of(chain))

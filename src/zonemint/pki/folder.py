@@ -14,18 +14,21 @@ from zonemint.core.files import put, sync
 from zonemint.pki import ca_certificate
 from zonemint.pki.issuer import key_id_of, pem_of
 
-__all__ = ["add", "install", "keep", "stamp"]
+__all__ = ["add", "drop", "install", "keep", "root_key_file", "settle", "stamp"]
 
 
-def add(directory: Path, certificate: x509.Certificate) -> None:
+def add(directory: Path, certificate: x509.Certificate, key: bytes | None = None) -> None:
     """Keep a root that clients should trust, too, or a certificate by which one CA vouches for another's key.
 
+    `key` is the content of the file of a root's key, which is there before its certificate is.
     Raises KeyFileError when the folder cannot be written.
     """
     file = _place_of(directory, certificate)
     if not file.exists():
         try:
             file.parent.mkdir(mode=0o700, exist_ok=True)
+            if key is not None:
+                put(file.with_suffix(".key"), key, private=True)
             put(file, pem_of((certificate,)))
             sync(file.parent)
         except OSError as error:
@@ -77,6 +80,49 @@ def install(directory: Path, chain: Sequence[x509.Certificate], key: bytes | Non
         sync(directory)
     except OSError as error:
         raise KeyFileError(f"the issuer cannot be installed: {error.strerror}", file=directory) from None
+
+
+def settle(directory: Path) -> None:
+    """End an installation that was cut off: either its key moves to where it belongs, or nothing is left of it.
+
+    A key that waits for the certificate of its request stays. Raises KeyFileError when the folder cannot be written.
+    """
+    issuers = directory / "issuers"
+    current = issuers / key_id_of(ca_certificate.read(directory / "intermediate.crt")[0])
+    try:
+        if (waiting := current.with_suffix(".key")).exists():
+            waiting.replace(directory / "intermediate.key")
+            waiting.unlink(missing_ok=True)  # a second name of the same file is not replaced
+        current.with_suffix(".crt").unlink(missing_ok=True)
+        for key in issuers.glob("*.key"):
+            if not key.with_suffix(".crt").exists() and not key.with_suffix(".csr").exists():
+                key.unlink()
+    except OSError as error:
+        raise KeyFileError(f"the installation of an issuer cannot be ended: {error.strerror}", file=issuers) from None
+
+
+def drop(directory: Path, root: x509.Certificate, chain: Sequence[x509.Certificate]) -> None:
+    """Let clients trust a root no more: `chain` leads from the issuer that signs to the one that they keep.
+
+    The dropped root's key stays in `roots/`, to be taken away. Raises KeyFileError when the folder cannot be written;
+    what was begun is then ended by the same call.
+    """
+    kept, dropped = (_place_of(directory, one) for one in (chain[-1], root))
+    install(directory, chain, None)
+    try:
+        if not (directory / "root.key").exists():
+            _move(kept.with_suffix(".key"), directory / "root.key")
+        for file in (kept, dropped):
+            file.unlink(missing_ok=True)
+        sync(directory)
+    except OSError as error:
+        raise KeyFileError(f"the root cannot be dropped: {error.strerror}", file=dropped) from None
+
+
+def root_key_file(directory: Path, root: x509.Certificate) -> Path:
+    """Return where a root's key is, if it is here."""
+    beside = _place_of(directory, root).with_suffix(".key")
+    return beside if beside.exists() else directory / "root.key"
 
 
 def stamp(directory: Path) -> tuple[tuple[str, int, int, int], ...]:

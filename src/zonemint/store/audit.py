@@ -32,6 +32,9 @@ class Kind(StrEnum):
     """What an entry tells, its `event`; the subject is named beside each."""
 
     AUTHORITY_LOADED = "authority.loaded"  # SHA-256 of the intermediate
+    INTERMEDIATE_ROTATED = "intermediate.rotated"  # SHA-256 of the new intermediate
+    ROOT_ROTATED = "root.rotated"  # SHA-256 of the new root
+    ROOT_DROPPED = "root.dropped"  # SHA-256 of the root
     CERTIFICATE_ISSUED = "certificate.issued"  # serial
     CERTIFICATE_FAILED = "certificate.failed"  # serial
     CERTIFICATE_REVOKED = "certificate.revoked"  # serial

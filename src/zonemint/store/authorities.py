@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
 
 from zonemint.store.database import Lock, Sql, Steps
 
-__all__ = ["LaterCertificate", "StoredAuthority", "add_later", "adopt", "change_domains", "current", "later", "lock"]
+__all__ = [
+    "LaterCertificate",
+    "StoredAuthority",
+    "add_later",
+    "adopt",
+    "change_domains",
+    "current",
+    "drop",
+    "later",
+    "lock",
+]
 
 _domains = msgspec.json.Decoder(tuple[str, ...])
 
@@ -23,7 +34,10 @@ class StoredAuthority(NamedTuple):
 
 
 class LaterCertificate(NamedTuple):
-    """What came after: `role` is `issuer`, whose PEM goes on up to its root, or `root` for all else."""
+    """What came after: `role` is `issuer`, whose PEM goes on up to its root, or `root` for all else.
+
+    The role `dropped` is of a root that clients are not to trust any more.
+    """
 
     id: str
     role: str
@@ -50,6 +64,13 @@ def adopt(authority: StoredAuthority, *, now: int) -> Steps[None]:
         "INSERT INTO authorities (root_sha256, root, intermediate, domains, created_at) VALUES ($1, $2, $3, $4, $5)",
         (*authority[:3], msgspec.json.encode(authority.domains).decode(), now),
     )
+
+
+def drop(root: str, *, kept: StoredAuthority, now: int) -> Steps[None]:
+    """Tell all nodes to have clients trust a root (in PEM) no more; who joins from now on begins with what is kept."""
+    told = LaterCertificate(sha256(f"dropped {root}".encode()).hexdigest(), "dropped", root)
+    yield from add_later(told, now=now)
+    yield Sql("UPDATE authorities SET root_sha256 = $1, root = $2, intermediate = $3", kept[:3])
 
 
 def change_domains(domains: tuple[str, ...]) -> Steps[None]:

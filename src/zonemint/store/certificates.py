@@ -20,6 +20,7 @@ __all__ = [
     "extent",
     "insert",
     "last_end",
+    "living",
     "newest_of_name",
     "replace",
     "revoke",
@@ -204,6 +205,16 @@ def revoked(issuer: str, *, after: tuple[int, str], before: int, limit: int) -> 
         (issuer, ends, serial, before, limit),
     )
     return [Revoked(*row) for row in rows]
+
+
+def living(issuer: str, *, now: int) -> Steps[tuple[int, int]]:
+    """Count the certificates of an issuer that are valid, and return when the last one ends; it reads all of them."""
+    rows = yield Sql(
+        "SELECT count(*), coalesce(max(not_after), 0) FROM certificates "
+        "WHERE issuer = $1 AND status = 'valid' AND not_after >= $2",
+        (issuer, now),
+    )
+    return rows[0][0], rows[0][1]
 
 
 def last_end() -> Steps[int]:

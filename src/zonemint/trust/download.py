@@ -22,9 +22,14 @@ async def download(url: str) -> bytes:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    urls = [url]
     if urlsplit(url).path in ("", "/"):
-        url = f"{url.rstrip('/')}/roots.pem"
-    answer = await exchange(url, context=context, timeout=_TIMEOUT, limit=_LIMIT)
-    if answer.status != 200:
-        raise TrustError(f"{url}: the server answered {answer.status}, and not with its roots")
-    return answer.body
+        # By the second file one root can speak for another, its successor.
+        urls = [f"{url.rstrip('/')}/{file}" for file in ("roots.pem", "intermediates.pem")]
+    found = []
+    for one in urls:
+        answer = await exchange(one, context=context, timeout=_TIMEOUT, limit=_LIMIT)
+        if answer.status != 200:
+            raise TrustError(f"{one}: the server answered {answer.status}, and not with its roots")
+        found.append(answer.body)
+    return b"\n".join(found)

@@ -80,7 +80,7 @@ class AcmeResources:
     async def _renewal_info(self, call: Call) -> Reply:
         """Anybody may ask and anybody may keep the answer, so it has no nonce (RFC 9773 section 4)."""
         provisioner = self._provisioner(call)
-        told = await self._acme.db.read(renewal.information(call.path["name"], self._acme.retired))
+        told = await self._acme.db.read(renewal.information(call.path["name"], self._acme.replaced))
         reply = _json(told.render())
         reply.add("Retry-After", str(told.retry_after))
         reply.add("Cache-Control", f"public, max-age={min(_RENEWAL_INFO_AGE, told.retry_after)}")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from zonemint.app.ca import check_domains
 from zonemint.app.contents import contents
 from zonemint.app.doctor.finding import Finding
+from zonemint.app.succession_watch import due
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import ConfigError
@@ -17,9 +18,6 @@ from zonemint.store import records
 from zonemint.store.database import Database
 
 __all__ = ["authority", "zones"]
-
-_DAY = 86400
-_SOON = 60 * _DAY  # seconds
 
 
 async def zones(config: Config, data: DataDir, db: Database) -> AsyncIterator[Finding]:
@@ -45,8 +43,12 @@ def authority(config: Config, data: DataDir, now: float) -> tuple[Authority | No
     except ConfigError as error:
         return None, Finding.wrong(what, str(error), "see `zonemint init --help`, or restore the folder from a backup")
     end = rfc3339(found.current.not_after)
-    if found.current.not_after - now < _SOON:
-        advice = "make a new intermediate: certificates never outlive it, so they get shorter and shorter"
-        return found, Finding.note(what, f"its intermediate ends at {end}", advice)
+    longest = max(float(one.lifetime or 0) for one in config.every_profile.values())
+    if now >= due(found, longest, found.root.not_valid_after_utc.timestamp(), now=now).at:
+        advice = (
+            "`zonemint ca rotate-intermediate`, or `rotate-root` if the root ends as soon: "
+            "certificates never outlive either, so they get shorter and shorter"
+        )
+        return found, Finding.note(what, f"its intermediate ends at {end}, and is not replaced yet", advice)
     where = "its key is here" if found.can_sign else "its key is on other nodes"
     return found, Finding.ok(what, f"it signs until {end}, and {where}")
