@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -306,6 +307,16 @@ def test_the_roots_key_leaves_the_machine(tmp_path: Path) -> None:
     assert "lies in the data folder" in run("ca", "offline-root", "--to", data / "x.key", "--data", data).stderr
     assert "cannot be written" in run("ca", "offline-root", "--to", tmp_path / "none/x", "--data", data).stderr
     assert (data / "pki/root.key").read_bytes() == key
+    # Neither a second name of the file nor what an editor kept may stay behind.
+    os.link(data / "pki/root.key", data / "linked")
+    (data / "pki/root.key~").write_bytes(key)
+    for copy in (data / "linked", data / "pki/root.key~"):
+        assert (
+            f"{copy}: this is a copy of the root's key"
+            in run("ca", "offline-root", "--to", away, "--data", data).stderr
+        )
+        copy.unlink()
+    assert not away.exists()
     done = run("ca", "offline-root", "--to", away, "--password-file", password, "--data", data)
     assert done.returncode == 0, done.stderr
     assert not (data / "pki/root.key").exists()
