@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.acme.client import Client, csr_of, registered
@@ -16,9 +19,13 @@ from tests.acme.signing import b64url
 from tests.pki.conftest import Ca, ca
 from tests.web.lab import running, settings
 from zonemint.app.linter import Linter
+from zonemint.app.vetting import vet
 from zonemint.config import Issuance
 from zonemint.core.errors import ConfigError, IssuanceError
-from zonemint.pki import issue, lint
+from zonemint.pki import authority, hierarchy, issue, keys, lint, profiles
+from zonemint.pki.authority import Authority
+from zonemint.pki.issuer import Issuer
+from zonemint.pki.keys import FileSigner
 from zonemint.pki.lint import Pair
 from zonemint.pki.serials import new_serial
 
@@ -146,3 +153,30 @@ async def test_a_server_whose_linter_is_broken_does_not_start(tmp_path: Path, mo
         client = await registered(lab)
         _, order = await client.ready_order(NAME)
         assert (await finalized(client, order["finalize"]))["status"] == "valid"
+
+
+async def test_a_server_whose_profiles_pkilint_refuses_does_not_start(tmp_path: Path) -> None:
+    """As it happens below an intermediate that somebody else made: this one has no name (RFC 5280 section 4.1.2.4)."""
+
+    def nameless(ca: Authority) -> Authority:
+        key, now = keys.generate(), time.time()
+        made = hierarchy.ca_builder(ca.root, "Odd", key.public_key(), now=now, not_after=now + 9e6, path_length=0)
+        builder = x509.CertificateBuilder(
+            made._issuer_name,
+            x509.Name([]),
+            made._public_key,
+            made._serial_number,
+            made._not_valid_before,
+            made._not_valid_after,
+            made._extensions,
+        )
+        root = FileSigner(keys.load_key(tmp_path / "data/pki/root.key"))
+        return replace(ca, issuers=(Issuer(((root.sign_certificate(builder), ca.root),), FileSigner(key)),))
+
+    with pytest.raises((ConfigError, IssuanceError), match=r"linter refuses.*: pkix\.name_empty"):
+        async with running(tmp_path / "data", refit=nameless):
+            raise AssertionError
+    issuer = nameless(authority.load(tmp_path / "data/pki", now=time.time())).current
+    made = issue.template(issuer, profiles.DEFAULT, crl_url=None, issuer_url=None)
+    with pytest.raises(ConfigError, match=r"profiles\.default: the linter refuses its certificates: pkix\.name_empty"):
+        await vet(Linter(), [made], domain="lab.test", own=(made, [NAME], []), now=time.time())

@@ -91,6 +91,10 @@ async def test_a_new_issuer_without_a_restart(tmp_path: Path) -> None:
         served = x509.load_pem_x509_certificates(await fetch(lab, "/intermediates.pem"))
         assert served == [new, lab.authority.intermediate]
         assert x509.load_der_x509_certificate(await fetch(lab, "/intermediate.crt")) == new
+        # Those who watch see the end of the old one, too.
+        watched = (await fetch(lab, "/metrics")).decode()
+        for what, one in (("root", lab.authority.root), ("intermediate", new), ("earlier intermediate", old[1])):
+            assert f'certificate="{what}",sha256="{one.fingerprint(SHA256()).hex()}"' in watched
         # Each has a list of its own, at the URL in what it signed.
         assert list_url(old[0]) != list_url(now[0])
         for leaf, issuer in ((old[0], lab.authority.intermediate), (now[0], new)):

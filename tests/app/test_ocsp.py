@@ -12,19 +12,24 @@ from urllib.parse import quote
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp as reference
-from cryptography.x509.oid import AuthorityInformationAccessOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from tests.acme.client import Client as AcmeClient
-from tests.acme.client import registered
+from tests.acme.client import csr_of, registered
+from tests.acme.signing import b64url
 from tests.app.client import Client
+from tests.app.nodes import nodes
 from tests.cli.program import run
+from tests.postgres import Postgres
 from tests.programs import require_program
 from tests.server import DOMAIN, Running, running
 from tests.web import lab as lab_
 from tests.web.wire import Reply, exchange, request
-from zonemint.config import Profile
+from zonemint.app import ocsp
+from zonemint.config import Profile, Store
 
 GOOD, REVOKED, UNKNOWN = (
     reference.OCSPCertStatus.GOOD,
@@ -191,10 +196,47 @@ async def test_statuses_failures_and_caching(tmp_path: Path) -> None:
         assert later.certificates[0].serial_number != own
 
 
-async def finished(acme: AcmeClient, order: dict[str, str], name: str) -> x509.Certificate:
-    from tests.acme.client import csr_of
-    from tests.acme.signing import b64url
+async def test_a_node_without_the_key_answers_with_a_key_of_its_own(tmp_path: Path, postgres: Postgres) -> None:
+    async with nodes(tmp_path, postgres.database(), keys=(True, False)) as two:
+        with_key, without = two.each
+        acme: AcmeClient = await registered(with_key)
+        _, order = await acme.ready_order("asked.lab.test")
+        leaf = await finished(acme, order, "asked.lab.test")
+        said = [await asked(one, lab_request(one, leaf.serial_number, nonce=b"n" * 32)) for one in (without, with_key)]
+        assert [one.certificate_status for one in said] == [GOOD, GOOD]
+        delegated = [one.certificates[0] for one in said]
+        assert delegated[0].public_key() != delegated[1].public_key()
+        issuer = with_key.authority.intermediate
+        for one, by in zip(said, delegated, strict=True):
+            by.verify_directly_issued_by(issuer)
+            usages = by.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+            assert list(usages) == [ExtendedKeyUsageOID.OCSP_SIGNING]
+            public = by.public_key()
+            assert isinstance(public, ec.EllipticCurvePublicKey)
+            public.verify(one.signature, one.tbs_response_bytes, ec.ECDSA(hashes.SHA256()))
+        assert without.rows("SELECT id FROM signings") == []
+        # What one node revokes, the other says at once.
+        body = {"certificate": b64url(leaf.public_bytes(Encoding.DER))}
+        assert (await acme.post("https://ca.lab.test/acme/acme/revoke-cert", body)).status == 200
+        assert (await asked(without, lab_request(without, leaf.serial_number))).certificate_status is REVOKED
 
+
+async def test_without_any_node_that_has_the_key_there_is_no_answer_yet(
+    tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ocsp, "_PATIENCE", 0.5)
+    url = postgres.database()
+    async with nodes(tmp_path / "made", url, keys=(True,)):
+        pass
+    config = lab_.settings(store=Store(url))
+    data = tmp_path / "made/node-0"
+    async with lab_.running(data, config, refit=lambda ca: ca.with_key(None)) as lab:
+        for _ in range(2):
+            assert (await asked(lab, lab_request(lab, 5))).response_status is reference.OCSPResponseStatus.TRY_LATER
+        assert lab.rows("SELECT id FROM signings") == [], "nothing is left for whoever comes later"
+
+
+async def finished(acme: AcmeClient, order: dict[str, str], name: str) -> x509.Certificate:
     done = await acme.post(order["finalize"], {"csr": b64url(csr_of(name))})
     chain = await acme.post(done.json()["certificate"])
     return x509.load_pem_x509_certificates(chain.body)[0]

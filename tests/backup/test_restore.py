@@ -78,6 +78,23 @@ def test_all_of_a_folder_comes_back(data: Path, backup: Path, tmp_path: Path) ->
     assert run("db", "check", "--all", "--data", tmp_path / "new").returncode == 0
 
 
+def test_files_that_the_settings_name_are_not_in_it_and_it_says_so(data: Path, tmp_path: Path) -> None:
+    """What opens a key, or signs for somebody else, must not lie in the same place as the key."""
+    (data / "hook.secret").write_text("0123456789abcdef\n")
+    (data / "hook.secret").chmod(0o600)
+    settings = data / "zonemint.toml"
+    text = settings.read_text().replace("\n[ca]\n", '\n[ca]\npassword_file = "/run/password"\n')
+    hook = '\n[hooks.chat]\nurl = "https://chat.lab.test/x"\nsecret_file = "hook.secret"\n'
+    settings.write_text(text + hook)
+    done = run("backup", tmp_path / "made", "--keys", "--data", data)
+    assert done.returncode == 0, done.stderr
+    for setting in ("hooks.chat.secret_file", "ca.password_file"):
+        assert f"the file of {setting}" in done.stdout + done.stderr
+    assert "pin_file" not in done.stdout + done.stderr
+    assert run("restore", tmp_path / "made", "--data", tmp_path / "again").returncode == 0
+    assert not (tmp_path / "again/hook.secret").exists()
+
+
 def test_keys_are_left_out_unless_they_are_asked_for(data: Path, backup: Path, tmp_path: Path) -> None:
     done = run("backup", tmp_path / "other", "--data", data)
     assert "pki/intermediate.key, pki/root.key" in done.stdout

@@ -33,7 +33,7 @@ class Lab:
 
     db: Store
     now: float = NOW
-    own: dict[str, x509.Certificate] = field(default_factory=dict)
+    own: list[tuple[str, x509.Certificate]] = field(default_factory=list)
 
     def sender(self, to: Receiving, hook: Hook, *, db: Store | None = None, process: str = "one") -> Sender:
         store = db or self.db
@@ -234,7 +234,7 @@ async def test_many_that_end_in_one_second_are_told_page_by_page(lab: Lab) -> No
 
 async def test_the_cas_own_end_is_told_once_for_each_threshold(lab: Lab) -> None:
     ca = Ca.named("Lab Root CA")
-    lab.own = {"root": ca.sign(ca, begin=NOW - DAY, days=101), "intermediate": ca.sign(ca, begin=NOW, days=20)}
+    lab.own = [("root", ca.sign(ca, begin=NOW - DAY, days=101)), ("intermediate", ca.sign(ca, begin=NOW, days=20))]
     async with receiving() as one:
         sender = lab.sender(one, Hook(events=("ca-expiring",)))
         for _ in range(3):
@@ -253,7 +253,7 @@ async def test_the_cas_own_end_is_told_once_for_each_threshold(lab: Lab) -> None
         ("root", "90d"),
         ("intermediate", "7d"),
     ]
-    end = lab.own["root"].not_valid_after_utc
+    end = lab.own[0][1].not_valid_after_utc
     assert datetime.fromisoformat(one.got[1].event["data"]["not_after"]) == end.astimezone(UTC)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.cli.program import ENV, run
 from tests.programs import require_program
@@ -48,6 +50,8 @@ class Root:
         )
         if isinstance(limits := changes.get("limits"), x509.NameConstraints):
             builder = builder.add_extension(limits, critical=True)
+        if isinstance(usage := changes.get("usage"), x509.ObjectIdentifier):
+            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         self.certificate = FileSigner(self.key).sign_certificate(builder)
         self.file, self.key_file = folder / "my-root.crt", folder / "my-root.key"
         self.file.write_bytes(self.certificate.public_bytes(Encoding.PEM))
@@ -190,6 +194,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Root], str]] = {
     "other domains": (lambda f: Root(f, limits=_limits(permitted=["other.test"])), "do not permit lab.test"),
     "excluded": (lambda f: Root(f, limits=_limits(excluded=["a.lab.test"])), "do not permit lab.test"),
     "weak": (lambda f: Root(f, rsa.generate_private_key(65537, 1024)), "is weak (rsa1024)"),
+    "mail": (lambda f: Root(f, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION), "do not permit servers"),
 }
 
 
@@ -204,6 +209,56 @@ def test_a_root_that_cannot_serve_is_one_line_and_nothing_is_written(
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "data").exists()
+
+
+def openssl(*words: str | Path) -> None:
+    subprocess.run([require_program("openssl"), *words], check=True, capture_output=True, timeout=30)
+
+
+def test_a_root_without_key_usages_as_openssl_makes_it(tmp_path: Path) -> None:
+    root, key, data = tmp_path / "root.crt", tmp_path / "root.key", tmp_path / "data"
+    openssl(
+        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "900"),
+        *("-subj", "/CN=Home Root", "-keyout", key, "-out", root),
+    )
+    key.chmod(0o600)
+    done = run("init", "--root", root, "--root-key", key, "--domain", "lab.test", "--data", data)
+    assert done.returncode == 0, done.stderr
+    assert "the root has no key usage" in done.stderr
+    openssl("verify", "-CAfile", root, data / "pki/intermediate.crt")
+
+
+SIGNED_BADLY = {
+    "sha1": (("-sha1", "-copy_extensions", "copyall"), "", "is signed with SHA-1"),
+    "no lists": ((), "keyUsage=critical,keyCertSign", "may not sign revocation lists"),
+    "no usage": ((), "", "is not a CA's"),
+    "no identifier": (
+        (),
+        "keyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=none",
+        "no subject key identifier",
+    ),
+    "mail": ((), "keyUsage=critical,keyCertSign,cRLSign\nextendedKeyUsage=emailProtection", "do not permit servers"),
+}
+
+
+@pytest.mark.parametrize(("words", "extensions", "said"), SIGNED_BADLY.values(), ids=SIGNED_BADLY)
+def test_an_intermediate_that_verifiers_would_refuse_is_refused(
+    tmp_path: Path, words: tuple[str, ...], extensions: str, said: str
+) -> None:
+    root, data, made = Root(tmp_path), tmp_path / "data", tmp_path / "made.crt"
+    assert run("init", "--root", root.file, "--domain", "lab.test", "--data", data).returncode == 0
+    more: tuple[str | Path, ...] = words
+    if not words:
+        file = tmp_path / "extensions"
+        file.write_text(f"basicConstraints=critical,CA:true,pathlen:0\n{extensions}\n")
+        more = ("-extfile", file)
+    request = data / "pki/intermediate.csr"
+    openssl("x509", "-req", "-in", request, "-CA", root.file, "-CAkey", root.key_file, *more, "-out", made)
+    done = run("ca", "install-intermediate", made, "--data", data)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (data / "pki/intermediate.crt").exists()
 
 
 def test_other_mistakes_are_one_line_too(tmp_path: Path) -> None:
@@ -252,6 +307,16 @@ def test_the_roots_key_leaves_the_machine(tmp_path: Path) -> None:
     assert "lies in the data folder" in run("ca", "offline-root", "--to", data / "x.key", "--data", data).stderr
     assert "cannot be written" in run("ca", "offline-root", "--to", tmp_path / "none/x", "--data", data).stderr
     assert (data / "pki/root.key").read_bytes() == key
+    # Neither a second name of the file nor what an editor kept may stay behind.
+    os.link(data / "pki/root.key", data / "linked")
+    (data / "pki/root.key~").write_bytes(key)
+    for copy in (data / "linked", data / "pki/root.key~"):
+        assert (
+            f"{copy}: this is a copy of the root's key"
+            in run("ca", "offline-root", "--to", away, "--data", data).stderr
+        )
+        copy.unlink()
+    assert not away.exists()
     done = run("ca", "offline-root", "--to", away, "--password-file", password, "--data", data)
     assert done.returncode == 0, done.stderr
     assert not (data / "pki/root.key").exists()

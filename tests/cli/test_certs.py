@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -88,6 +89,8 @@ def test_the_list_has_it(server: Running, leaf: x509.Certificate) -> None:
 def test_lists_are_filtered_and_paged(server: Running, leaf: x509.Certificate) -> None:
     serial = f"{leaf.serial_number:x}"
     every = [row["serial"] for row in rows(server, "list", "--all")]
+    key_id = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier or b""
+    issuer_key = key_id.hex()
     for words, has_it in (
         (["--name", NAME.upper()], True),
         (["--name", ".lab.test"], True),
@@ -98,6 +101,9 @@ def test_lists_are_filtered_and_paged(server: Running, leaf: x509.Certificate) -
         (["--status", "revoked"], False),
         (["--issuer", "intermediate"], True),
         (["--issuer", "Somebody"], False),
+        (["--issuer", issuer_key], True),
+        (["--issuer", ":".join(re.findall("..", issuer_key)).upper()], True),
+        (["--issuer", "00" * 20], False),
         (["--profile", "default"], True),
         (["--profile", "shortlived"], False),
         (["--expires-within", "91d"], True),

@@ -19,6 +19,7 @@ KEY = ec.generate_private_key(ec.SECP256R1())
 JWK = token.public_jwk(KEY)
 NOW = 1_800_000_000.0
 ROOT = "ab" * 32
+OLD_ROOT = "0f" * 32
 GOOD: dict[str, Any] = {
     "aud": "https://ca.lab.test/1.0/sign",
     "exp": NOW + 300,
@@ -40,7 +41,7 @@ def signed(claims: dict[str, Any], **header: Any) -> str:
 
 
 def read(text: str, now: float = NOW) -> token.Claims:
-    return token.read(token.parse(text), JWK.text, "admin", host="ca.lab.test", root=ROOT, now=now)
+    return token.read(token.parse(text), JWK.text, "admin", host="ca.lab.test", roots={ROOT, OLD_ROOT}, now=now)
 
 
 def without(*members: str) -> dict[str, Any]:
@@ -67,6 +68,10 @@ def test_ours_is_read_back() -> None:
 
 def test_the_subject_stands_for_names_that_are_not_said() -> None:
     assert read(signed(without("sans"))).names == ("host.lab.test",)
+
+
+def test_a_root_that_is_trusted_beside_the_first_may_be_named() -> None:
+    assert read(signed({**GOOD, "sha": OLD_ROOT.upper()})).names == ("host.lab.test",)
 
 
 def test_without_an_id_the_whole_token_is_its_id() -> None:

@@ -50,18 +50,19 @@ class AuthorityKeeper:
         self._known = -1
         self._told = ""
         self._looking = asyncio.Lock()
-        self._changed: Callable[[], None] = lambda: None
+        self._told_of: list[Callable[[], None]] = []
 
     def on_change(self, call: Callable[[], None]) -> None:
-        """Have something called each time that there is another authority."""
-        self._changed = call
+        """Have something called, too, each time that there is another authority."""
+        self._told_of.append(call)
 
     async def follow(self) -> None:
         """Take up what was changed, and record in the audit log whose key signs from now on; raises StoreError."""
         async with self._looking:
             if await self.look():
                 await record_authority(self._db, self._authority, self._clock)
-                self._changed()
+                for call in self._told_of:
+                    call()
 
     def current(self) -> Authority:
         """Return the authority as it is now; who keeps it longer than for one step misses a new issuer."""

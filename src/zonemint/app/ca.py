@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Sequence
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -181,9 +181,9 @@ class Ca:
         self._authority.on_change(trust)
         context.verify_mode = ssl.CERT_OPTIONAL
 
-    def own_certificates(self) -> Mapping[str, x509.Certificate]:
-        """Return the certificates of the authority itself, whose end ends everything."""
-        return {"root": self._acme.authority.root, "intermediate": self._acme.authority.intermediate}
+    def own_certificates(self) -> Sequence[tuple[str, x509.Certificate]]:
+        """Return the certificates of the authority itself, each after what it is: their end ends what is below."""
+        return self._acme.authority.certificates
 
     def own_certificate(self) -> OwnCertificate:
         """Return what keeps a certificate for our own listener."""

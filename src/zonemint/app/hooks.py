@@ -37,7 +37,7 @@ def receivers(config: Config, data: DataDir, root: x509.Certificate | None) -> d
 
 
 def senders(
-    base: Base, told: Mapping[str, Receiver], own: Callable[[], Mapping[str, x509.Certificate]], *, process: str
+    base: Base, told: Mapping[str, Receiver], own: Callable[[], Sequence[tuple[str, x509.Certificate]]], *, process: str
 ) -> list[Sender]:
     """Make what tells each receiver; of several nodes, one does."""
     lease = _Lease(base.db, process, base.clock)
@@ -79,7 +79,7 @@ def _secret(file: Path) -> bytes:
         raise ConfigError(error.detail, file=file) from None
 
 
-def _sources(hook: Hook, db: Database, own: Callable[[], Mapping[str, x509.Certificate]]) -> list[Source]:
+def _sources(hook: Hook, db: Database, own: Callable[[], Sequence[tuple[str, x509.Certificate]]]) -> list[Source]:
     found: list[Source] = []
     if {"issued", "revoked", "failed"} & set(hook.events):
         found.append(AuditLog(db, hook.events))

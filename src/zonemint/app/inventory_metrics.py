@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -17,7 +17,7 @@ __all__ = ["InventoryMetrics"]
 class InventoryMetrics(Collector):
     """Reads the numbers as they are, which whoever asks has refreshed first; `own` are the CA's certificates."""
 
-    def __init__(self, numbers: Numbers, own: Callable[[], Mapping[str, x509.Certificate]]) -> None:
+    def __init__(self, numbers: Numbers, own: Callable[[], Sequence[tuple[str, x509.Certificate]]]) -> None:
         self._numbers = numbers
         self._own = own
 
@@ -44,7 +44,7 @@ class InventoryMetrics(Collector):
             "When the CA's own certificates end, in seconds since 1970.",
             labels=("certificate", "sha256"),
         )
-        for name, certificate in self._own().items():
+        for name, certificate in self._own():
             end = certificate.not_valid_after_utc.timestamp()
             own.add_metric((name, certificate.fingerprint(SHA256()).hex()), end)
         yield own

@@ -87,7 +87,19 @@ def _files(data: DataDir, config: Config, *, keys: bool) -> tuple[dict[str, Cont
     accounts = data.path / manifest.TXT_ACCOUNTS
     if accounts.exists():
         found[manifest.TXT_ACCOUNTS] = accounts.read_bytes()
+    left_out += [f"the file of {setting}" for setting, named in _named_files(config) if named]
     return found, left_out
+
+
+def _named_files(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the settings that name a file of the user's: what opens a key must not lie beside it in a backup."""
+    yield "ca.password_file", config.ca.password_file
+    yield "ca.pin_file", config.ca.pin_file
+    yield "issuance.known_keys", config.issuance.known_keys
+    yield "listen.certificate", config.listen.certificate
+    yield "listen.key", config.listen.key
+    for name, hook in config.hooks.items():
+        yield f"hooks.{name}.secret_file", hook.secret_file
 
 
 @contextmanager

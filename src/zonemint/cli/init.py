@@ -78,6 +78,7 @@ def init(
     from zonemint.config.ca import Ca
     from zonemint.pki.authority import Plan
     from zonemint.pki.brought import read_root, read_root_key
+    from zonemint.pki.ca_certificate import has_usage
     from zonemint.pki.key_source import key_source
     from zonemint.pki.keys import KINDS
 
@@ -107,6 +108,8 @@ def init(
     facts: dict[str, object] = {"data": folder.path, "domains": config.domains}
     if authority is not None:
         facts["root_sha256"] = authority.fingerprint
+        if root and not has_usage(authority.root):
+            say("the root has no key usage, as RFC 5280 asks: strict verifiers refuse it, such as Python from 3.13 on")
     elif (request := folder.pki / "intermediate.csr").exists():
         facts["request"] = request
         show_facts(facts, as_json=False)

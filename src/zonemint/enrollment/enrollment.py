@@ -57,8 +57,9 @@ class Enrollment:
         if issuer is None:
             raise EnrollmentError(f"the token is refused: no key '{parsed.kid[:80]}' may make tokens here", 401)
         now = self.clock()
-        root = self.authority().fingerprint
-        claims = token_.read(parsed, issuer.jwk, issuer.name, host=self.host, root=root, now=now)
+        # Whoever makes tokens names the root that it trusts, which after a change of the root is the one before.
+        roots = self.authority().fingerprints
+        claims = token_.read(parsed, issuer.jwk, issuer.name, host=self.host, roots=roots, now=now)
         self._hold_against_policy(claims.hosts)
         csr = self._checked(request, claims.names, claims.ips, of="token")
         if refusal := self.template().profile.refusal(now=now, not_before=not_before, not_after=not_after):

@@ -5,7 +5,7 @@ They are those of step's JWK provisioners, so that its clients can make them and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_address
@@ -99,10 +99,10 @@ def parse(text: str) -> Token:
     return Token(protected.alg, protected.kid, payload, f"{parts[0]}.{parts[1]}".encode("ascii"), signature)
 
 
-def read(token: Token, key: str, issuer: str, *, host: str, root: str, now: float) -> Claims:
+def read(token: Token, key: str, issuer: str, *, host: str, roots: Container[str], now: float) -> Claims:
     """Verify a token with the public key (canonical JWK) of its issuer, and return what it says.
 
-    `host` is the server's that it must be for, `root` the hex SHA-256 of a root that it may name. Raises
+    `host` is the server's that it must be for, `roots` the hex SHA-256 of those that it may name. Raises
     EnrollmentError 401: a wrong signature, another issuer or audience, not yet or no longer valid,
     valid for longer than a day, for SSH.
     """
@@ -114,7 +114,7 @@ def read(token: Token, key: str, issuer: str, *, host: str, root: str, now: floa
         raise _refused(f"its claims are not those of a one-time token: {error}") from None
     if claims.iss != issuer:
         raise _refused(f"its issuer is '{claims.iss[:80]}' and its key that of '{issuer}'")
-    if claims.sha and claims.sha.lower() != root:
+    if claims.sha and claims.sha.lower() not in roots:
         raise _refused("it is for a CA with another root")
     audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud
     if not any(_is_ours(audience, host) for audience in audiences):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from cryptography import x509
@@ -111,7 +111,9 @@ class CaEnds:
 
     pause = 3600.0
 
-    def __init__(self, own: Callable[[], Mapping[str, x509.Certificate]], threshold: Seconds, nearer: float) -> None:
+    def __init__(
+        self, own: Callable[[], Sequence[tuple[str, x509.Certificate]]], threshold: Seconds, nearer: float
+    ) -> None:
         self._own = own
         self._threshold = threshold
         self._nearer = nearer
@@ -133,6 +135,6 @@ class CaEnds:
     def _within(self, until: float) -> dict[str, tuple[str, x509.Certificate]]:
         return {
             one.fingerprint(SHA256()).hex(): (name, one)
-            for name, one in self._own().items()
+            for name, one in self._own()
             if one.not_valid_after_utc.timestamp() <= until
         }

@@ -64,6 +64,18 @@ class Authority:
         return replace(self, issuers=(replace(self.current, key=key), *self.issuers[1:]))
 
     @property
+    def certificates(self) -> tuple[tuple[str, x509.Certificate], ...]:
+        """Return every certificate of this authority, each once and after what it is: what is in use comes first."""
+        found = {self.root: "root", self.intermediate: "intermediate"}
+        for issuer in self.issuers:
+            found.setdefault(issuer.certificate, "earlier intermediate")
+        for root in self.roots:
+            found.setdefault(root, "other root")
+        for one in (one for issuer in self.issuers for chain in issuer.chains for one in chain):
+            found.setdefault(one, "between")
+        return tuple((what, one) for one, what in found.items())
+
+    @property
     def root(self) -> x509.Certificate:
         """Return the preferred root."""
         return self.roots[0]
@@ -82,6 +94,11 @@ class Authority:
     def fingerprint(self) -> str:
         """Return the lower-case hex SHA-256 of the preferred root's DER."""
         return self.root.fingerprint(SHA256()).hex()
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """Return the lower-case hex SHA-256 of every root's DER."""
+        return frozenset(one.fingerprint(SHA256()).hex() for one in self.roots)
 
     @property
     def roots_pem(self) -> bytes:

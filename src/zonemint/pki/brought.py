@@ -7,7 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from zonemint.core.errors import KeyFileError
 from zonemint.core.files import put, sync
@@ -18,7 +19,8 @@ from zonemint.pki.keys import PrivateKey, kind_of, spki_sha256
 
 __all__ = ["check_chain", "install_intermediate", "read_root", "read_root_key"]
 
-_MIN_RSA_BITS = 2048
+_MIN_RSA_BITS, _MIN_EC_BITS = 2048, 256
+_SERVERS = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 
 
 def read_root(path: Path, *, domains: Sequence[str], now: float) -> x509.Certificate:
@@ -93,10 +95,18 @@ def _check(certificate: x509.Certificate, path: Path, *, below: int, domains: Se
     name = certificate.subject.rfc4514_string()
     ca_certificate.check_validity(certificate, path, now)
     length = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+    usages = ca_certificate.extension(certificate, x509.ExtendedKeyUsage)
+    usage = ca_certificate.extension(certificate, x509.KeyUsage)
     if length is not None and length < below:
         raise KeyFileError(f"'{name}' has the path length {length}: {below} CA below it are not permitted", file=path)
     if refused := constraints.refused(certificate, domains):
         raise KeyFileError(f"the name constraints of '{name}' do not permit {', '.join(refused)}", file=path)
+    if usages is not None and not _SERVERS & set(usages):
+        raise KeyFileError(f"the extended key usages of '{name}' do not permit servers (serverAuth)", file=path)
+    if not below and not (usage is not None and usage.crl_sign):
+        raise KeyFileError(f"'{name}' may not sign revocation lists: its key usage needs cRLSign", file=path)
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < _MIN_RSA_BITS:
         raise KeyFileError(f"the key of '{name}' is weak ({kind_of(key)}): RSA needs {_MIN_RSA_BITS} bits", file=path)
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < _MIN_EC_BITS:
+        raise KeyFileError(f"the key of '{name}' is weak ({kind_of(key)}): ECDSA needs {_MIN_EC_BITS} bits", file=path)

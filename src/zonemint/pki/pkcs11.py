@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from functools import lru_cache
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, NoReturn
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -78,6 +80,30 @@ def open_key(text: str, pin_file: Path | None) -> PrivateKey:
     return _Ed25519Key(token, public)
 
 
+class _Worker:
+    """A thread that does one thing after the other, and for which a program that ends does not wait."""
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        Thread(target=self._work, name="pkcs11", daemon=True).start()
+
+    def submit(self, work: Callable[[], Any]) -> Future[Any]:
+        """Do something in its turn."""
+        asked: Future[Any] = Future()
+        self._waiting.put((asked, work))
+        return asked
+
+    def _work(self) -> None:
+        while True:
+            asked, work = self._waiting.get()
+            try:
+                done = work()
+            except BaseException as error:
+                asked.set_exception(error)
+            else:
+                asked.set_result(done)
+
+
 class _Token:
     """One session with a token, used by one thread; it is opened anew after a failure."""
 
@@ -85,14 +111,14 @@ class _Token:
         self._uri = uri
         self._pin_file = pin_file or (Path(uri["pin-source"].removeprefix("file:")) if "pin-source" in uri else None)
         self._session: Any = None
-        self.worker = ThreadPoolExecutor(1, "pkcs11")
-        self._stuck: Any = None
+        self.worker = _Worker()
+        self._stuck: Future[Any] | None = None
 
     def call(self, work: Callable[[], Any]) -> Any:
         """Do something in the token's thread; raises KeyFileError when it fails or takes too long."""
         if self._stuck is not None and not self._stuck.done():
             raise KeyFileError("the token still has not answered an earlier request")
-        asked = self.worker.submit(self._again, work)
+        asked = self.worker.submit(lambda: self._again(work))
         try:
             return asked.result(_TIMEOUT)
         except NotInTime:

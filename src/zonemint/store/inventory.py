@@ -24,10 +24,11 @@ class Wanted(msgspec.Struct, frozen=True):
     """Which certificates: each that is set must hold; times in seconds since 1970.
 
     `name` is a pattern with `*` and `?` for one of its names, in lower case; `serial` and `key` are the beginnings of
-    the serial and of the SHA-256 of the key, in lower hex.
+    the serial and of the SHA-256 of the key, `issuer` is a key identifier, in lower hex.
     """
 
     name: str = ""
+    issuer: str = ""
     status: str = ""
     account: str = ""
     profile: str = ""
@@ -39,7 +40,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A signed certificate in a list; `profile` is that of its order, `der` is there when it was asked for."""
+    """A signed certificate in a list; `profile` is that of its order, `issuer` the key identifier of its issuer."""
 
     serial: str
     status: str
@@ -53,8 +54,8 @@ class Listed(msgspec.Struct, frozen=True):
     order_id: str | None
     account_id: str | None
     replaced_by: str | None
+    issuer: str
     profile: str | None
-    der: bytes | None = None
 
     @property
     def place(self) -> Place:
@@ -64,14 +65,12 @@ class Listed(msgspec.Struct, frozen=True):
 
 _COLUMNS = (
     "c.serial, c.status, c.names, c.key_hash, c.not_before, c.not_after, c.created_at, c.revoked_at, "
-    "c.revocation_reason, c.order_id, c.account_id, c.replaced_by, o.profile"
+    "c.revocation_reason, c.order_id, c.account_id, c.replaced_by, c.issuer, o.profile"
 )
 _names = msgspec.json.Decoder(tuple[str, ...])
 
 
-def page(
-    wanted: Wanted, *, after: Place | None, by_end: bool, limit: int, with_der: bool = False
-) -> Steps[list[Listed]]:
+def page(wanted: Wanted, *, after: Place | None, by_end: bool, limit: int) -> Steps[list[Listed]]:
     """Return signed certificates after a place: by end, the next to end first; else by falling serial, newest first.
 
     Both orders have an index, so a page costs what it reads. What a name's pattern means is for `matches` to say: the
@@ -87,7 +86,7 @@ def page(
 
     if after is not None:
         add("(c.not_after, c.serial) > ({}, {})", *after) if by_end else add("c.serial < {}", after.serial)
-    for column in ("status", "account_id"):
+    for column in ("status", "issuer", "account_id"):
         if value := getattr(wanted, column.removesuffix("_id")):
             add(f"c.{column} = {{}}", value)
     if wanted.profile:
@@ -105,7 +104,7 @@ def page(
     if wanted.name:
         add("c.names LIKE {} ESCAPE '\\'", _like(wanted.name))
     rows = yield Sql(
-        f"SELECT {_COLUMNS}{', c.der' if with_der else ''} FROM certificates c LEFT JOIN orders o ON o.id = c.order_id "
+        f"SELECT {_COLUMNS} FROM certificates c LEFT JOIN orders o ON o.id = c.order_id "
         f"WHERE {' AND '.join(conditions)} "
         f"ORDER BY {'c.not_after, c.serial' if by_end else 'c.serial DESC'} LIMIT $1",
         tuple(args),

@@ -96,6 +96,7 @@ def row(certificate: Certificate | Listed) -> dict[str, object]:
         "not_after": rfc3339(certificate.not_after),
         "issued": rfc3339(certificate.created_at),
         "key": certificate.key_hash,
+        "issuer_key": certificate.issuer,
         "order": certificate.order_id,
         "account": certificate.account_id,
         "revoked": None if revoked_at is None else rfc3339(revoked_at),

@@ -22,6 +22,7 @@ _PAGE = 1000  # certificates that are in memory at once
 _LONG_PAGE = 20_000  # the same, where each page costs a walk through all that end later
 _STATES = ("valid", "revoked", "expired")
 _HEX = re.compile(r"[0-9a-f]*")
+_KEY_ID = re.compile(r"(?:[0-9a-f]{2}){20,32}")
 
 LinesOption = Annotated[bool, typer.Option("--json-lines", help="Print a JSON object on each line.")]
 NameOption = Annotated[
@@ -62,11 +63,13 @@ def list_certificates(
     if status and status not in _STATES:
         raise typer.BadParameter(f"'{status}' is not one of {', '.join(_STATES)}", param_hint="--status")
     now = int(time.time())
+    key_id, issuer = _issuer(issuer)
     ends = [] if status != "expired" else [now]
     if within is not None:
         ends.append(now + _length(within, "--expires-within"))
     wanted = Wanted(
         name=_pattern(name),
+        issuer=key_id,
         status="valid" if status == "expired" else status,
         account=account,
         profile=profile,
@@ -100,8 +103,10 @@ def expiring(
     from zonemint.store.inventory import Wanted
 
     now = int(time.time())
+    key_id, issuer = _issuer(issuer)
     wanted = Wanted(
         name=_pattern(name),
+        issuer=key_id,
         status="valid",
         account=account,
         profile=profile,
@@ -132,15 +137,18 @@ def _print(
     from zonemint.store import inventory
 
     async def work(session: Session) -> None:
-        left = most
+        left, meant = most, dict[str, bool]()
         longest = _LONG_PAGE if unrenewed else _PAGE
         place = await _place(session, after)
         with Rows(columns, form) as rows:
             while left is None or left > 0:
                 size = longest if left is None else min(longest, left)
-                page = inventory.page(wanted, after=place, by_end=by_end, limit=size, with_der=bool(issuer))
-                found = await session.db.read(page)
-                kept = [one for one in found if _is_meant(one, wanted, issuer)]
+                found = await session.db.read(inventory.page(wanted, after=place, by_end=by_end, limit=size))
+                for one in found if issuer else ():
+                    # All of one issuer have its name in them: the first one tells.
+                    if one.issuer not in meant:
+                        meant[one.issuer] = await _is_by(session, one, issuer.lower())
+                kept = [one for one in found if _has_name(one, wanted) and meant.get(one.issuer, not issuer)]
                 if unrenewed:
                     kept = await without_renewed(session.db, kept)
                 rows.add([row(one) for one in kept])
@@ -166,27 +174,28 @@ async def _place(session: Session, serial: str) -> Place | None:
     return Place(found.not_after, found.serial)
 
 
-def _is_meant(one: Listed, wanted: Wanted, issuer: str) -> bool:
+def _has_name(one: Listed, wanted: Wanted) -> bool:
     from zonemint.store.inventory import matches
 
-    if wanted.name and not matches(wanted.name, one.names):
-        return False
-    return not issuer or _is_by(one, issuer.lower())
+    return not wanted.name or matches(wanted.name, one.names)
 
 
-def _is_by(one: Listed, issuer: str) -> bool:
-    """Tell whether a certificate's issuer has a text in its name, or is known by a key identifier in hexadecimal."""
+async def _is_by(session: Session, one: Listed, text: str) -> bool:
+    """Tell whether the issuer of a certificate has a text in its name."""
     from cryptography import x509
 
-    assert one.der is not None
-    certificate = x509.load_der_x509_certificate(one.der)
-    if issuer in certificate.issuer.rfc4514_string().lower():
-        return True
-    try:
-        known = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    except x509.ExtensionNotFound:
+    from zonemint.store import certificates
+
+    found = await session.db.read(certificates.by_serial(one.serial))
+    if found is None or found.der is None:
         return False
-    return (known or b"").hex() == issuer.replace(":", "")
+    return text in x509.load_der_x509_certificate(found.der).issuer.rfc4514_string().lower()
+
+
+def _issuer(text: str) -> tuple[str, str]:
+    """Return what an option means: a key identifier (of SHA-1, as RFC 5280 has it), or a part of a name."""
+    bare = text.lower().replace(":", "")
+    return (bare, "") if _KEY_ID.fullmatch(bare) else ("", text)
 
 
 def _form(as_json: bool, as_lines: bool) -> Form:
