@@ -108,8 +108,8 @@ def settle(
     """Store an authorization's new status, and what follows from it for its order, in one transaction.
 
     The order is ready as soon as the last of its authorizations is valid, and invalid as soon as one is not to be
-    had (section 7.1.6); `problem` is then its error. False when the authorization was no longer as it was. The caller
-    holds the order's `lock`.
+    had (section 7.1.6); `problem` is then its error. It outlives no valid authorization, since one that expires is not
+    to be had either. False when the authorization was no longer as it was. The caller holds the order's `lock`.
     """
     states.check(was, states.Authorization(authorization.status))
     if not (yield from authorizations.save(authorization, was=was)):
@@ -123,8 +123,7 @@ def settle(
         return True
     if acme.reuses_authorizations and not authorization.subdomains:
         yield from proofs.put(authorization)
-    if (yield from _all_valid(order_id, authorization, acme.now())):
-        yield from orders.move(order_id, frm=states.Order.PENDING, to=states.Order.READY)
+    yield from _prove(authorization, acme.now())
     return True
 
 
@@ -164,12 +163,19 @@ def render_challenge(provisioner: Provisioner, authorization: Authorization, cha
     return rendered
 
 
-def _all_valid(order_id: str, settled: Authorization, now: int) -> Steps[bool]:
-    order = yield from orders.by_id(order_id)
+def _prove(settled: Authorization, now: int) -> Steps[None]:
+    """Have an order as its authorizations make it now that one more is valid."""
+    order = yield from orders.by_id(settled.order_id)
     if order is None:
-        return False
+        return
     others = yield from authorizations.of_order(tuple(one for one in order.authorizations if one != settled.id))
-    return others is not None and all(as_of(one, now).status == states.Authorization.VALID for one in others)
+    if others is None:
+        return
+    ready = all(as_of(one, now).status == states.Authorization.VALID for one in others)
+    ends = min(order.expires_at, settled.expires_at)
+    if ready or ends < order.expires_at:
+        status = states.Order.READY if ready else states.Order.PENDING
+        yield from orders.prove(order.id, frm=states.Order.PENDING, to=status, expires_at=ends)
 
 
 def _none() -> AcmeError:
