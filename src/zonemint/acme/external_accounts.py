@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from zonemint.acme import jws as jws_
 from zonemint.acme import keys, states
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.hash_chain import Detail
-from zonemint.core.ids import new_id
+from zonemint.core.ids import new_id, random_text
 from zonemint.store import accounts, audit, external_keys
 from zonemint.store.database import Steps
 from zonemint.store.external_keys import ExternalKey
@@ -58,7 +57,7 @@ def new(
         id=new_id(),
         provisioner=provisioner,
         label=label,
-        secret=jws_.b64url(secrets.token_bytes(_SECRET_OCTETS)),
+        secret=random_text(_SECRET_OCTETS),
         names=tuple(names),
         uses=uses,
         used=0,

@@ -15,7 +15,7 @@ from zonemint.acme.ancestors import Target, methods, targets
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
-from zonemint.core.ids import new_id, random_octets
+from zonemint.core.ids import new_id, random_text
 from zonemint.core.patterns import Patterns
 from zonemint.core.trace import Event
 from zonemint.pki.issue import Template
@@ -264,7 +264,7 @@ def _authorization(
     provisioner: Provisioner, account: Account, order_id: str, target: Target, now: int, expires: int
 ) -> Authorization:
     identifier = target.identifier
-    token = jws_.b64url(random_octets(_TOKEN_OCTETS))
+    token = random_text(_TOKEN_OCTETS)
     return Authorization(
         id=new_id(),
         order_id=order_id,
