@@ -12,7 +12,7 @@ from tests.acme.signing import b64url
 from tests.acme.test_requests import assert_refused
 from tests.postgres import Postgres
 from tests.web.lab import Clock, Lab, running, settings
-from zonemint.config.tree import Acme, Store
+from zonemint.config import Acme, Store
 from zonemint.config.values import Seconds
 
 HOUR = 3600
