@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from zonemint.acme import jws as jws_
-from zonemint.acme import states
+from zonemint.acme import states, story
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
@@ -47,7 +47,9 @@ def as_of(authorization: Authorization, now: int) -> Authorization:
     return authorization
 
 
-async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Authorization:
+async def update(
+    acme: Acme, provisioner: Provisioner, authorization: Authorization, payload: bytes, source: str
+) -> Authorization:
     """Deactivate (section 7.5.2); POST-as-GET and no status change nothing. Raises AcmeError."""
     wanted = jws_.decode_payload(payload, _Update) if payload else _Update()
     if wanted.status is msgspec.UNSET or wanted.status == authorization.status:
@@ -57,7 +59,8 @@ async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Au
     was = states.Authorization(authorization.status)
     if states.Authorization.DEACTIVATED not in states.after(was):
         raise AcmeError(AcmeErrorType.MALFORMED, f"the authorization is {was} and stays so")
-    story = Event(acme.clock(), "deactivated", "client", "ca", f"gave up {authorization.identifier_value}")
+    url = provisioner.urls.authorization(authorization.id)
+    asked = story.request(acme.clock(), "deactivated", source, url, f"gave up {authorization.identifier_value}")
     problem: dict[str, object] = {
         "type": "urn:ietf:params:acme:error:unauthorized",
         "detail": f"the authorization for {authorization.identifier_value} was deactivated by the account",
@@ -70,7 +73,7 @@ async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Au
         found = (yield from authorizations.by_id(authorization.id)) or authorization
         challenges = tuple(map(left, found.challenges))
         deactivated = msgspec.structs.replace(found, status=states.Authorization.DEACTIVATED, challenges=challenges)
-        return (yield from settle(acme, deactivated, was=was, events=(story,), problem=problem))
+        return (yield from settle(acme, deactivated, was=was, events=(asked,), problem=problem))
 
     await acme.db.write(deactivate())
     return await find_again(acme, authorization.id)

@@ -93,4 +93,5 @@ def _line(event: Event, began: float) -> str:
     """Write an event: seconds since the first one, who asked whom, what, and how long it took."""
     who = f"{event.actor} -> {event.peer}" if event.peer else event.actor
     took = "" if event.ms is None else f" ({event.ms:.1f} ms)"
-    return f"{event.at - began:+9.3f} s  {event.what:<10}  {who}: {event.detail}{took}"
+    sent = f"{event.data['method']} {event.data['path']}: " if "path" in event.data else ""
+    return f"{event.at - began:+9.3f} s  {event.what:<10}  {who}: {sent}{event.detail}{took}"
