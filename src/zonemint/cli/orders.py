@@ -24,12 +24,16 @@ def list_orders(
     as_json: JsonOption = False,
 ) -> None:
     """List orders, newest first."""
+    from time import time
+
+    from zonemint.acme.orders import as_of
     from zonemint.cli.output import show_table
     from zonemint.cli.session import run
     from zonemint.store import orders
 
     found = run(data, lambda session: session.db.read(orders.listing(limit=limit)))
-    show_table([_row(order) for order in found], ["id", "status", "created", "names"], as_json=as_json)
+    now = int(time())
+    show_table([_row(as_of(order, now)) for order in found], ["id", "status", "created", "names"], as_json=as_json)
 
 
 @app.command("explain")
@@ -42,6 +46,9 @@ def explain(
 
     It says who asked whom, what came back, and how long it took.
     """
+    from time import time
+
+    from zonemint.acme.orders import as_of
     from zonemint.cli.output import show_facts
     from zonemint.cli.session import Session, run
     from zonemint.core.errors import ConfigError
@@ -54,6 +61,7 @@ def explain(
         return order, await session.db.read(traces.of_order(order_id))
 
     order, events = run(data, read)
+    order = as_of(order, int(time()))
     if as_json:
         show_facts({**_row(order), "error": _problem(order), "events": events}, as_json=True)
         return
