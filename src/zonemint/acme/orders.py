@@ -73,8 +73,7 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
     if not provisioner.honours_dates and (not_before, not_after) != (None, None):
         raise AcmeError(AcmeErrorType.MALFORMED, "this ACME server takes no notBefore and no notAfter: leave them out")
     _check_dates(acme.template(provisioner.profiles[profile]), now, not_before, not_after)
-    # An authorization that is proved early must not end before the order that waits for the others.
-    expires = now + int(min(acme.order_lifetime, acme.authorization_lifetime))
+    expires = now + int(acme.order_lifetime)
     if not_after is not None:
         expires = min(expires, not_after)
     order_id = new_id()
