@@ -258,5 +258,11 @@ async def test_the_trace_of_an_order_tells_who_did_what_in_order(lab: Lab) -> No
         while (events := events_of(lab, url))[-1].what != "download":  # noqa: ASYNC110 - written soon after the reply
             await asyncio.sleep(0.01)
     by_time = [event.what for event in sorted(events, key=lambda event: event.at)]
-    assert by_time[-5:] == ["dns-query", "valid", "finalize", "issued", "download"]
+    assert by_time[-6:] == ["dns-query", "caa", "valid", "finalize", "issued", "download"]
     assert set(by_time) >= {"registered", "alias", "order", "txt-update", "challenge"}
+    requests = {event.what: event.data["path"] for event in events if event.data.get("method") == "POST"}
+    paths = {url.rpartition(".test")[2] for url in (BASE + "/new-order", order["finalize"], done["certificate"])}
+    assert set(requests) == {"order", "challenge", "finalize", "download"}
+    assert set(requests.values()) >= paths
+    (looked,) = (event.detail for event in events if event.what == "caa")
+    assert looked == "there is no CAA record from told.lab.test up to lab.test"

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 
 from tests.acme.client import Client, csr_of, registered
 from tests.acme.signing import b64url
+from tests.acme.test_challenges import events_of
 from tests.acme.test_requests import assert_refused
 from tests.web.lab import Lab, running, settings
 from zonemint.config import Issuance
@@ -64,6 +65,9 @@ async def test_a_bad_request_leaves_the_order_ready(lab: Lab, make: Callable[[Cl
     url, order = await client.ready_order(NAME)
     assert_refused(await client.post(order["finalize"], {"csr": b64url(make(client))}), 400, problem)
     assert (await client.post(url)).json()["status"] == "ready"
+    async with asyncio.timeout(5):
+        while "refused" not in [event.what for event in events_of(lab, url)]:  # noqa: ASYNC110 - written soon after
+            await asyncio.sleep(0.01)
     good = await client.post(order["finalize"], {"csr": b64url(csr_of(NAME.upper()))})
     assert good.json()["status"] == "valid"
 

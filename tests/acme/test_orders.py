@@ -209,20 +209,6 @@ async def test_an_order_and_its_authorizations_expire(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="function")
-async def test_no_authorization_ends_before_the_order_that_waits_for_the_others(tmp_path: Path) -> None:
-    config = replace(settings(), acme=Acme(order_lifetime=Seconds(86400), authorization_lifetime=Seconds(600)))
-    async with running(tmp_path / "data", config) as lab:
-        client = await registered(lab)
-        order = (await client.order("a.lab.test", "b.lab.test")).json()
-        await lab.delegate("a.lab.test")
-        challenge = await client.challenge(order["authorizations"][0])
-        await client.publish(challenge)
-        await client.post(challenge["url"], {})
-        proved = (await client.post(order["authorizations"][0])).json()
-        assert (proved["status"], proved["expires"] >= order["expires"]) == ("valid", True)
-
-
-@pytest.mark.asyncio(loop_scope="function")
 async def test_an_order_does_not_outlive_the_dates_that_it_asks_for(tmp_path: Path) -> None:
     clock = Clock()
     async with running(tmp_path / "data", clock=clock) as lab:

@@ -136,3 +136,13 @@ async def test_a_proof_whose_order_was_removed_is_none(reusing: Lab) -> None:
     ] == 1
     await db.close()
     assert (await client.order(NAME)).json()["status"] == "pending"
+
+
+async def test_a_proof_by_what_is_no_longer_offered_is_none(tmp_path: Path) -> None:
+    async with running(tmp_path, settings(acme=Acme(authorization_reuse=True))) as lab:
+        client = await registered(lab)
+        await client.ready_order(NAME)
+        assert (await client.order(NAME)).json()["status"] == "ready"
+    async with running(tmp_path, settings(acme=Acme(authorization_reuse=True, challenges=("http-01",)))) as lab:
+        client.lab = lab
+        assert (await client.order(NAME)).json()["status"] == "pending"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -14,8 +15,11 @@ from tests.acme import signing
 from tests.acme.client import BASE, Client, csr_of, registered
 from tests.acme.signing import b64url
 from tests.acme.test_requests import assert_refused
+from tests.store.test_sweep import DAY, Case, add, opened
 from tests.web.lab import Lab
 from tests.web.wire import exchange, request
+from zonemint.acme import revocation
+from zonemint.store.database import Steps
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -77,6 +81,27 @@ async def test_another_account_may_when_it_holds_all_the_names(lab: Lab) -> None
     assert_refused(await other.post(REVOKE, revocation), 403, "unauthorized")
     await other.ready_order("*.held.lab.test")
     assert (await other.post(REVOKE, revocation)).status == 200
+
+
+async def test_a_stranger_with_many_orders_costs_few_reads(tmp_path: Path) -> None:
+    def fill() -> Steps[None]:
+        for number in range(60):
+            yield from add(number, Case(0, "pending", DAY, names=50), 0)
+
+    def counted(steps: Steps[bool]) -> Steps[int]:
+        count, rows = 0, None
+        while True:
+            try:
+                step = next(steps) if rows is None else steps.send(rows)
+            except StopIteration:
+                return count
+            rows, count = (yield step), count + 1
+
+    async with opened(tmp_path) as db:
+        await db.write(fill())
+        assert await db.read(counted(revocation.holds("a", frozenset({"victim.test"}), now=1))) <= 61
+        # Names that are theirs, with nothing proved, are looked for within a bound.
+        assert await db.read(counted(revocation.holds("a", frozenset({"x.test"}), now=1))) <= 61 + 2000
 
 
 async def test_the_certificates_own_key_revokes_and_is_blocked(lab: Lab) -> None:

@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.app.client import Client
 from tests.cli.program import run
 from tests.server import DOMAIN, HOST, Running
+from tests.store.test_sweep import DAY, Case, add, opened
 
 NAME = f"ordered.{DOMAIN}"
 
@@ -66,3 +68,15 @@ def test_an_order_that_is_none(shared: Running) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == "zonemint: there is no order 'nothing'; `zonemint orders list` shows them\n"
+
+
+async def test_an_order_that_nobody_finished_is_over_when_it_expires(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    assert run("init", "--data", folder, "--domain", "lab.test").returncode == 0
+    async with opened(folder) as db:
+        await db.write(add(1, Case(0, "pending", DAY), 0))
+    done = run("orders", "explain", "0001", "--data", folder)
+    assert done.stdout.splitlines()[0].endswith(": invalid"), done
+    assert "why: the order expired at 1970-01-02T00:00:00Z; make a new one" in done.stdout
+    (listed,) = json.loads(run("orders", "list", "--json", "--data", folder).stdout)
+    assert listed["status"] == "invalid"

@@ -63,6 +63,10 @@ def test_a_certificate_is_valid_when_made_and_within_its_bounds(
         (NOW + 60, NOW + 60, "not lie after"),
         (None, NOW - 1, "not lie after"),
         (NOW, NOW + 91 * 86400, "asks for more"),
+        (NOW + 30 * 86400, None, None),
+        (NOW + 30 * 86400, NOW + 90 * 86400, None),
+        (NOW + 30 * 86400, NOW + 91 * 86400, "asks for more"),
+        (NOW + 90 * 86400, None, "ahead"),
     ],
 )
 def test_times_that_an_order_may_ask_for(not_before: float | None, not_after: float | None, said: str | None) -> None:
@@ -73,6 +77,7 @@ def test_times_that_an_order_may_ask_for(not_before: float | None, not_after: fl
             now=NOW, issuer_not_before=0, issuer_not_after=FAR, not_before=not_before, not_after=not_after
         )
         assert end - start < DEFAULT.lifetime
+        assert end <= NOW + DEFAULT.lifetime
     else:
         assert refusal is not None
         assert said in refusal

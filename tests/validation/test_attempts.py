@@ -11,6 +11,7 @@ from zonemint.core.trace import Event
 from zonemint.validation.attempts import Attempts
 from zonemint.validation.method import Tell
 from zonemint.validation.outcome import Outcome
+from zonemint.validation.turns import Turns
 
 FAILED = Outcome(AcmeErrorType.DNS, "nothing", again=True)
 PROOF = Outcome(None, "", again=False)
@@ -18,7 +19,7 @@ HOPELESS = Outcome(AcmeErrorType.DNS, "never", again=False)
 
 
 def attempts(count: int, *, limit: float = 60.0, slots: int = 1) -> Attempts:
-    return Attempts(count, 0.0, limit, asyncio.Semaphore(slots))
+    return Attempts(count, 0.0, limit, Turns(slots))
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,40 @@ async def test_no_more_run_at_once_than_there_are_slots_and_waiting_takes_none()
     two = attempts(2, slots=3)
     await asyncio.gather(*(two.run(check, lambda event: None) for _ in range(20)))
     assert (most, calls) == (3, 40)
+
+
+async def test_one_of_another_group_does_not_wait_for_all_of_the_first() -> None:
+    ended: list[str] = []
+
+    async def run(group: str) -> None:
+        async def check(_: Tell) -> Outcome:
+            await asyncio.sleep(0)
+            return PROOF
+
+        await two.run(check, lambda event: None, group=group)
+        ended.append(group)
+
+    two = attempts(1, slots=2)
+    crowd = [asyncio.create_task(run("crowd")) for _ in range(50)]
+    await asyncio.sleep(0)
+    await run("single")
+    assert len(ended) <= 6
+    await asyncio.gather(*crowd)
+
+
+async def test_who_is_cut_off_while_waiting_takes_no_place_with_it() -> None:
+    async def check(_: Tell) -> Outcome:
+        await gate.wait()
+        return PROOF
+
+    gate, one = asyncio.Event(), attempts(1, slots=1)
+    tasks = [asyncio.create_task(one.run(check, lambda event: None, group=group)) for group in "abab"]
+    await asyncio.sleep(0)
+    # One that waits, and one that is given the place in the very moment in which it is cut off.
+    tasks[2].cancel()
+    tasks[0].cancel()
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    gate.set()
+    assert await asyncio.wait_for(tasks[3], 5) == PROOF
+    assert await one.run(check, lambda event: None) == PROOF

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from zonemint.acme import jws as jws_
-from zonemint.acme import states
+from zonemint.acme import states, story
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
@@ -47,7 +47,9 @@ def as_of(authorization: Authorization, now: int) -> Authorization:
     return authorization
 
 
-async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Authorization:
+async def update(
+    acme: Acme, provisioner: Provisioner, authorization: Authorization, payload: bytes, source: str
+) -> Authorization:
     """Deactivate (section 7.5.2); POST-as-GET and no status change nothing. Raises AcmeError."""
     wanted = jws_.decode_payload(payload, _Update) if payload else _Update()
     if wanted.status is msgspec.UNSET or wanted.status == authorization.status:
@@ -57,7 +59,8 @@ async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Au
     was = states.Authorization(authorization.status)
     if states.Authorization.DEACTIVATED not in states.after(was):
         raise AcmeError(AcmeErrorType.MALFORMED, f"the authorization is {was} and stays so")
-    story = Event(acme.clock(), "deactivated", "client", "ca", f"gave up {authorization.identifier_value}")
+    url = provisioner.urls.authorization(authorization.id)
+    asked = story.request(acme.clock(), "deactivated", source, url, f"gave up {authorization.identifier_value}")
     problem: dict[str, object] = {
         "type": "urn:ietf:params:acme:error:unauthorized",
         "detail": f"the authorization for {authorization.identifier_value} was deactivated by the account",
@@ -70,7 +73,7 @@ async def update(acme: Acme, authorization: Authorization, payload: bytes) -> Au
         found = (yield from authorizations.by_id(authorization.id)) or authorization
         challenges = tuple(map(left, found.challenges))
         deactivated = msgspec.structs.replace(found, status=states.Authorization.DEACTIVATED, challenges=challenges)
-        return (yield from settle(acme, deactivated, was=was, events=(story,), problem=problem))
+        return (yield from settle(acme, deactivated, was=was, events=(asked,), problem=problem))
 
     await acme.db.write(deactivate())
     return await find_again(acme, authorization.id)
@@ -108,8 +111,8 @@ def settle(
     """Store an authorization's new status, and what follows from it for its order, in one transaction.
 
     The order is ready as soon as the last of its authorizations is valid, and invalid as soon as one is not to be
-    had (section 7.1.6); `problem` is then its error. False when the authorization was no longer as it was. The caller
-    holds the order's `lock`.
+    had (section 7.1.6); `problem` is then its error. It outlives no valid authorization, since one that expires is not
+    to be had either. False when the authorization was no longer as it was. The caller holds the order's `lock`.
     """
     states.check(was, states.Authorization(authorization.status))
     if not (yield from authorizations.save(authorization, was=was)):
@@ -123,8 +126,7 @@ def settle(
         return True
     if acme.reuses_authorizations and not authorization.subdomains:
         yield from proofs.put(authorization)
-    if (yield from _all_valid(order_id, authorization, acme.now())):
-        yield from orders.move(order_id, frm=states.Order.PENDING, to=states.Order.READY)
+    yield from _prove(authorization, acme.now())
     return True
 
 
@@ -164,12 +166,19 @@ def render_challenge(provisioner: Provisioner, authorization: Authorization, cha
     return rendered
 
 
-def _all_valid(order_id: str, settled: Authorization, now: int) -> Steps[bool]:
-    order = yield from orders.by_id(order_id)
+def _prove(settled: Authorization, now: int) -> Steps[None]:
+    """Have an order as its authorizations make it now that one more is valid."""
+    order = yield from orders.by_id(settled.order_id)
     if order is None:
-        return False
+        return
     others = yield from authorizations.of_order(tuple(one for one in order.authorizations if one != settled.id))
-    return others is not None and all(as_of(one, now).status == states.Authorization.VALID for one in others)
+    if others is None:
+        return
+    ready = all(as_of(one, now).status == states.Authorization.VALID for one in others)
+    ends = min(order.expires_at, settled.expires_at)
+    if ready or ends < order.expires_at:
+        status = states.Order.READY if ready else states.Order.PENDING
+        yield from orders.prove(order.id, frm=states.Order.PENDING, to=status, expires_at=ends)
 
 
 def _none() -> AcmeError:

@@ -42,7 +42,13 @@ async def check_proven(acme: Acme, authorization: Authorization, applicant: Appl
     """Look at the CAA records of a name that has just been proved."""
     if authorization.identifier_type != "dns":
         return Outcome(None, "", False)
-    return await acme.caa.check(_name(authorization), applicant, tell)
+    return await _look(acme, _name(authorization), applicant, tell)
+
+
+async def _look(acme: Acme, name: str, applicant: Applicant, tell: Tell) -> Outcome:
+    outcome = await acme.caa.check(name, applicant, tell)
+    tell(Event(acme.clock(), "caa", "ca", detail=outcome.detail))
+    return outcome
 
 
 def ensure_checked(acme: Acme, order: Order, held: Sequence[Authorization]) -> None:
@@ -81,7 +87,7 @@ async def look_again(acme: Acme, order: Order) -> None:
             raise AcmeError(AcmeErrorType.UNAUTHORIZED, f"nothing proves {name} any more; make a new order", status=403)
         applicant = Applicant(provisioner.urls.account(order.account_id), proof[1].type)
         async with gate:
-            return name, *proof, await acme.caa.check(name, applicant, tell)
+            return name, *proof, await _look(acme, name, applicant, tell)
 
     looked = await asyncio.gather(*map(look, _unchecked(acme, order, held)))
 

@@ -8,11 +8,10 @@ import msgspec
 
 from zonemint.acme import authorizations as authzs
 from zonemint.acme import jws as jws_
-from zonemint.acme import states
+from zonemint.acme import states, story
 from zonemint.acme.context import Acme
 from zonemint.acme.validator import Validator
 from zonemint.core.errors import AcmeError, AcmeErrorType
-from zonemint.core.trace import Event
 from zonemint.store.accounts import Account
 from zonemint.store.authorizations import Authorization, Challenge
 from zonemint.store.validations import Pending
@@ -50,7 +49,8 @@ async def respond(
         if challenge.status == states.Challenge.PROCESSING:
             # Another node works on it, or one will that takes up what others left.
             return authorization, challenge
-        asked = Event(acme.clock(), "challenge", source, "ca", f"is prepared for {type_}")
+        url = acme.provisioners[account.provisioner].urls.challenge(authorization.id, type_)
+        asked = story.request(acme.clock(), "challenge", source, url, f"is prepared for {type_}")
         task = validator.begin(pending, authorization, challenge, account, asked)
     await asyncio.wait({task}, timeout=acme.patience)
     if not task.done() and challenge.status == states.Challenge.PENDING:

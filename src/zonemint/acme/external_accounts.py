@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
-import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import msgspec
 
@@ -13,12 +13,13 @@ from zonemint.acme import jws as jws_
 from zonemint.acme import keys, states
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.hash_chain import Detail
-from zonemint.core.ids import new_id
+from zonemint.core.ids import new_id, random_text
+from zonemint.core.patterns import Patterns
 from zonemint.store import accounts, audit, external_keys
 from zonemint.store.database import Steps
 from zonemint.store.external_keys import ExternalKey
 
-__all__ = ["ALGORITHMS", "Binding", "bind", "check", "create", "new", "revoke", "status"]
+__all__ = ["ALGORITHMS", "Binding", "bind", "check", "create", "new", "refusal", "revoke", "status"]
 
 ALGORITHMS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 _SECRET_OCTETS = 64  # as many as the longest of these hashes takes without shortening
@@ -58,7 +59,7 @@ def new(
         id=new_id(),
         provisioner=provisioner,
         label=label,
-        secret=jws_.b64url(secrets.token_bytes(_SECRET_OCTETS)),
+        secret=random_text(_SECRET_OCTETS),
         names=tuple(names),
         uses=uses,
         used=0,
@@ -164,6 +165,20 @@ def bind(binding: Binding, *, now: int) -> Steps[None]:
     """Use a binding for an account that is made in this transaction; raises AcmeError when others used the key up."""
     if not (yield from external_keys.use(binding.key.id, now=now)):
         raise _refused(f"the key '{binding.key.id}' was just used up or revoked: ask for another one")
+
+
+def refusal(patterns: Sequence[str]) -> Callable[[str, str], str | None]:
+    """Return what says of an identifier, by type and value, why a key with these patterns is not for it, or None."""
+    if not patterns:
+        return lambda type_, value: None
+    scope = Patterns.read(patterns)
+
+    def why(type_: str, value: str) -> str | None:
+        if scope.hold_address(ip_address(value)) if type_ == "ip" else scope.hold(value):
+            return None
+        return f"'{value}' is not what this account's key for external accounts is for: {', '.join(patterns)}"
+
+    return why
 
 
 def _payload_key(payload: str) -> str:

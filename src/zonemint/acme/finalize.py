@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from zonemint.acme import handover, issuance, states
+from zonemint.acme import handover, issuance, states, story
 from zonemint.acme import jws as jws_
 from zonemint.acme import orders as orders_
 from zonemint.acme.context import Acme, Provisioner
@@ -32,11 +32,17 @@ async def finalize(acme: Acme, provisioner: Provisioner, signed: ByAccount, orde
         raise AcmeError(AcmeErrorType.ORDER_NOT_READY, f"the order is {order.status}, not ready")
     der = jws_.from_b64url(jws_.decode_payload(signed.payload, _Finalize).csr, "the CSR")
     account_key = spki_sha256(signed.key)
-    csr = issuance.check(acme, provisioner, order, der, account_key)
-    asked = Event(acme.clock(), "finalize", source, "ca", f"sent a CSR ({len(der)} octets)")
-    if acme.authority.can_sign:
-        return await issuance.complete(acme, provisioner, order, csr, asked, via=source)
-    return await handover.hand_over(acme, order, csr, der, account_key, asked)
+    url = provisioner.urls.finalize(order.id)
+    asked = story.request(acme.clock(), "finalize", source, url, f"sent a CSR ({len(der)} octets)")
+    try:
+        csr = issuance.check(acme, provisioner, order, der, account_key)
+        if acme.authority.can_sign:
+            return await issuance.complete(acme, provisioner, order, csr, asked, via=source)
+        return await handover.hand_over(acme, order, csr, der, account_key, asked)
+    except AcmeError as error:
+        refused = Event(acme.clock(), "refused", "ca", source, error.detail)
+        acme.db.write_soon(traces.append(order.id, (asked, refused), minor=True))
+        raise
 
 
 async def download(acme: Acme, signed: ByAccount, serial: str, which: str, source: str) -> tuple[bytes, list[int]]:
@@ -54,6 +60,7 @@ async def download(acme: Acme, signed: ByAccount, serial: str, which: str, sourc
     wanted = next((one for one in chains if str(one) == which), None)
     if issuer is None or wanted is None:
         raise AcmeError(AcmeErrorType.MALFORMED, "the certificate has no such chain", status=404)
-    fetched = Event(acme.clock(), "download", source, "ca", "fetched the certificate and its chain")
-    acme.db.write_soon(traces.append(certificate.order_id, (fetched,)))
+    url = acme.provisioners[signed.account.provisioner].urls.certificate(serial, wanted)
+    fetched = story.request(acme.clock(), "download", source, url, "fetched the certificate and its chain")
+    acme.db.write_soon(traces.append(certificate.order_id, (fetched,), minor=True))
     return issue.pem(certificate.der) + issuer.chain_pem(wanted), [one for one in chains if one != wanted]

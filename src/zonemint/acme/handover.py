@@ -46,11 +46,12 @@ async def hand_over(acme: Acme, order: Order, csr: Csr, der: bytes, account_key:
             yield from signings.add(signing)
             yield from traces.append(order.id, (asked,))
 
-    try:
-        await acme.db.write(steps())
-    except caa.Unchecked:
-        await caa.look_again(acme, order)
-        await acme.db.write(steps())
+    while True:
+        try:
+            await acme.db.write(steps())
+            break
+        except caa.Unchecked:
+            await caa.look_again(acme, order)
     for _ in range(_LOOKS):
         order = await orders_.find_again(acme, order.id)
         if order.status != states.Order.PROCESSING:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Annotated, Any
 
 import msgspec
 
+from zonemint.acme import external_accounts, renewal, reuse, states, story, terms
 from zonemint.acme import jws as jws_
-from zonemint.acme import renewal, reuse, states, terms
 from zonemint.acme.ancestors import Target, methods, targets
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import AcmeError, AcmeErrorType
-from zonemint.core.ids import new_id, random_octets
-from zonemint.core.patterns import Patterns
+from zonemint.core.ids import new_id, random_text
 from zonemint.core.trace import Event
 from zonemint.pki.issue import Template
 from zonemint.pki.serials import new_serial
@@ -75,8 +73,7 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
     if not provisioner.honours_dates and (not_before, not_after) != (None, None):
         raise AcmeError(AcmeErrorType.MALFORMED, "this ACME server takes no notBefore and no notAfter: leave them out")
     _check_dates(acme.template(provisioner.profiles[profile]), now, not_before, not_after)
-    # An authorization that is proved early must not end before the order that waits for the others.
-    expires = now + int(min(acme.order_lifetime, acme.authorization_lifetime))
+    expires = now + int(acme.order_lifetime)
     if not_after is not None:
         expires = min(expires, not_after)
     order_id = new_id()
@@ -101,14 +98,20 @@ async def new(acme: Acme, provisioner: Provisioner, account: Account, payload: b
     )
     names = ", ".join(identifier.value for identifier in identifiers)
     instead = "" if wanted.replaces is None else f", in the place of {wanted.replaces}"
-    story = Event(acme.clock(), "order", source, "ca", f"asked for a certificate for {names}{instead}")
+    asked = story.request(
+        acme.clock(),
+        "order",
+        source,
+        provisioner.urls.to("new-order"),
+        f"asked for a certificate for {names}{instead}",
+    )
 
     def insert() -> Steps[Order]:
         if wanted.replaces is not None:
             wanted_names = frozenset(identifier.value for identifier in identifiers)
             yield from renewal.predecessor(wanted.replaces, account_id=account.id, names=wanted_names)
         yield from acme.limits.pending(account.id, now=now)
-        made, held, events = order, authzs, [story]
+        made, held, events = order, authzs, [asked]
         if acme.reuses_authorizations:
             held = yield from reuse.with_proofs(authzs, now)
             made = reuse.as_proved(order, held)
@@ -218,17 +221,8 @@ def _refuse(identifiers: Sequence[Identifier], why: Callable[[Identifier], str |
 
 async def _hold_against_scope(acme: Acme, key_id: str, identifiers: tuple[Identifier, ...]) -> None:
     """Refuse names that the account's key for external accounts is not for; raises AcmeError."""
-    patterns = await acme.db.read(external_keys.names_of(key_id))
-    if not patterns:
-        return
-    scope = Patterns.read(patterns)
-
-    def why(one: Identifier) -> str | None:
-        if scope.hold_address(ip_address(one.value)) if one.type == "ip" else scope.hold(one.value):
-            return None
-        return f"'{one.value}' is not what this account's key for external accounts is for: {', '.join(patterns)}"
-
-    _refuse(identifiers, why)
+    why = external_accounts.refusal(await acme.db.read(external_keys.names_of(key_id)))
+    _refuse(identifiers, lambda one: why(one.type, one.value))
 
 
 def _refusal(provisioner: Provisioner, identifier: Identifier) -> str | None:
@@ -264,7 +258,7 @@ def _authorization(
     provisioner: Provisioner, account: Account, order_id: str, target: Target, now: int, expires: int
 ) -> Authorization:
     identifier = target.identifier
-    token = jws_.b64url(random_octets(_TOKEN_OCTETS))
+    token = random_text(_TOKEN_OCTETS)
     return Authorization(
         id=new_id(),
         order_id=order_id,

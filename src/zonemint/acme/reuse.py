@@ -30,7 +30,9 @@ def with_proofs(wanted: Sequence[Authorization], now: int) -> Steps[list[Authori
         proof = None if one.subdomains else (yield from proofs.valid(one, at=now + _LEFT))
         found = () if proof is None else proof.challenges
         decided = tuple(challenge for challenge in found if challenge.status == states.Challenge.VALID)
-        if proof is None or any(challenge.type in _ASKED_ANEW for challenge in decided):
+        # The settings may have ceased to offer by what it was proved.
+        is_offered = all(one.challenge(challenge.type) is not None for challenge in decided)
+        if proof is None or not is_offered or any(challenge.type in _ASKED_ANEW for challenge in decided):
             held.append(one)
             continue
         valid, ends = states.Authorization.VALID, proof.expires_at

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import msgspec
 from cryptography import x509
 
@@ -12,16 +14,18 @@ from zonemint.acme.context import Acme, Provisioner
 from zonemint.acme.requests import ByAccount, ByKey
 from zonemint.core.errors import AcmeError, AcmeErrorType
 from zonemint.core.hash_chain import Detail
+from zonemint.core.names import parent
 from zonemint.core.trace import Event
 from zonemint.pki.keys import spki_sha256
 from zonemint.store import accounts, audit, authorizations, blocked_keys, certificates, orders, traces
 from zonemint.store.certificates import Certificate
 from zonemint.store.database import Steps
 
-__all__ = ["record", "revoke"]
+__all__ = ["holds", "record", "revoke"]
 
 _KEY_COMPROMISE = 1
 _ORDERS = 500  # orders whose authorizations count for a revocation
+_AUTHORIZATIONS = 2000  # of them that are looked at
 # RFC 5280 section 5.3.1, less the reasons that are a CA's to give: 2 cACompromise, 6 certificateHold, 8, 10.
 _REASONS = frozenset({0, _KEY_COMPROMISE, 3, 4, 5, 9})
 
@@ -102,18 +106,35 @@ async def _has_authority(acme: Acme, signed: ByAccount | ByKey, certificate: Cer
         return False
     if certificate.account_id == signed.account.id:
         return True
-    held = await acme.db.read(_valid_names(acme, signed.account.id))
-    return bool(certificate.names) and held.issuperset(certificate.names)
+    wanted = frozenset(certificate.names)
+    return bool(wanted) and await acme.db.read(holds(signed.account.id, wanted, now=acme.now()))
 
 
-def _valid_names(acme: Acme, account_id: str) -> Steps[set[str]]:
-    """Return the names, wildcards with `*.`, of an account's valid authorizations, as its newest orders have them."""
-    names: set[str] = set()
-    now = acme.now()
+def holds(account_id: str, wanted: frozenset[str], *, now: int) -> Steps[bool]:
+    """Tell whether an account's newest orders have valid authorizations for all of some names, wildcards with `*.`.
+
+    What is read is bounded: the store answers nobody else meanwhile.
+    """
+    missing, left = set(wanted), _AUTHORIZATIONS
     for order_id in (yield from orders.newest_of_account(account_id, limit=_ORDERS)):
         order = yield from orders.by_id(order_id)
-        held = None if order is None else (yield from authorizations.of_order(order.authorizations))
-        for one in held or ():
+        if order is None or not any(_touches(one.value, missing) for one in order.identifiers):
+            continue
+        left -= len(order.authorizations)
+        if left < 0:
+            return False
+        for one in (yield from authorizations.of_order(order.authorizations)) or ():
             if authzs.as_of(one, now).status == states.Authorization.VALID:
-                names.add(f"*.{one.identifier_value}" if one.wildcard else one.identifier_value)
-    return names
+                missing.discard(f"*.{one.identifier_value}" if one.wildcard else one.identifier_value)
+        if not missing:
+            return True
+    return False
+
+
+def _touches(name: str, wanted: Set[str]) -> bool:
+    """Tell whether a name is among those wanted, or rests on one of them (RFC 9444)."""
+    while name:
+        if name in wanted:
+            return True
+        name = parent(name)
+    return False

@@ -168,7 +168,8 @@ class Validator:
             permitted = await caa.check_proven(self._acme, authorization, applicant, note)
             return outcome if permitted.error is None else permitted
 
-        return await self._acme.attempts.run(attempt, tell)
+        # By address and not by account, of which a client can have any number.
+        return await self._acme.attempts.run(attempt, tell, group=account.created_from)
 
     def _decide(
         self, pending: Pending, order_id: str, outcome: Outcome, seen: Sequence[Event]

@@ -15,6 +15,7 @@ from zonemint.acmedns.context import AcmeDns
 from zonemint.acmedns.old_keys import is_old
 from zonemint.core.errors import AcmeDnsError
 from zonemint.core.hash_chain import Detail
+from zonemint.core.ids import random_text
 from zonemint.core.ports import address_of
 from zonemint.store import audit, txt, txt_import
 from zonemint.store.database import Steps
@@ -79,7 +80,7 @@ def new(
     zone: str, allow_from: Sequence[str], source: str, *, now_ms: int, scope: Sequence[str] = ()
 ) -> tuple[TxtAccount, Credentials]:
     """Return an account, not yet stored, and what its owner is told; raises AcmeDnsError invalid_allowfrom_cidr."""
-    password = secrets.token_urlsafe(_PASSWORD_OCTETS)
+    password = random_text(_PASSWORD_OCTETS)
     username = str(uuid.uuid4())
     account = TxtAccount(
         username=username,
@@ -96,7 +97,7 @@ def new(
 
 def rekeyed(account: TxtAccount) -> tuple[str, Credentials]:
     """Return the hash of another key for an account, not yet stored, and what its owner is told."""
-    password = secrets.token_urlsafe(_PASSWORD_OCTETS)
+    password = random_text(_PASSWORD_OCTETS)
     return _hash(account.username, password), _credentials(account, password)
 
 

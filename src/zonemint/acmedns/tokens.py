@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from zonemint.core.hash_chain import Detail
-from zonemint.core.ids import new_id
+from zonemint.core.ids import new_id, random_text
 from zonemint.store import audit, tokens
 from zonemint.store.database import Database, Steps
 from zonemint.store.tokens import Right, Token
@@ -43,7 +43,7 @@ class Bearer:
 
 def new(rights: Sequence[Right], names: Sequence[str], by: str, *, now_ms: int) -> tuple[Token, str]:
     """Return a token, not yet stored, and its text, which is seen only now."""
-    secret = secrets.token_urlsafe(_SECRET_OCTETS)
+    secret = random_text(_SECRET_OCTETS)
     token = Token(new_id(), _hash(secret), tuple(rights), tuple(names), now_ms, by)
     return token, f"zonemint_{token.id}_{secret}"
 

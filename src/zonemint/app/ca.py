@@ -46,6 +46,7 @@ from zonemint.pki.weak_keys import KnownKeys
 from zonemint.store.revocations import DAY
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.validation.attempts import Attempts
+from zonemint.validation.turns import Turns
 from zonemint.web.acme import AcmeResources
 from zonemint.web.endpoint import Sources
 from zonemint.web.enrollment import EnrollmentResources
@@ -111,7 +112,7 @@ class Ca:
                 config.validation.attempts,
                 float(config.validation.interval),
                 config.validation.attempt_limit,
-                asyncio.Semaphore(_VALIDATIONS),
+                Turns(_VALIDATIONS),
             ),
             caa=caa(config, resolve),
             witness=lambda names: testify(auth_zones, names),

@@ -23,6 +23,9 @@ def doctor(
     provisioner: Annotated[
         str, typer.Option("--provisioner", metavar="P", help="The ACME server that would be asked.")
     ] = "acme",
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ID", help="The ACME account that would order, or its URL.")
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,7 +46,7 @@ def doctor(
 
         wanted = [host(one, session.config.domain) for one in name or []]
         subject = ""
-        looks = examine(session.config, session.data, session.db, wanted, provisioner=provisioner)
+        looks = examine(session.config, session.data, session.db, wanted, provisioner=provisioner, account=account)
         async for about, finding in looks:
             found.append((about, finding))
             if not as_json:

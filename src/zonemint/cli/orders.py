@@ -24,12 +24,16 @@ def list_orders(
     as_json: JsonOption = False,
 ) -> None:
     """List orders, newest first."""
+    from time import time
+
+    from zonemint.acme.orders import as_of
     from zonemint.cli.output import show_table
     from zonemint.cli.session import run
     from zonemint.store import orders
 
     found = run(data, lambda session: session.db.read(orders.listing(limit=limit)))
-    show_table([_row(order) for order in found], ["id", "status", "created", "names"], as_json=as_json)
+    now = int(time())
+    show_table([_row(as_of(order, now)) for order in found], ["id", "status", "created", "names"], as_json=as_json)
 
 
 @app.command("explain")
@@ -42,6 +46,9 @@ def explain(
 
     It says who asked whom, what came back, and how long it took.
     """
+    from time import time
+
+    from zonemint.acme.orders import as_of
     from zonemint.cli.output import show_facts
     from zonemint.cli.session import Session, run
     from zonemint.core.errors import ConfigError
@@ -54,6 +61,7 @@ def explain(
         return order, await session.db.read(traces.of_order(order_id))
 
     order, events = run(data, read)
+    order = as_of(order, int(time()))
     if as_json:
         show_facts({**_row(order), "error": _problem(order), "events": events}, as_json=True)
         return
@@ -93,4 +101,5 @@ def _line(event: Event, began: float) -> str:
     """Write an event: seconds since the first one, who asked whom, what, and how long it took."""
     who = f"{event.actor} -> {event.peer}" if event.peer else event.actor
     took = "" if event.ms is None else f" ({event.ms:.1f} ms)"
-    return f"{event.at - began:+9.3f} s  {event.what:<10}  {who}: {event.detail}{took}"
+    sent = f"{event.data['method']} {event.data['path']}: " if "path" in event.data else ""
+    return f"{event.at - began:+9.3f} s  {event.what:<10}  {who}: {sent}{event.detail}{took}"

@@ -23,7 +23,7 @@ class Acme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long the objects of the ACME server live (RFC 8555 section 7.1)."""
 
     order_lifetime: Annotated[
-        Seconds, Meta(description="From a new order to its expiry; at most authorization_lifetime.")
+        Seconds, Meta(description="From a new order to its expiry; it ends with the first of its valid authorizations.")
     ] = Seconds(86400)
     authorization_lifetime: Annotated[
         Seconds, Meta(description="How long a validated authorization holds, to finalize and to revoke.")

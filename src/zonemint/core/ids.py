@@ -1,11 +1,12 @@
-"""Random identifiers that sort by the time they were made."""
+"""Random identifiers that sort by the time they were made, and random texts."""
 
 from __future__ import annotations
 
 import os
 import time
+from base64 import urlsafe_b64encode
 
-__all__ = ["new_id", "random_octets"]
+__all__ = ["new_id", "random_octets", "random_text"]
 
 _POOL = 4096  # octets: a system call for each id costs more than the id
 
@@ -30,6 +31,16 @@ def random_octets(count: int) -> bytes:
     taken = _pool[_used : _used + count]
     _used += count
     return taken
+
+
+def random_text(octets: int) -> str:
+    """Return random octets in base64url (RFC 4648 section 5) that a command line does not take for an option.
+
+    Keys, passwords and tokens are pasted into one, or handed to a hook; the hyphen in front is one text in 64.
+    """
+    while (text := urlsafe_b64encode(random_octets(octets)).rstrip(b"=").decode()).startswith("-"):
+        pass
+    return text
 
 
 _pool = b""

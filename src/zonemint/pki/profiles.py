@@ -80,22 +80,27 @@ class Profile:
     ) -> tuple[int, int]:
         """Return notBefore and notAfter as whole seconds since 1970; both belong to the validity (RFC 5280 4.1.2.5).
 
-        Times that the order asked for replace the profile's own; nothing begins before the issuer, as it would by a
-        clock that was set back, or outlives it.
+        Times that the order asked for replace the profile's own; what begins later ends no later than what begins now.
+        Nothing begins before the issuer, as it would by a clock that was set back, or outlives it.
         """
         start = int(now) - self.backdate if not_before is None else int(not_before)
-        end = start + self.lifetime - 1 if not_after is None else int(not_after)
+        end = min(start + self.lifetime - 1, int(now) + self.lifetime) if not_after is None else int(not_after)
         start = max(start, int(issuer_not_before))
         return start, min(end, int(issuer_not_after))
 
     def refusal(self, *, now: float, not_before: float | None, not_after: float | None) -> str | None:
-        """Return the sentence why an order's notBefore and notAfter cannot be honoured (RFC 8555 7.4), or None."""
+        """Return the sentence why an order's notBefore and notAfter cannot be honoured (RFC 8555 7.4), or None.
+
+        Control that is proved today must not give certificates for years to come, each beginning when another ends.
+        """
         start = now - self.backdate if not_before is None else not_before
         if start < int(now) - self.backdate:
             return f"notBefore lies more than {self.backdate} seconds in the past"
         if not_after is not None and not_after <= max(start, now):
             return "notAfter does not lie after notBefore and the present"
-        if not_after is not None and not_after > start + self.lifetime:
+        if start >= now + self.lifetime:
+            return f"notBefore lies {self.lifetime} seconds ahead, where certificates of now have ended"
+        if not_after is not None and not_after > min(start, now) + self.lifetime:
             return (
                 f"the profile '{self.name}' gives certificates of {self.lifetime} seconds, and notAfter asks for more"
             )

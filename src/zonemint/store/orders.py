@@ -17,6 +17,7 @@ __all__ = [
     "move",
     "newest_of_account",
     "of_account",
+    "prove",
     "reserve",
 ]
 
@@ -128,6 +129,14 @@ def move(order_id: str, *, frm: str, to: str, error: str | None = None) -> Steps
         (order_id, frm, to, error),
     )
     return bool(rows)
+
+
+def prove(order_id: str, *, frm: str, to: str, expires_at: int) -> Steps[None]:
+    """Note what an order's proofs make of it: its status, if it is still `frm`, and when it ends."""
+    yield Sql(
+        "UPDATE orders SET status = $3, expires_at = $4 WHERE id = $1 AND status = $2",
+        (order_id, frm, to, expires_at),
+    )
 
 
 def reserve(order_id: str, *, while_: str, serial: str, reserved_by: str, instead_of: str) -> Steps[bool]:

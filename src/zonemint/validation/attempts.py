@@ -10,6 +10,7 @@ from zonemint.core.errors import AcmeErrorType
 from zonemint.core.trace import Event
 from zonemint.validation.method import Tell
 from zonemint.validation.outcome import Outcome
+from zonemint.validation.turns import Turns
 
 __all__ = ["Attempts"]
 
@@ -24,12 +25,15 @@ class Attempts:
     count: int
     interval: float
     limit: float
-    slots: asyncio.Semaphore
+    slots: Turns
 
-    async def run(self, check: Callable[[Tell], Awaitable[Outcome]], tell: Tell) -> Outcome:
-        """Try until there is proof, no hope or no attempt left, and return how the last attempt ended."""
+    async def run(self, check: Callable[[Tell], Awaitable[Outcome]], tell: Tell, *, group: str = "") -> Outcome:
+        """Try until there is proof, no hope or no attempt left, and return how the last attempt ended.
+
+        Groups (whom the challenges are of) take turns where more are to be checked than there are slots.
+        """
         for left in range(self.count - 1, -1, -1):
-            async with self.slots:
+            async with self.slots.of(group):
                 outcome = await self._try(check, tell)
             if outcome.error is None or not outcome.again or not left:
                 break

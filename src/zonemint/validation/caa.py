@@ -68,7 +68,9 @@ class Caa:
         """
         top = self.top(name)
         above = name.removeprefix("*.")
-        while top is not None and above:
+        if top is None:
+            return Outcome(None, f"CAA is not looked at for {name} (acme.caa)", False)
+        while above:
             try:
                 found = await follow(self.resolver, above, "CAA", tell)
             except DnsFailure as failure:
@@ -79,16 +81,16 @@ class Caa:
                 return Outcome(AcmeErrorType.CAA, detail, True, found.path)
             if found.values:
                 why = refusal(found.values, self.identities, applicant, wildcard=name.startswith("*."))
-                if not why:
-                    break
                 records = ", ".join(shown(value) for value in found.values[:_SHOWN])
+                if not why:
+                    return Outcome(None, f"CAA {found.asked}: saw {records}, which lets us issue for {name}", False)
                 return Outcome(
                     AcmeErrorType.CAA, f"CAA {found.asked}: saw {records}; {why} (asked for {name})", False, found.path
                 )
             if above == top:
                 break
             above = parent(above)
-        return Outcome(None, "", False)
+        return Outcome(None, f"there is no CAA record from {name} up to {top or 'the top of the tree'}", False)
 
 
 def refusal(records: Sequence[str], identities: Sequence[str], applicant: Applicant, *, wildcard: bool) -> str:

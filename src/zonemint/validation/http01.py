@@ -79,7 +79,7 @@ class Http01:
         port = url.port or (self.http_port if url.scheme == "http" else self.https_port)
         clock, seconds = self.reach.clock, self.reach.timeout
         with await self.reach.connect(url.host, port, what, tell) as stream:
-            began, at, data = perf_counter(), clock(), {"url": str(url), "address": stream.place}
+            began, at, data = perf_counter(), clock(), {"url": shown(str(url), 300), "address": stream.place}
 
             def note(seen: str) -> None:
                 ms = (perf_counter() - began) * 1000

@@ -156,7 +156,9 @@ class AcmeResources:
     async def _authorization(self, call: Call, request: Request) -> Reply:
         signed = await authenticate_account(self._acme, request)
         authorization = await authorizations.find(self._acme, signed.account, call.path["id"])
-        authorization = await authorizations.update(self._acme, authorization, signed.payload)
+        authorization = await authorizations.update(
+            self._acme, request.provisioner, authorization, signed.payload, call.source
+        )
         reply = _json(authorizations.render(request.provisioner, authorization))
         if any(one.status == states.Challenge.PROCESSING for one in authorization.challenges):
             reply.add("Retry-After", _RETRY_AFTER)

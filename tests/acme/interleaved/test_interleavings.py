@@ -233,15 +233,9 @@ class Interleavings(RuleBasedStateMachine):
         if number >= _CLIENTS * 3 and client.kid is not None:
             await client.post(client.kid, {"status": "deactivated"})
 
-    async def _has_expired_proof(self, order: Order, authorizations: list[str]) -> bool:
-        return "expired" in [(await order.client.post(url)).json()["status"] for url in authorizations]
-
     async def _pursue(self, order: Order) -> None:
         """Bring an order to its end, as a client does that has time."""
         while (shown := await order.client.post(order.url)).status == 200 and shown.json()["status"] not in _FINAL:
-            if await self._has_expired_proof(order, shown.json()["authorizations"]):
-                # There is no way on for it, and it ends with its time.
-                return
             if shown.json()["status"] == "pending":
                 await self._prove_order(order)
             elif shown.json()["status"] == "ready":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from zonemint.app.challenges import challenge_methods
-from zonemint.app.doctor import folder, listeners
+from zonemint.app.challenges import caa, challenge_methods
+from zonemint.app.doctor import accounts, folder, listeners
 from zonemint.app.doctor.finding import Finding
 from zonemint.app.doctor.issuance import Prognosis
-from zonemint.app.provisioners import policy
+from zonemint.app.doctor.weak_spots import weak_spots
+from zonemint.app.provisioners import provisioners
 from zonemint.app.resolvers import resolver
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import Clock, system_clock
@@ -25,9 +26,12 @@ async def examine(
     names: Sequence[str],
     *,
     provisioner: str,
+    account: str | None = None,
     clock: Clock = system_clock,
 ) -> AsyncIterator[tuple[str, Finding]]:
     """Look at the server, then at each name as a provisioner would; each finding comes with what it is about.
+
+    account: the id or URL of the one that would order, where that counts.
 
     Raises ConfigError for a provisioner that is none, StoreError.
     """
@@ -39,16 +43,25 @@ async def examine(
     if names and "ca" not in config.roles:
         raise ConfigError("no CA is here (roles): ask where it is", file=data.config)
     own = (listeners.own_address(config), config.listen.dns_port) if "dns" in config.roles else None
-    every = challenge_methods(config, resolver(config, own, clock), clock)
-    chosen = config.every_provisioner[provisioner]
-    methods = {type_: every[type_] for type_ in chosen.challenges}
-    prognosis = Prognosis(config, db, policy(config, chosen), methods)
+    resolve = resolver(config, own, clock)
+    chosen = provisioners(config, challenge_methods(config, resolve, clock))[provisioner]
+    directory = chosen.urls.to("directory")
+    if names:
+        async for finding in accounts.needs(db, chosen, clock()):
+            yield directory, finding
+    found = None
+    if account is not None:
+        found, finding = await accounts.find(db, chosen, account)
+        yield directory, finding
+    prognosis = Prognosis(config, db, chosen, caa(config, resolve), found)
     for name in names:
         async for finding in prognosis.of(name):
             yield name, finding
 
 
 async def _server(config: Config, data: DataDir, db: Database, clock: Clock) -> AsyncIterator[Finding]:
+    for finding in weak_spots(config):
+        yield finding
     roots = ""
     if "ca" in config.roles:
         found, finding = folder.authority(config, data, clock())
