@@ -3,9 +3,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.interop.site import Site, site_running
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One server for all tests of a process that prove names by two ports, each with names of its own."""
+    with site_running(tmp_path_factory.mktemp("site") / "data") as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.interop.programs import names_of, run_program, uacme, verify
+from tests.interop.programs import account_of, leaf_of, names_of, reason_listed, run_program, uacme, verify
 from tests.programs import require_program
 from tests.server import DOMAIN, HOST, Running
 
@@ -52,7 +53,8 @@ def test_lego(shared: Running, tmp_path: Path) -> None:
     run_program([*words, "renew", "--days", "100", "--no-random-sleep"], env)
     verify(shared, chain)
     assert chain.read_bytes() != first
-    run_program([*words, "revoke", "--keep"], env)
+    run_program([*words, "revoke", "--keep", "--reason", "4"], env)
+    assert reason_listed(shared, leaf_of(chain)) == "superseded"
 
 
 def test_dehydrated(shared: Running, tmp_path: Path) -> None:
@@ -70,8 +72,20 @@ def test_dehydrated(shared: Running, tmp_path: Path) -> None:
     chain = tmp_path / "certs" / name / "fullchain.pem"
     verify(shared, chain)
     assert sorted(names_of(chain)) == [f"*.{name}", name]
-    run_program([*base, "--revoke", str(chain.with_name("cert.pem"))])
+    first = leaf_of(chain)
+    run_program([*base, "--cron", "--force", "--domain", f"{name} *.{name}"])
+    verify(shared, chain)
+    assert leaf_of(chain) != first
+    # It revokes with the account's key alone, and says no reason.
+    cert, second = chain.with_name("cert.pem"), leaf_of(chain)
+    run_program([*base, "--revoke", str(cert.resolve())])
+    assert reason_listed(shared, second) == "unspecified"
     run_program([*base, "--account"])
+    (key,) = tmp_path.rglob("account_key.pem")
+    known = account_of(shared, key)
+    assert known is not None
+    run_program([*base, "--deactivate"])
+    assert account_of(shared, key) == (known[0], "deactivated")
 
 
 def test_uacme(shared: Running, tmp_path: Path) -> None:
@@ -79,13 +93,28 @@ def test_uacme(shared: Running, tmp_path: Path) -> None:
     assert shared.register(name).returncode == 0
     hook = write_hook(shared, tmp_path / "hook", name, when='[ "$1" = begin ]', value="$5")
     run_program([*base, "new", "admin@example.org"])
-    run_program([*base, "--hook", str(hook), "issue", name])
+    run_program([*base, "--hook", str(hook), "issue", name, f"*.{name}"])
     chain = tmp_path / "conf" / name / "cert.pem"
     verify(shared, chain)
-    assert names_of(chain) == [name]
+    assert sorted(names_of(chain)) == [f"*.{name}", name]
     run_program([*base, "update", "other@example.org"])
-    run_program([*base, "revoke", str(chain)])
+    key, first = tmp_path / "conf/private/key.pem", leaf_of(chain)
+    known = account_of(shared, key)
+    old = Path(shutil.copy(key, tmp_path / "old.pem"))
+    run_program([*base, "newkey"])
+    assert known is not None
+    assert (account_of(shared, key), account_of(shared, old)) == (known, None)
+    # The new key renews, revokes with the old one's certificate, and gives the account up.
+    run_program([*base, "--hook", str(hook), "--force", "issue", name, f"*.{name}"])
+    verify(shared, chain)
+    second = leaf_of(chain)
+    (before,) = chain.parent.glob("cert-*.pem")
+    run_program([*base, "--reason", "4", "revoke", str(before)])
+    assert reason_listed(shared, first) == "superseded"
+    run_program([*base, "revoke", str(chain), str(tmp_path / "conf/private" / name / "key.pem")])
+    assert reason_listed(shared, second) == "keyCompromise"
     run_program([*base, "deactivate"])
+    assert account_of(shared, key) == (known[0], "deactivated")
 
 
 @pytest.mark.parametrize("name", ["told", "*.told-wildcard"])

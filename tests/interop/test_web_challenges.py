@@ -2,102 +2,86 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import json
 import shlex
-import socket
 import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from tests.cli.program import run
-from tests.interop.programs import names_of, run_program, uacme, verify
+from tests.interop.programs import CERTBOTS, leaf_of, names_of, reason_listed, run_program, uacme, verify
+from tests.interop.site import Site, web_server
 from tests.programs import require_program
-from tests.server import DOMAIN, HOST, Running, running, until
+from tests.server import HOST, until
 
 pytestmark = pytest.mark.interop
 
-VENV = Path(sys.executable).parent
+
+def certbot(site: Site, folder: Path, program: str, *words: str) -> str:
+    base = [require_program(program), *words, "--non-interactive"]
+    base += [f"--{kind}-dir={folder}/{kind}" for kind in ("config", "work", "logs")]
+    return run_program(base, {"REQUESTS_CA_BUNDLE": str(site.server.root)})
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A server that looks for challenges on two ports of loopback."""
-
-    server: Running
-    http: int
-    https: int
-
-    def name(self, label: str) -> str:
-        """Give this machine a name."""
-        words = ["zone", "add", DOMAIN, label, "60", "A", HOST, "--data", str(self.server.folder)]
-        assert run(*words).returncode == 0
-        return f"{label}.{DOMAIN}"
-
-    def story(self, name: str) -> list[str]:
-        """Return what the newest order for a name tells of, word by word."""
-        listed = json.loads(run("orders", "list", "--json", "--data", self.server.folder).stdout)
-        order = next(one for one in listed if name in one["names"])
-        told = json.loads(run("orders", "explain", order["id"], "--json", "--data", self.server.folder).stdout)
-        return [event["what"] for event in told["events"]]
+def certonly(site: Site) -> list[str]:
+    return ["certonly", "--server", site.server.directory, "--agree-tos", "-m", "a@example.org"]
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind((HOST, 0))
-        return int(one.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    data = tmp_path_factory.mktemp("site") / "data"
-    data.mkdir()
-    http, https = free_port(), free_port()
-    (data / "zonemint.toml").write_text(
-        f'domain = "{DOMAIN}"\n[validation]\nallow = ["127.0.0.0/8"]\nhttp_port = {http}\nhttps_port = {https}\n'
-    )
-    assert run("init", "--data", data).returncode == 0
-    with running(data) as server:
-        yield Site(server, http, https)
-
-
-@contextmanager
-def web_server(folder: Path, port: int) -> Iterator[None]:
-    """Serve the files of a folder, as any web server does."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer((HOST, port), functools.partial(Quiet, directory=folder)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@pytest.mark.parametrize("program", [str(VENV / "certbot"), "/usr/bin/certbot"])
+@pytest.mark.parametrize("program", CERTBOTS.values(), ids=CERTBOTS)
 def test_certbot_standalone(site: Site, tmp_path: Path, program: str) -> None:
-    name = site.name("certbot-new" if "venv" in program else "certbot-old")
-    words = [require_program(program), "certonly", "--standalone", "--http-01-address", HOST, "--http-01-port"]
-    words += [str(site.http), "-d", name, "--server", site.server.directory, "--agree-tos", "-m", "a@example.org"]
-    words += [f"--{kind}-dir={tmp_path}/{kind}" for kind in ("config", "work", "logs")] + ["--non-interactive"]
-    run_program(words, {"REQUESTS_CA_BUNDLE": str(site.server.root)})
-    chain = tmp_path / "config/live" / name / "fullchain.pem"
+    """Renewed, and then revoked with the certificate's own key by a certbot that has no account."""
+    name, config = site.name("certbot-new" if "venv" in program else "certbot-old"), tmp_path / "config/live"
+    words = ["--standalone", "--http-01-address", HOST, "--http-01-port", str(site.http), "-d", name]
+    certbot(site, tmp_path, program, *certonly(site), *words)
+    chain = config / name / "fullchain.pem"
     verify(site.server, chain)
     assert names_of(chain) == [name]
     assert "http-get" in site.story(name)
+    first = chain.read_bytes()
+    certbot(site, tmp_path, program, "renew", "--force-renewal", "--no-random-sleep-on-renew")
+    verify(site.server, chain)
+    assert chain.read_bytes() != first
+    key = ["--cert-path", str(chain.with_name("cert.pem")), "--key-path", str(chain.with_name("privkey.pem"))]
+    revoke = ["revoke", "--server", site.server.directory, *key, "--reason", "keycompromise"]
+    certbot(site, tmp_path / "other", program, *revoke, "--no-delete-after-revoke")
+    assert reason_listed(site.server, leaf_of(chain)) == "keyCompromise"
+
+
+@pytest.mark.parametrize("program", CERTBOTS.values(), ids=CERTBOTS)
+def test_certbot_webroot(site: Site, tmp_path: Path, program: str) -> None:
+    name, pages = site.name("webroot-new" if "venv" in program else "webroot-old"), tmp_path / "www"
+    pages.mkdir()
+    chain = tmp_path / "config/live" / name / "fullchain.pem"
+    with web_server(pages, site.http):
+        certbot(site, tmp_path, program, *certonly(site), "--webroot", "-w", str(pages), "-d", name)
+        verify(site.server, chain)
+        first = chain.read_bytes()
+        certbot(site, tmp_path, program, "renew", "--force-renewal", "--no-random-sleep-on-renew")
+    verify(site.server, chain)
+    assert chain.read_bytes() != first
+    assert names_of(chain) == [name]
+
+
+@pytest.mark.parametrize(("option", "hours"), [("required", 160), ("preferred", 160), ("none", 90 * 24)])
+def test_certbot_5_with_a_profile_for_a_name_and_an_address(
+    site: Site, tmp_path: Path, option: str, hours: int
+) -> None:
+    """A profile that is preferred and not there is none (draft-ietf-acme-profiles)."""
+    name, pages = site.name(f"certbot-{option}"), tmp_path / "www"
+    pages.mkdir()
+    profile = {"none": ["--preferred-profile", "nowhere"]}.get(option, [f"--{option}-profile", "shortlived"])
+    words = ["--webroot", "-w", str(pages), "-d", name, "--ip-address", HOST, "--cert-name", name, *profile]
+    with web_server(pages, site.http):
+        certbot(site, tmp_path, CERTBOTS["of the venv"], *certonly(site), *words)
+    chain = tmp_path / "config/live" / name / "fullchain.pem"
+    verify(site.server, chain)
+    leaf = leaf_of(chain)
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names_of(chain) == [name]
+    assert [str(one) for one in names.get_values_for_type(x509.IPAddress)] == [HOST]
+    # Both ends belong to it (RFC 5280 section 4.1.2.5).
+    assert leaf.not_valid_after_utc - leaf.not_valid_before_utc == timedelta(hours=hours, seconds=-1)
 
 
 @pytest.mark.parametrize("kind", ["http", "tls"])
@@ -114,7 +98,32 @@ def test_lego(site: Site, tmp_path: Path, kind: str) -> None:
     assert {"http": "http-get", "tls": "tls-alpn"}[kind] in site.story(name)
     first = chain.read_bytes()
     run_program([*words, "renew", "--days", "100", "--no-random-sleep"], env)
+    verify(site.server, chain)
     assert chain.read_bytes() != first
+    run_program([*words, "revoke", "--keep", "--reason", "4"], env)
+    assert reason_listed(site.server, leaf_of(chain)) == "superseded"
+
+
+def test_lego_with_a_web_server_for_a_request_of_another_program(site: Site, tmp_path: Path) -> None:
+    name, pages = site.name("lego-webroot"), tmp_path / "www"
+    pages.mkdir()
+    request = [require_program("openssl"), "req", "-new", "-newkey", "rsa:3072", "-nodes", "-subj", "/"]
+    request += [
+        "-keyout",
+        f"{tmp_path}/key.pem",
+        "-out",
+        f"{tmp_path}/csr.pem",
+        "-addext",
+        f"subjectAltName=DNS:{name}",
+    ]
+    run_program(request)
+    words = [require_program("lego"), "--server", site.server.directory, "--accept-tos", "--email", "a@example.org"]
+    words += ["--path", str(tmp_path), "--csr", f"{tmp_path}/csr.pem", "--http", "--http.webroot", str(pages)]
+    with web_server(pages, site.http):
+        run_program([*words, "run"], {"LEGO_CA_CERTIFICATES": str(site.server.root)})
+    chain = tmp_path / f"certificates/{name}.crt"
+    verify(site.server, chain)
+    assert names_of(chain) == [name]
 
 
 def test_uacme_with_its_own_hook_for_a_name_and_an_address(site: Site, tmp_path: Path) -> None:
@@ -127,10 +136,15 @@ def test_uacme_with_its_own_hook_for_a_name_and_an_address(site: Site, tmp_path:
     with web_server(tmp_path / "www", site.http):
         for one in (name, HOST):
             env = {"UACME_CHALLENGE_PATH": str(pages)}
+            chain = tmp_path / "conf" / one / "cert.pem"
             run_program([*base, "--hook", str(hook), "issue", one], env)
-            verify(site.server, tmp_path / "conf" / one / "cert.pem")
+            verify(site.server, chain)
+            first = chain.read_bytes()
+            run_program([*base, "--hook", str(hook), "--force", "issue", one], env)
+            verify(site.server, chain)
+            assert chain.read_bytes() != first
     assert names_of(tmp_path / "conf" / name / "cert.pem") == [name]
-    leaf = x509.load_pem_x509_certificates((tmp_path / "conf" / HOST / "cert.pem").read_bytes())[0]
+    leaf = leaf_of(tmp_path / "conf" / HOST / "cert.pem")
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert [str(one) for one in names.get_values_for_type(x509.IPAddress)] == [HOST]
     assert not list(leaf.subject)
@@ -147,13 +161,17 @@ def test_uacme_with_its_tls_responder(site: Site, tmp_path: Path) -> None:
     )
     hook.chmod(0o700)
     words = [ualpn, "-v", "-b", f"{HOST}@{site.https}", "-c", f"{HOST}@1", "-s", str(sock), "-n", "1"]
+    chain = tmp_path / "conf" / name / "cert.pem"
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as responder:
         try:
             until(sock.exists, "ualpn listens")
             run_program([*base, "--hook", str(hook), "issue", name])
+            first = chain.read_bytes()
+            run_program([*base, "--hook", str(hook), "--force", "issue", name])
         finally:
             responder.terminate()
-    verify(site.server, tmp_path / "conf" / name / "cert.pem")
+    verify(site.server, chain)
+    assert chain.read_bytes() != first
     assert "tls-alpn" in site.story(name)
 
 
@@ -161,7 +179,7 @@ def dehydrated(site: Site, folder: Path, kind: str, settings: str) -> list[str]:
     config = folder / "config"
     config.write_text(
         f'CA="{site.server.directory}"\nCHALLENGETYPE={kind}\nBASEDIR="{folder}"\n'
-        f'CURL_OPTS="--cacert {site.server.root}"\n{settings}\n'
+        f'CURL_OPTS="--cacert {site.server.root}"\nKEY_ALGO=prime256v1\nKEYSIZE=2048\n{settings}\n'
     )
     words = [require_program("dehydrated"), "--config", str(config)]
     run_program([*words, "--register", "--accept-terms"])
@@ -172,9 +190,14 @@ def test_dehydrated_with_a_web_server(site: Site, tmp_path: Path) -> None:
     name, pages = site.name("dehydrated-http"), tmp_path / "www/.well-known/acme-challenge"
     pages.mkdir(parents=True)
     words = dehydrated(site, tmp_path, "http-01", f'WELLKNOWN="{pages}"')
+    chain = tmp_path / "certs" / name / "fullchain.pem"
     with web_server(tmp_path / "www", site.http):
         run_program([*words, "--cron", "--domain", name])
-    verify(site.server, tmp_path / "certs" / name / "fullchain.pem")
+        verify(site.server, chain)
+        first = chain.read_bytes()
+        run_program([*words, "--cron", "--force", "--domain", name])
+    verify(site.server, chain)
+    assert chain.read_bytes() != first
     assert "http-get" in site.story(name)
 
 
@@ -190,36 +213,9 @@ def test_dehydrated_with_a_tls_server(site: Site, tmp_path: Path) -> None:
     hook.chmod(0o700)
     words = dehydrated(site, tmp_path, "tls-alpn-01", f'HOOK="{hook}"')
     run_program([*words, "--cron", "--domain", name])
-    verify(site.server, tmp_path / "certs" / name / "fullchain.pem")
-    assert "tls-alpn" in site.story(name)
-
-
-@pytest.mark.parametrize("kind", ["http", "tlsalpn"])
-def test_caddy(site: Site, tmp_path: Path, kind: str) -> None:
-    name = site.name(f"caddy-{kind}")
-    other = "tlsalpn" if kind == "http" else "http"
-    config = tmp_path / "Caddyfile"
-    config.write_text(
-        f"{{\n\tadmin off\n\thttp_port {site.http}\n\thttps_port {site.https}\n\temail a@example.org\n"
-        f"\tstorage file_system {tmp_path}/storage\n}}\n"
-        f"{name} {{\n\tbind {HOST}\n\ttls {{\n\t\tissuer acme {{\n\t\t\tdir {site.server.directory}\n"
-        f"\t\t\ttrusted_roots {site.server.root}\n\t\t\tdisable_{other}_challenge\n\t\t}}\n\t}}\n\trespond hello\n}}\n"
-    )
-    words = [require_program("caddy"), "run", "--adapter", "caddyfile", "--config", str(config)]
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    chain = tmp_path / f"chain-{kind}.pem"
-
-    def issued() -> bool:
-        found = list((tmp_path / "storage").rglob(f"{name}.crt"))
-        if found:
-            chain.write_bytes(found[0].read_bytes())
-        return bool(found)
-
-    with (tmp_path / "log").open("w") as said, subprocess.Popen(words, stdout=said, stderr=said, env=env) as caddy:
-        try:
-            until(issued, "Caddy has its certificate")
-        finally:
-            caddy.terminate()
+    chain = tmp_path / "certs" / name / "fullchain.pem"
+    first = chain.read_bytes()
+    run_program([*words, "--cron", "--force", "--domain", name])
     verify(site.server, chain)
-    assert names_of(chain) == [name]
-    assert {"http": "http-get", "tlsalpn": "tls-alpn"}[kind] in site.story(name)
+    assert chain.read_bytes() != first
+    assert "tls-alpn" in site.story(name)

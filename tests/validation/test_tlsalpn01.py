@@ -105,6 +105,7 @@ async def test_an_address_as_a_dns_name_is_no_proof_for_it(tmp_path: Path) -> No
     tls = showing(tmp_path, made([x509.DNSName("127.0.0.1")], [identifier()], key=KEY))
     outcome, _ = await look(tls, claim=claim)
     assert outcome.error is AcmeErrorType.INCORRECT_RESPONSE
+    assert "saw a certificate for dns:127.0.0.1, expected one for ip:127.0.0.1 alone" in outcome.detail
 
 
 # An x400Address, which cryptography does not read.
@@ -134,7 +135,7 @@ CERTIFICATES: dict[str, tuple[Made, AcmeErrorType, str]] = {
     "a second name": (
         lambda: made([NAME, x509.DNSName("other.lab.test")], [identifier()], key=KEY),
         WRONG,
-        f"{HOST} other.lab.test",
+        f"dns:{HOST} dns:other.lab.test",
     ),
     "a wildcard": (lambda: made([x509.DNSName("*.lab.test")], [identifier()], key=KEY), WRONG, "*.lab.test"),
     "a name of another kind beside it": (

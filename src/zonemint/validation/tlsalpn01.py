@@ -109,7 +109,9 @@ def _judge(tls: ssl.SSLObject, claim: Claim, data: dict[str, str]) -> None:
         raise _wrong(f"a certificate that cannot be read ({shown(str(error))})", "a self-signed one") from None
     data["san"] = " ".join(shown(value) for _, value in names[:10])
     if names != [(claim.identifier_type, claim.value)]:
-        raise _wrong(f"a certificate for {data['san'] or 'no name'}", f"one for {claim.value} alone")
+        # Some clients write an address as a DNS name, which looks the same without its type.
+        seen = " ".join(f"{type_}:{shown(value)}" for type_, value in names[:10])
+        raise _wrong(f"a certificate for {seen or 'no name'}", f"one for {claim.identifier_type}:{claim.value} alone")
     try:
         extension = extensions.get_extension_for_oid(ACME_IDENTIFIER)
     except x509.ExtensionNotFound:
