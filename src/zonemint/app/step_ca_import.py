@@ -224,7 +224,7 @@ async def _content(source: StepCa, wanted: Wanted, found: Hierarchy, now: float)
     what = "issued and revoked certificates, ACME accounts"
     if not kind:
         return NOTHING, [Refused(what, "ca.json names no database, so step-ca kept none")] if not wanted.revoked else []
-    where = f"its database is {kind}, which is not read. ACME clients register again by themselves"
+    where = f"its database is {kind}, which is not read. ACME clients have to make accounts again"
     if wanted.revoked is not None:
         return NOTHING, [Refused("issued certificates, ACME accounts", where)]
     return NOTHING, [
