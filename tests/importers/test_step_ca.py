@@ -84,6 +84,8 @@ def test_root_intermediate_and_keys_come_as_they_are(tmp_path: Path, password: P
         mine, old = (load_pem_private_key(one.read_bytes(), secret) for one, secret in pair)
         assert mine.public_key() == old.public_key()
     assert not report["constrained"]
+    told = json.loads(run("doctor", "--data", data, "--json").stdout)
+    assert [one["state"] for one in told if one["what"] == "name constraints"] == ["note"]
     assert run("audit", "verify", "--data", data).returncode == 0
 
 
