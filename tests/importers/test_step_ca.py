@@ -139,6 +139,16 @@ def test_an_rsa_hierarchy_with_pkcs8_keys_and_without_the_roots_key(tmp_path: Pa
     assert [one["key_type"] for one in shown] == ["rsa2048", "rsa2048"]
 
 
+def test_the_intermediate_may_be_replaced_by_one_that_is_held_to_the_domains(tmp_path: Path, password: Path) -> None:
+    data = tmp_path / "data"
+    imported(FOLDERS / "plain", "--data", data, "--password-file", password)
+    done = run("ca", "rotate-intermediate", "--data", data)
+    assert done.returncode == 0, done.stderr
+    issuer, before, root = json.loads(run("ca", "show", "--data", data, "--json").stdout)
+    assert (issuer["domains"], before["domains"]) == (["lab.test", "localhost"], [])
+    assert root["sha256"] == fingerprint(FOLDERS / "plain/certs/root_ca.crt")
+
+
 def test_a_dry_run_writes_nothing(tmp_path: Path, password: Path) -> None:
     data = tmp_path / "data"
     report = imported(FOLDERS / "plain", "--data", data, "--password-file", password, "--dry-run")
