@@ -258,6 +258,14 @@ def test_a_folder_that_has_something_stays_as_it_is(tmp_path: Path, password: Pa
     assert (data / "pki/root.crt").read_bytes() == before
 
 
+def test_what_an_import_left_that_was_cut_off_is_removed(tmp_path: Path, password: Path) -> None:
+    half = tmp_path / "data/.import.x/pki"
+    half.mkdir(parents=True)
+    (half / "root.key").write_text("half")
+    imported(FOLDERS / "plain", "--data", tmp_path / "data", "--password-file", password)
+    assert sorted(one.name for one in (tmp_path / "data").iterdir()) == ["pki", "zonemint.db", "zonemint.toml"]
+
+
 def test_a_provisioner_that_asks_webhooks_does_not_come(tmp_path: Path, password: Path) -> None:
     def hooked(tree: Tree) -> None:
         for one in tree["authority"]["provisioners"][:2]:
