@@ -84,6 +84,8 @@ def test_root_intermediate_and_keys_come_as_they_are(tmp_path: Path, password: P
         mine, old = (load_pem_private_key(one.read_bytes(), secret) for one, secret in pair)
         assert mine.public_key() == old.public_key()
     assert not report["constrained"]
+    told = json.loads(run("doctor", "--data", data, "--json").stdout)
+    assert [one["state"] for one in told if one["what"] == "name constraints"] == ["note"]
     assert run("audit", "verify", "--data", data).returncode == 0
 
 
@@ -135,6 +137,16 @@ def test_an_rsa_hierarchy_with_pkcs8_keys_and_without_the_roots_key(tmp_path: Pa
     assert config.profiles["default"].pointers == ()
     shown = json.loads(run("ca", "show", "--data", data, "--json").stdout)
     assert [one["key_type"] for one in shown] == ["rsa2048", "rsa2048"]
+
+
+def test_the_intermediate_may_be_replaced_by_one_that_is_held_to_the_domains(tmp_path: Path, password: Path) -> None:
+    data = tmp_path / "data"
+    imported(FOLDERS / "plain", "--data", data, "--password-file", password)
+    done = run("ca", "rotate-intermediate", "--data", data)
+    assert done.returncode == 0, done.stderr
+    issuer, before, root = json.loads(run("ca", "show", "--data", data, "--json").stdout)
+    assert (issuer["domains"], before["domains"]) == (["lab.test", "localhost"], [])
+    assert root["sha256"] == fingerprint(FOLDERS / "plain/certs/root_ca.crt")
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path, password: Path) -> None:
@@ -244,6 +256,14 @@ def test_a_folder_that_has_something_stays_as_it_is(tmp_path: Path, password: Pa
     done = run("import", "step-ca", FOLDERS / "plain", "--data", data, "--password-file", password)
     assert (done.returncode, "something is in this folder already" in done.stderr) == (1, True)
     assert (data / "pki/root.crt").read_bytes() == before
+
+
+def test_what_an_import_left_that_was_cut_off_is_removed(tmp_path: Path, password: Path) -> None:
+    half = tmp_path / "data/.import.x/pki"
+    half.mkdir(parents=True)
+    (half / "root.key").write_text("half")
+    imported(FOLDERS / "plain", "--data", tmp_path / "data", "--password-file", password)
+    assert sorted(one.name for one in (tmp_path / "data").iterdir()) == ["pki", "zonemint.db", "zonemint.toml"]
 
 
 def test_a_provisioner_that_asks_webhooks_does_not_come(tmp_path: Path, password: Path) -> None:

@@ -31,8 +31,9 @@ from zonemint.store.database import Steps
 from zonemint.store.opening import open_store
 from zonemint.store.token_issuers import TokenIssuer
 
-__all__ = ["Found", "Report", "Wanted", "bring", "read"]
+__all__ = ["Found", "Report", "Wanted", "bring", "check_free", "read"]
 
+_DRAFT = ".import."
 _BATCH = 500  # certificates in a transaction
 _BY = "zonemint import"
 _COMPROMISED = 1  # RFC 5280 section 5.3.1
@@ -139,16 +140,23 @@ async def read(wanted: Wanted, password: Callable[[], bytes | None], *, actor: s
     )
 
 
+def check_free(data: DataDir) -> None:
+    """Raise ConfigError when a folder has anything in it but what an import left that was cut off."""
+    if data.path.exists() and any(not one.name.startswith(_DRAFT) for one in data.path.iterdir()):
+        raise ConfigError("something is in this folder already: choose another one with --data", file=data.path)
+
+
 async def bring(found: Found, data: DataDir, *, actor: str, now: float, step: Callable[[int], None]) -> None:
     """Make the data folder, all of it or nothing; raises ConfigError where one is there, StoreError, OSError.
 
     step: called with the number of certificates that each transaction was for.
     """
     made = not data.path.exists()
-    if not made and any(data.path.iterdir()):
-        raise ConfigError("something is in this folder already: choose another one with --data", file=data.path)
+    check_free(data)
     data.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = DataDir(Path(tempfile.mkdtemp(prefix=".import.", dir=data.path)))
+    for half in data.path.glob(f"{_DRAFT}*"):
+        shutil.rmtree(half)
+    draft = DataDir(Path(tempfile.mkdtemp(prefix=_DRAFT, dir=data.path)))
     try:
         keys_ = found.hierarchy
         authority.adopt(draft.pki, keys_.chain, key=keys_.key, root_key=keys_.root_key, password=found.password)
@@ -224,7 +232,7 @@ async def _content(source: StepCa, wanted: Wanted, found: Hierarchy, now: float)
     what = "issued and revoked certificates, ACME accounts"
     if not kind:
         return NOTHING, [Refused(what, "ca.json names no database, so step-ca kept none")] if not wanted.revoked else []
-    where = f"its database is {kind}, which is not read. ACME clients register again by themselves"
+    where = f"its database is {kind}, which is not read. ACME clients have to make accounts again"
     if wanted.revoked is not None:
         return NOTHING, [Refused("issued certificates, ACME accounts", where)]
     return NOTHING, [

@@ -51,17 +51,15 @@ def step_ca(
     import asyncio
     import time
 
-    from zonemint.app.step_ca_import import Wanted, bring, read
+    from zonemint.app.step_ca_import import Wanted, bring, check_free, read
     from zonemint.cli.output import say, show_facts
     from zonemint.cli.progress import counted
     from zonemint.cli.session import actor
     from zonemint.config import DataDir, data_dir, database_url
-    from zonemint.core.errors import ConfigError
     from zonemint.pki.passwords import password_from
 
     folder, now, who = DataDir(data_dir(data)), time.time(), actor()
-    if folder.path.exists() and any(folder.path.iterdir()):
-        raise ConfigError("something is in this folder already: choose another one with --data", file=folder.path)
+    check_free(folder)
     wanted = Wanted(source, tuple(domain or ()), database_url(database, ""), password_file, provisioners, revoked)
 
     async def whole() -> Report:

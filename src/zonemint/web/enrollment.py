@@ -59,6 +59,7 @@ class EnrollmentResources:
             "/sign": ("POST", self._sign),
             "/renew": ("POST", self._renew),
             "/rekey": ("POST", self._rekey),
+            "/health": ("GET", self._health),
             "/roots": ("GET", self._roots),
             "/provisioners": ("GET", self._provisioners),
             "/provisioners/{kid}/encrypted-key": ("GET", self._encrypted_key),
@@ -87,6 +88,9 @@ class EnrollmentResources:
     async def _rekey(self, call: Call) -> Reply:
         presented = _presented(call)
         return self._issued(await self._enrollment.rekey(presented, _read(call, _Rekey).csr, source=call.source))
+
+    async def _health(self, call: Call) -> Reply:
+        return _json({"status": "ok"})
 
     async def _roots(self, call: Call) -> Reply:
         return _json({"crts": [one.public_bytes(Encoding.PEM).decode() for one in self._authority().roots]}, 201)

@@ -42,6 +42,7 @@ class PkiResources:
             "/intermediate.crt": self._intermediate_der,
             "/intermediate/{issuer}": self._intermediate_der,
             "/crl": self._revocation_list,
+            "/1.0/crl": self._revocation_list,  # where step-ca has it
             "/crl/{issuer}": self._revocation_list,
             "/crl/{issuer}/{window}": self._revocation_list,
         }

@@ -66,6 +66,9 @@ async def _server(config: Config, data: DataDir, db: Database, clock: Clock) -> 
     if "ca" in config.roles:
         found, finding = folder.authority(config, data, clock())
         yield finding
+        if found is not None and not found.current.domains:
+            advice = f"`zonemint ca rotate-intermediate` makes one that is held to {', '.join(config.domains)}"
+            yield Finding.note("name constraints", "whoever has the intermediate's key signs for every name", advice)
         roots = found.roots_pem.decode() if found else ""
     if "dns" in config.roles or "acmedns" in config.roles:
         async for finding in folder.zones(config, data, db):
