@@ -40,7 +40,7 @@ def read(now: float, host: str = "ca.zufar.io") -> token.Claims:
     jwk = keys.canonical(PROVISIONER)
     parsed = token.parse(TOKEN)
     assert parsed.kid == jwk.thumbprint == PROVISIONER["kid"]
-    return token.read(parsed, jwk.text, "admin@zufar.io", host=host, root=ROOT, now=now)
+    return token.read(parsed, jwk.text, "admin@zufar.io", host=host, roots=frozenset({ROOT}), now=now)
 
 
 def test_its_token_is_read() -> None:
