@@ -22,6 +22,7 @@ from zonemint.app.audit_log import record_authority
 from zonemint.app.authority_keeper import AuthorityKeeper
 from zonemint.app.base import Base
 from zonemint.app.challenges import caa, challenge_methods
+from zonemint.app.enrollment_desk import answering
 from zonemint.app.host_certificates import IssuedElsewhere, IssuedHere
 from zonemint.app.linter import Linter
 from zonemint.app.ocsp import OcspResponder
@@ -153,13 +154,21 @@ class Ca:
     @property
     def desk(self) -> SigningDesk:
         """What signs for other nodes, while the key of the issuer that signs is here."""
-        return SigningDesk(self._acme, self._issuer, Policy(self._base.config.domains))
+        return SigningDesk(self._acme, self._enrollment, self._issuer, Policy(self._base.config.domains))
 
     def enrollment(self, sources: Sources) -> EnrollmentResources:
         """Return what machines without ACME are answered."""
+        enrollment = self._enrollment
+        answer = answering(enrollment, lambda: self._acme.authority.can_sign)
+        return EnrollmentResources(
+            answer, enrollment.db, enrollment.clock, self._authority.current, self._acme.issuer_of, sources
+        )
+
+    @property
+    def _enrollment(self) -> Enrollment:
         config, acme = self._base.config, self._acme
         profile = enrollment_profile(config)
-        enrollment = Enrollment(
+        return Enrollment(
             db=acme.db,
             clock=acme.clock,
             authority=self._authority.current,
@@ -169,7 +178,6 @@ class Ca:
             known_keys=acme.known_keys,
             lint=acme.lint,
         )
-        return EnrollmentResources(enrollment, self._authority.current, sources)
 
     def ask_for_certificates(self, context: ssl.SSLContext) -> None:
         """Have TLS clients show a certificate of ours if they have one; who shows another one is refused."""

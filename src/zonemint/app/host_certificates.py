@@ -28,7 +28,7 @@ from zonemint.store.certificates import Certificate
 from zonemint.store.database import Database
 from zonemint.store.signings import Signing
 
-__all__ = ["RESPONDER", "HostIssuer", "IssuedElsewhere", "IssuedHere"]
+__all__ = ["RESPONDER", "HostIssuer", "IssuedElsewhere", "IssuedHere", "elsewhere"]
 
 _LOOK = 0.1  # seconds between looks whether another node has signed
 _TOLD = 300  # looks after which the log says what we wait for
@@ -120,27 +120,36 @@ class IssuedElsewhere:
         return await self._ask((f"{RESPONDER}{issuer.key_id}",), csr)
 
     async def _ask(self, hosts: tuple[str, ...], csr: x509.CertificateSigningRequest) -> Certificate:
-        asked = Signing(new_id(), None, hosts, csr.public_bytes(Encoding.DER), "", "node", int(self._clock()))
-        await self._db.write(signings.add(asked))
-        try:
-            done = await self._answer(asked.id)
-        finally:
-            await self._db.write(signings.remove(asked.id))
+        done = await elsewhere(self._db, hosts, csr.public_bytes(Encoding.DER), now=self._clock())
         if done.error:
-            raise IssuanceError(f"the node with the CA's key does not sign for {', '.join(asked.hosts)}: {done.error}")
+            raise IssuanceError(f"the node with the CA's key does not sign for {', '.join(hosts)}: {done.error}")
         signed = await self._db.read(certificates.by_serial(done.serial))
         assert signed is not None
         return signed
 
-    async def _answer(self, signing_id: str) -> Signing:
-        looks = 0
-        while True:
-            found = await self._db.read(signings.by_id(signing_id))
-            if found is None:
-                raise IssuanceError("no node with the CA's key signed for this one in time")
-            if found.serial or found.error:
-                return found
-            looks += 1
-            if looks % _TOLD == _TOLD // 10:
-                _log.warning("waiting for a node with the CA's key to sign this node's own certificate")
-            await asyncio.sleep(_LOOK)
+
+async def elsewhere(db: Database, hosts: tuple[str, ...], content: bytes, *, now: float) -> Signing:
+    """Ask the nodes with the CA's key, for as long as that takes, and return what one of them answered.
+
+    Raises StoreError, IssuanceError when the request was forgotten.
+    """
+    asked = Signing(new_id(), None, hosts, content, "", "node", int(now))
+    await db.write(signings.add(asked))
+    try:
+        return await _answer(db, asked.id)
+    finally:
+        await db.write(signings.remove(asked.id))
+
+
+async def _answer(db: Database, signing_id: str) -> Signing:
+    looks = 0
+    while True:
+        found = await db.read(signings.by_id(signing_id))
+        if found is None:
+            raise IssuanceError("no node with the CA's key signed for this one in time")
+        if found.serial or found.error:
+            return found
+        looks += 1
+        if looks % _TOLD == _TOLD // 10:
+            _log.warning("waiting for a node with the CA's key")
+        await asyncio.sleep(_LOOK)

@@ -1,4 +1,4 @@
-"""What a node with the CA's key signs for nodes without it: their orders, and their own certificates."""
+"""What a node with the CA's key signs for nodes without it: orders, requests without ACME, their own certificates."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import structlog
 
 from zonemint.acme import handover
 from zonemint.acme.context import Acme
+from zonemint.app.enrollment_desk import ENROLLMENT, settle
 from zonemint.app.host_certificates import RESPONDER, IssuedHere
 from zonemint.core.errors import CsrError, IssuanceError, StoreError
+from zonemint.enrollment.enrollment import Enrollment
 from zonemint.pki import csr
 from zonemint.pki.policy import Policy
 from zonemint.store import signings
@@ -32,8 +34,9 @@ class SigningDesk:
     One on a node without the key of the issuer that signs does nothing, until it has it.
     """
 
-    def __init__(self, acme: Acme, issuer: IssuedHere, policy: Policy) -> None:
+    def __init__(self, acme: Acme, enrollment: Enrollment, issuer: IssuedHere, policy: Policy) -> None:
         self._acme = acme
+        self._enrollment = enrollment
         self._issuer = issuer
         self._policy = policy
         self._told = asyncio.Event()
@@ -76,6 +79,9 @@ class SigningDesk:
         return len(taken) == _AT_ONCE
 
     async def _sign_host(self, signing: Signing) -> None:
+        if signing.hosts == (ENROLLMENT,):
+            await settle(self._enrollment, signing)
+            return
         if signing.hosts and signing.hosts[0].startswith(RESPONDER):
             await self._sign_responder(signing, signing.hosts[0].removeprefix(RESPONDER))
             return

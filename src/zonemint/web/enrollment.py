@@ -6,7 +6,7 @@ Each URL is there with and without `/1.0` before it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -14,12 +14,15 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from zonemint.core.clock import Clock
 from zonemint.core.errors import EnrollmentError, IssuanceError, StoreUnavailable
-from zonemint.enrollment.enrollment import Enrollment
+from zonemint.enrollment.request import Answer, Request
 from zonemint.pki import issue
 from zonemint.pki.authority import Authority
+from zonemint.pki.issuer import Issuer
 from zonemint.store import token_issuers
 from zonemint.store.certificates import Certificate
+from zonemint.store.database import Database
 from zonemint.store.token_issuers import TokenIssuer
 from zonemint.web.dispatch import Route
 from zonemint.web.endpoint import Call, Endpoint, Handler, Refusal, Sources
@@ -48,9 +51,20 @@ class _Rekey(msgspec.Struct, frozen=True):
 class EnrollmentResources:
     """The handlers; `authority` returns the one that signs now."""
 
-    def __init__(self, enrollment: Enrollment, authority: Callable[[], Authority], sources: Sources) -> None:
-        self._enrollment = enrollment
+    def __init__(
+        self,
+        answer: Answer,
+        db: Database,
+        clock: Clock,
+        authority: Callable[[], Authority],
+        issuer_of: Callable[[Certificate], Awaitable[Issuer | None]],
+        sources: Sources,
+    ) -> None:
+        self._answer = answer
+        self._db = db
+        self._clock = clock
         self._authority = authority
+        self._issuer_of = issuer_of
         self._sources = sources
 
     def routes(self) -> list[Route]:
@@ -71,23 +85,23 @@ class EnrollmentResources:
         ]
 
     async def _sign(self, call: Call) -> Reply:
-        asked = _read(call, _Sign)
-        now = self._enrollment.clock()
-        certificate = await self._enrollment.sign(
-            asked.csr,
-            asked.ott,
+        asked, now = _read(call, _Sign), self._clock()
+        request = Request(
+            "sign",
+            call.source,
+            csr=asked.csr,
+            token=asked.ott,
             not_before=_time(asked.notBefore, now),
             not_after=_time(asked.notAfter, now),
-            source=call.source,
         )
-        return self._issued(certificate)
+        return await self._issued(request)
 
     async def _renew(self, call: Call) -> Reply:
-        return self._issued(await self._enrollment.renew(_presented(call), source=call.source))
+        return await self._issued(Request("renew", call.source, presented=_presented(call)))
 
     async def _rekey(self, call: Call) -> Reply:
         presented = _presented(call)
-        return self._issued(await self._enrollment.rekey(presented, _read(call, _Rekey).csr, source=call.source))
+        return await self._issued(Request("rekey", call.source, presented=presented, csr=_read(call, _Rekey).csr))
 
     async def _health(self, call: Call) -> Reply:
         return _json({"status": "ok"})
@@ -96,7 +110,7 @@ class EnrollmentResources:
         return _json({"crts": [one.public_bytes(Encoding.PEM).decode() for one in self._authority().roots]}, 201)
 
     async def _provisioners(self, call: Call) -> Reply:
-        found = await self._enrollment.db.read(token_issuers.listing())
+        found = await self._db.read(token_issuers.listing())
         shown = [
             {
                 "type": "JWK",
@@ -109,15 +123,17 @@ class EnrollmentResources:
         return _json({"provisioners": shown, "nextCursor": ""})
 
     async def _encrypted_key(self, call: Call) -> Reply:
-        found = await self._enrollment.db.read(token_issuers.by_kid(call.path["kid"]))
+        found = await self._db.read(token_issuers.by_kid(call.path["kid"]))
         if found is None or not found.encrypted_key:
             raise EnrollmentError("there is no encrypted key of this name here", 404)
         return _json({"key": found.encrypted_key})
 
-    def _issued(self, certificate: Certificate) -> Reply:
+    async def _issued(self, request: Request) -> Reply:
+        certificate = await self._answer(request)
         assert certificate.der is not None
-        issuer = self._authority().issuer(certificate.issuer)
-        assert issuer is not None
+        issuer = await self._issuer_of(certificate)
+        if issuer is None:
+            raise IssuanceError(f"the certificate {certificate.serial} has an issuer that this node does not know yet")
         leaf = issue.pem(certificate.der).decode()
         above = [one.public_bytes(Encoding.PEM).decode() for one in issuer.chains[0][:-1]]
         return _json({"crt": leaf, "ca": above[0], "certChain": [leaf, *above]}, 201)
