@@ -47,6 +47,8 @@ def test_an_empty_folder_is_ready_in_two_seconds(tmp_path: Path) -> None:
 def test_the_screen_says_what_to_do_next(shared: Running) -> None:
     assert f"  ACME directory    {shared.directory}\n" in shared.screen
     assert f"  DNS               {HOST} port {shared.ports.dns} (UDP and TCP)\n" in shared.screen
+    sha256 = shared.screen.partition("root SHA-256")[2].split()[0]
+    assert f"zonemint trust install --url http://{HOST}:{shared.ports.http} --fingerprint {sha256}\n" in shared.screen
     assert f"zonemint register server-1.{DOMAIN} --for certbot --data {shared.folder}\n" in shared.screen
     line = shared.screen.splitlines()[-1]
     assert re.fullmatch(r"ready in \d+\.\d\d s: https://localhost:\d+/acme/acme/directory", line)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zonemint.cli.names import Name, read
+from zonemint.cli.names import Name, read, scope
 from zonemint.core.errors import ConfigError
 from zonemint.core.names import hostname
 
@@ -22,6 +22,11 @@ def test_names_are_relative_absolute_or_wild_and_kept_once() -> None:
         "lab.test",
         "a.other.test",
     ]
+
+
+def test_a_scope_has_a_host_of_one_label_in_the_domain() -> None:
+    words = ["web", "*.apps", "*", "a.other.test", "*.other.test"]
+    assert scope(words, "lab.test") == ["web.lab.test", "*.apps.lab.test", "*", "a.other.test", "*.other.test"]
 
 
 def test_a_name_knows_its_line_and_its_domain(tmp_path: Path) -> None:

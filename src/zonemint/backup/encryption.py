@@ -82,7 +82,7 @@ def decrypted(source: BinaryIO, keys: Keys) -> Iterator[BinaryIO]:
         try:
             plain = pyrage.passphrase.decrypt(whole, keys.password)
         except pyrage.DecryptError as error:
-            raise BackupError(f"the backup cannot be decrypted: {error}") from None
+            raise BackupError(f"the backup cannot be decrypted: {error}; is it the right password?") from None
         yield io.BytesIO(plain)
         return
     kept = _Kept(source)

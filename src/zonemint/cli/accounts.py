@@ -163,6 +163,7 @@ def scope(
     """Say which names a TXT account is for, instead of those before: a challenge for another one fails and says so."""
     from zonemint.acmedns import administration
     from zonemint.acmedns import scope as scope_
+    from zonemint.cli import names as names_
     from zonemint.cli.session import run
 
     if any_name == bool(names):
@@ -170,7 +171,7 @@ def scope(
 
     async def work(session: Session) -> tuple[str, ...]:
         account = await _txt(session, which)
-        wanted = scope_.read(names or ())
+        wanted = scope_.read(names_.scope(names or (), session.config.domain))
         await session.db.write(administration.rescope(account, wanted, **_by(session, "scope")))
         return wanted
 

@@ -37,7 +37,7 @@ def try_(
     """Deliver an event that tells of nothing, and print what was answered; exit status 1 if it was not taken."""
     import asyncio
 
-    from zonemint.cli.output import show_table
+    from zonemint.cli.output import say, show_table
     from zonemint.config import DataDir, data_dir, load
     from zonemint.core.errors import ConfigError
 
@@ -47,6 +47,8 @@ def try_(
         known = ", ".join(config.hooks) or "there is none"
         raise ConfigError(f"there is no hook '{name}' in the settings: {known}", file=folder.config)
     told = {one: receiver for one, receiver in _receivers(folder, config).items() if name in (None, one)}
+    if not told:
+        say(f"there is no hook in {folder.config}: a table [hooks.NAME] makes one")
     results = asyncio.run(_try(told))
     show_table(results, ["hook", "to", "result", "answer"], as_json=as_json)
     if any(one["result"] != "delivered" for one in results):

@@ -11,7 +11,7 @@ from zonemint.core.errors import BadName, ConfigError
 from zonemint.core.names import absolute, hostname
 from zonemint.core.ports import is_address
 
-__all__ = ["Name", "host", "read"]
+__all__ = ["Name", "host", "read", "scope"]
 
 _LARGEST_FILE = 64 << 20  # octets
 
@@ -54,6 +54,11 @@ def host(word: str, domain: str) -> str:
     if is_address(word):
         return str(ip_address(word))
     return _absolute(word, domain)
+
+
+def scope(words: Sequence[str], domain: str) -> list[str]:
+    """Return names of a scope with those of one label below `domain`; others may be in zones that are not ours."""
+    return [one if "." in one.removeprefix("*.") or one == "*" else f"{one}.{domain}" for one in words]
 
 
 def _absolute(text: str, domain: str) -> str:

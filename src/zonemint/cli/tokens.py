@@ -28,7 +28,11 @@ def create(
     ],
     names: Annotated[
         list[str] | None,
-        typer.Option("--name", metavar="NAME", help="For which hosts; *.lab.test is every name below, * every name."),
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="For which hosts; *.lab.test is every name below it, * every name; server-1 is below the domain.",
+        ),
     ] = None,
     database: DatabaseOption = None,
     data: DataOption = None,
@@ -38,6 +42,7 @@ def create(
     from typing import get_args
 
     from zonemint.acmedns import scope, tokens
+    from zonemint.cli import names as names_
     from zonemint.cli.session import run
     from zonemint.store.tokens import Right
 
@@ -50,7 +55,7 @@ def create(
         raise typer.BadParameter("the admin API is for every account: a token for it has no names", param_hint="--name")
 
     async def work(session: Session) -> str:
-        wanted = scope.read(names or ())
+        wanted = scope.read(names_.scope(names or (), session.config.domain))
         chosen = [right for right in get_args(Right) if right in rights]
         token, text = tokens.new(chosen, wanted, "zonemint tokens create", now_ms=int(time.time() * 1000))
         await session.db.write(tokens.insert(token, actor=session.actor))

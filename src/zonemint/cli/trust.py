@@ -32,7 +32,9 @@ UrlOption = Annotated[
 ]
 FingerprintOption = Annotated[
     list[str] | None,
-    typer.Option("--fingerprint", metavar="SHA256", help="What the root must have; repeat it for another root."),
+    typer.Option(
+        "--fingerprint", metavar="SHA256", help="The SHA-256 that the root must have; repeat it for another root."
+    ),
 ]
 KindOption = Annotated[
     list[str] | None,
@@ -43,7 +45,7 @@ RootOption = Annotated[
 ]
 PasswordOption = Annotated[
     Path | None,
-    typer.Option("--store-password-file", metavar="FILE", help="Java's key stores have this password; else changeit."),
+    typer.Option("--store-password-file", metavar="FILE", help="The password of Java's key stores; else changeit."),
 ]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")]
 
@@ -69,8 +71,8 @@ def install(
 
     _run(
         lambda found, roots: change.install(found, roots, dry=dry),
-        _chosen(file, url, fingerprints, data, told=True),
         _stores(only, root, password),
+        _chosen(file, url, fingerprints, data, told=True),
         as_json,
     )
 
@@ -92,8 +94,8 @@ def uninstall(
 
     _run(
         lambda found, roots: change.uninstall(found, roots, dry=dry),
-        _chosen(file, url, fingerprints, data, told=False),
         _stores(only, root, password),
+        _chosen(file, url, fingerprints, data, told=False),
         as_json,
     )
 
@@ -112,7 +114,7 @@ def show(
     """Tell which stores trust the root."""
     from zonemint.trust import change
 
-    _run(change.show, _chosen(file, url, fingerprints, data, told=False), _stores(only, root, password), as_json)
+    _run(change.show, _stores(only, root, password), _chosen(file, url, fingerprints, data, told=False), as_json)
 
 
 def _chosen(
@@ -197,8 +199,8 @@ def _stores(only: Sequence[str] | None, root: Path, password: Path | None) -> li
 
 def _run(
     work: Callable[[Sequence[Store | Outcome], Sequence[Root]], Iterable[Outcome]],
-    roots: Sequence[Root],
     stores: Sequence[Store | Outcome],
+    roots: Sequence[Root],
     as_json: bool,
 ) -> None:
     """Do the work and show what became of it; exit status 1 when a store is not as it was asked for."""

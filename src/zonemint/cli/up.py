@@ -185,7 +185,7 @@ def _screen(folder: DataDir, config: Config, authority: Authority | None, server
         facts.append(f"root SHA-256      {authority.fingerprint}")
     runs = "serves" if len(config.roles) == 3 else f"runs {', '.join(config.roles)} for"
     said = "".join(f"  {fact}\n" for fact in facts)
-    steps = _next(folder, config, plain, server) if authority else _next_to_others(config, address)
+    steps = _next(folder, config, plain, server, authority) if authority else _next_to_others(config, address)
     return f"""\
 zonemint {runs} {", ".join(config.domains)} from {folder.path}{shared}
 
@@ -194,7 +194,7 @@ Next:
 {steps}"""
 
 
-def _next(folder: DataDir, config: Config, plain: str, server: Server) -> str:
+def _next(folder: DataDir, config: Config, plain: str, server: Server, authority: Authority) -> str:
     from zonemint.config import advertised
 
     address, domain = advertised(config.listen), config.domain
@@ -204,7 +204,9 @@ def _next(folder: DataDir, config: Config, plain: str, server: Server) -> str:
             f"Let clients ask this DNS server for {domain} (try: dig @{address} -p {server.dns_port} ca.{domain})."
         )
     steps.append(
-        f"""Trust the root on each machine; compare the hash with the one above:
+        f"""Trust the root on each machine, as root:
+     zonemint trust install --url {plain} --fingerprint {authority.fingerprint}
+     Or without zonemint there; compare the hash with the one above:
      curl -fsS {plain}/roots.pem -o zonemint-root.crt
      openssl x509 -in zonemint-root.crt -outform DER | sha256sum"""
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -66,7 +67,9 @@ async def exchange(
     except ssl.SSLError as error:
         raise ExchangeFailed(f"{place}: no TLS: {error.reason or error}") from None
     except OSError as error:
-        raise ExchangeFailed(f"{place}: {error.strerror or error}") from None
+        # asyncio words a refusal for programmers: "Connect call failed" and the parts of the address.
+        why = os.strerror(error.errno) if isinstance(error, ConnectionError) and error.errno else error.strerror
+        raise ExchangeFailed(f"{place}: {why or error}") from None
     except (httptools.HttpParserError, ValueError) as error:
         raise ExchangeFailed(f"{place}: its reply is not HTTP that we take: {error}") from None
 

@@ -39,7 +39,7 @@ def read(path: Path) -> list[x509.Certificate]:
     try:
         pem = path.read_bytes()
     except FileNotFoundError:
-        raise KeyFileError("the certificate is missing: restore the file from a backup", file=path) from None
+        raise KeyFileError("the certificate is missing; if it was there, restore it from a backup", file=path) from None
     except OSError as error:
         raise KeyFileError(f"the certificate cannot be read: {error.strerror}", file=path) from None
     return parse(pem, path)
@@ -51,9 +51,7 @@ def parse(pem: bytes, path: Path | str) -> list[x509.Certificate]:
         certificates = x509.load_pem_x509_certificates(pem)
         flaws = list(filter(None, map(_flaw, certificates)))
     except _UNREADABLE:
-        raise KeyFileError(
-            "this is not a certificate in PEM that we know: restore the file from a backup", file=path
-        ) from None
+        raise KeyFileError("this is not a certificate in PEM that we know", file=path) from None
     if flaws:
         raise KeyFileError(flaws[0], file=path)
     return certificates

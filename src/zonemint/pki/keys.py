@@ -223,7 +223,7 @@ def read_key(pem: bytes, path: Path, password: Callable[[], bytes | None] = lamb
                 ) from None
             key = load_pem_private_key(pem, secret)
     except (ValueError, UnsupportedAlgorithm):
-        why = "this is not a private key in PEM: restore the file from a backup"
+        why = "this is not a private key in PEM"
         raise KeyFileError("the password is not that of this key" if secret else why, file=path) from None
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in _HASHES:
         return key
@@ -248,7 +248,7 @@ def _read_private(path: Path) -> bytes:
                 raise KeyFileError(f"others may read this key (mode {mode:04o}): run `chmod 600 {path}`", file=path)
             return file.read()
     except FileNotFoundError:
-        raise KeyFileError("the key is missing: restore the file from a backup", file=path) from None
+        raise KeyFileError("the key is missing; if it was there, restore it from a backup", file=path) from None
     except OSError as error:
         raise KeyFileError(f"the key cannot be read: {error.strerror}", file=path) from None
 
