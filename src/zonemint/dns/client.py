@@ -23,7 +23,10 @@ _COUNTS = b"\x00\x01\x00\x00\x00\x00\x00\x01"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a name server answered; `ms` is how long it took, `server` is `address:port`."""
+    """What a name server answered; `ms` is how long it took, `server` is `address:port`.
+
+    Of the authority section only name servers are here, of the additional section only addresses.
+    """
 
     server: str
     rcode: str
@@ -160,7 +163,7 @@ def _read(reply: bytes, at: int, place: str, began: float) -> Response:
         rcode=codes.rcode_to_text(reply[3] & 15),
         authoritative=bool(reply[2] & 4),
         answers=_records(reply, answers),
-        authority=_records(reply, authority),
+        authority=_records(reply, [item for item in authority if item.type == codes.NS]),
         additional=_records(reply, [item for item in additional if item.type in (codes.A, codes.AAAA)]),
         ms=(perf_counter() - began) * 1000,
     )
