@@ -38,6 +38,7 @@ from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.core.names import is_within
 from zonemint.core.ports import is_address
+from zonemint.dns.client import Here
 from zonemint.enrollment.enrollment import Enrollment
 from zonemint.pki.authority import Authority
 from zonemint.pki.key_source import key_source
@@ -85,8 +86,13 @@ class Ca:
         base.stack.push_async_callback(self.validator.close)
 
     @classmethod
-    async def start(cls, base: Base, authority: Authority, *, own_dns: tuple[str, int], http_port: int) -> Self:
-        """Load what an authority has in the store; `own_dns` is where our own DNS server is asked, if one runs."""
+    async def start(
+        cls, base: Base, authority: Authority, *, own_dns: tuple[str, int], http_port: int, here: Here | None = None
+    ) -> Self:
+        """Load what an authority has in the store.
+
+        `own_dns` is where our own DNS server is asked, if one runs, and `here` the server itself.
+        """
         config, db, clock = base.config, base.db, base.clock
         await record_authority(db, authority, clock)
         plain = plain_url(config, http_port)
@@ -97,7 +103,7 @@ class Ca:
         crl = RevocationLists(db, keeper.current, plain, clock, window=config.issuance.crl_days * DAY)
         keeper.on_change(crl.revoked)
         await crl.load()
-        resolve = resolver(config, own_dns, clock)
+        resolve = resolver(config, own_dns, clock, here)
         methods = challenge_methods(config, resolve, clock)
         auth_zones = config.auth_zones if base.has("acmedns") else ()
         linter = Linter() if config.issuance.lint else None
