@@ -16,7 +16,6 @@ from zonemint.acme.limits import Limits
 from zonemint.acme.nonces import LocalNonces, Nonces
 from zonemint.acme.shared_nonces import SharedNonces
 from zonemint.acme.validator import Validator
-from zonemint.acmedns.scope import objection
 from zonemint.acmedns.witness import testify
 from zonemint.app.audit_log import record_authority
 from zonemint.app.authority_keeper import AuthorityKeeper
@@ -122,8 +121,7 @@ class Ca:
                 Turns(_VALIDATIONS),
             ),
             caa=caa(config, resolve),
-            witness=lambda names: testify(auth_zones, names),
-            objection=lambda names: objection(auth_zones, names),
+            witness=lambda names, passed: testify(auth_zones, names, passed),
             revoked=crl.revoked,
             replaced=lambda key_id: replaced(keeper.current(), key_id.hex(), int(config.ca.renew_within)),
             order_lifetime=float(config.acme.order_lifetime),
