@@ -78,11 +78,22 @@ async def test_the_challenge() -> None:
     assert 0 < response.ms < 2000
 
 
-async def test_negative_answers_show_their_soa() -> None:
+async def test_of_a_negative_answer_the_soa_is_left_out() -> None:
     async with server() as address:
         response = await query(address, "nothing.lab.test", "A")
     assert response.rcode == "NXDOMAIN"
-    assert [(r.name, r.type, r.ttl) for r in response.authority] == [("lab.test", "SOA", 60)]
+    assert (response.authoritative, response.answers, response.authority) == (True, (), ())
+
+
+async def test_a_server_of_this_process_is_asked_without_a_packet() -> None:
+    freshened: list[None] = []
+    values = {"one": ["value"], "many": [f"{n:03}" * 60 for n in range(20)]}
+    here = DnsServer(lab_catalog(values.get), freshen=lambda: freshened.append(None)).answer
+    nobody = ("127.0.0.1", 1)
+    long = await query(nobody, "many.auth.lab.test", "TXT", here=here)
+    gone = await query(nobody, "nothing.lab.test", "CAA", here=here)
+    assert (len(long.answers), gone.rcode, gone.server) == (20, "NXDOMAIN", "127.0.0.1:1")
+    assert len(freshened) == 2
 
 
 async def test_long_answers_come_over_tcp() -> None:

@@ -10,6 +10,7 @@ import dns.rcode
 import pytest
 import pytest_asyncio
 
+from tests.dns.asking import lab_catalog
 from tests.validation.knot import free_port, serving
 from tests.validation.nameserver import NameServer
 from zonemint.app.resolvers import SystemServers, resolver
@@ -18,6 +19,7 @@ from zonemint.config.resolvers import endpoints
 from zonemint.config.values import Seconds
 from zonemint.core.errors import DnsFailure
 from zonemint.core.trace import Event
+from zonemint.dns.server import DnsServer
 from zonemint.validation.follow import Found, follow
 from zonemint.validation.resolution import ByZone
 from zonemint.validation.resolver import Resolver
@@ -116,6 +118,17 @@ async def test_a_server_without_the_zone_does_not_say_that_there_is_nothing() ->
         for name in ("host.lame.test", "gone.lame.test"):
             with pytest.raises(DnsFailure, match=f"{lame.address} does not speak for {name}"):
                 await found(asked, name)
+
+
+async def test_only_caa_of_our_own_zones_is_asked_without_a_packet() -> None:
+    config = Config("lab.test", validation=Validation(timeout=Seconds(0.2)))
+    silent = ("127.0.0.1", free_port("127.0.0.1"))
+    asked = resolver(config, silent, time.time, DnsServer(lab_catalog()).answer)
+    caa, told = await found(asked, "host.lab.test", "CAA")
+    assert (caa.answer.rcode, caa.answer.server) == ("NXDOMAIN", f"127.0.0.1:{silent[1]}")
+    assert [event.what for event in told] == ["dns-query"]
+    with pytest.raises(DnsFailure):
+        await found(asked, "host.lab.test", "TXT")
 
 
 async def test_an_authoritative_server_speaks_only_for_its_zone() -> None:

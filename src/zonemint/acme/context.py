@@ -57,10 +57,14 @@ class Provisioner:
 
 
 class Witness(Protocol):
-    """Tells what is known of the names that answered a validation, for the order's story."""
+    """Tells what is known of the names that answered a validation, for the order's story and against the proof."""
 
-    def __call__(self, names: Sequence[str]) -> Steps[list[Event]]:
-        """Return events (who registered a name, made an alias, set a value, and when)."""
+    def __call__(self, names: Sequence[str], passed: Sequence[str]) -> Steps[tuple[list[Event], str]]:
+        """Return events (who registered a name, made an alias, set a value, and when), and an objection or nothing.
+
+        The objection says why the names prove nothing all the same. `passed` are the names with the first as it is
+        meant: `*.` before a domain that stands for all below it.
+        """
         ...
 
 
@@ -84,7 +88,6 @@ class Acme:
     `follow_authority` takes up what was changed in it elsewhere;
     `plain_url` is where revocation lists and intermediates are served without TLS.
 
-    `objection` says why the names that answered a validation prove nothing all the same, or nothing;
     `known_keys` are refused, since they are public; `revoked` is called after each revocation; `replaced` says within
     which time (from and until, in seconds) the certificates of an issuer, by its key identifier, should be renewed
     since another one took its place; `process` names this run of the program, and `used_serials` are those that it
@@ -101,7 +104,6 @@ class Acme:
     attempts: Attempts
     caa: Caa
     witness: Witness
-    objection: Callable[[Sequence[str]], Steps[str]]
     revoked: Callable[[], None]
     order_lifetime: float
     authorization_lifetime: float

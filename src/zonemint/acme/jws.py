@@ -17,8 +17,8 @@ __all__ = ["Flattened", "Jws", "Protected", "b64url", "decode_payload", "flatten
 S = TypeVar("S", bound=msgspec.Struct)
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
-_TO_BASE64 = str.maketrans("-_", "+/")
-_PADDING = ("", "", "==", "=")
+_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
+_PADDING = (b"", b"", b"==", b"=")
 
 
 class Protected(msgspec.Struct, frozen=True):
@@ -112,7 +112,7 @@ def from_b64url(text: str, what: str) -> bytes:
     """Decode base64url without padding (RFC 7515 section 2); raises AcmeError malformed naming `what`."""
     if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
         raise _malformed(f"{what} is not base64url without padding")
-    return a2b_base64(text.translate(_TO_BASE64) + _PADDING[len(text) % 4])
+    return a2b_base64(text.encode("ascii").translate(_TO_BASE64) + _PADDING[len(text) % 4])
 
 
 def b64url(data: bytes) -> str:

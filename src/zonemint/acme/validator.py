@@ -192,9 +192,10 @@ class Validator:
                 f"the authorization expired at {rfc3339(authorization.expires_at)}, before the end of the validation"
             )
             outcome = replace(outcome, error=AcmeErrorType.UNAUTHORIZED, detail=f"{detail}; make a new order")
-        if outcome.error is None and (objection := (yield from self._acme.objection(passed))):
+        before, objection = yield from self._acme.witness(outcome.names, passed)
+        if outcome.error is None and objection:
             outcome = replace(outcome, error=AcmeErrorType.UNAUTHORIZED, detail=objection)
-        events = [*seen, *(yield from self._acme.witness(outcome.names))]
+        events = [*seen, *before]
         if outcome.error is None:
             events.append(Event(self._acme.clock(), "valid", "ca", detail=f"{pending.challenge_type} holds"))
             new, status = states.Challenge.VALID, states.Authorization.VALID

@@ -133,10 +133,14 @@ async def _recognised(acmedns: AcmeDns, user: str, key: str, source: str) -> Txt
         matches = secrets.compare_digest(_hash(username, key), expected)
     if not matches or account is None or len(key) != _PASSWORD_LENGTH:
         return None
+    return account if _may_come_from(account, source) else None
+
+
+def _may_come_from(account: TxtAccount, source: str) -> bool:
+    if not account.allow_from:
+        return True
     address = address_of(source)
-    if account.allow_from and not (address and any(address in ip_network(one) for one in account.allow_from)):
-        return None
-    return account
+    return address is not None and any(address in ip_network(one) for one in account.allow_from)
 
 
 def _credentials(account: TxtAccount, password: str) -> Credentials:

@@ -12,8 +12,9 @@ from zonemint.core.errors import BadName
 from zonemint.core.names import hostname, is_within, parent
 from zonemint.store import txt
 from zonemint.store.database import Steps
+from zonemint.store.txt import TxtAccount
 
-__all__ = ["covers", "objection", "read"]
+__all__ = ["covers", "objection", "read", "refusal"]
 
 _NAMES = 100
 
@@ -47,11 +48,16 @@ def objection(zones: Sequence[str], passed: Sequence[str]) -> Steps[str]:
     if len(passed) < 2 or parent(passed[-1]) not in zones:
         return ""
     account = yield from txt.by_subdomain(passed[-1].partition(".")[0])
+    return "" if account is None else refusal(account, passed)
+
+
+def refusal(account: TxtAccount, passed: Sequence[str]) -> str:
+    """Say in a sentence why an account is not for the name whose challenge led to it, or return nothing."""
     domain = passed[0]
     while domain.startswith("_"):
         # The challenge's own labels: no host's name has one that begins so.
         domain = parent(domain)
-    if account is None or covers(account.scope, domain):
+    if covers(account.scope, domain):
         return ""
     return (
         f"{passed[0]} leads to {account.fulldomain}, an account for {', '.join(account.scope)} and not for {domain}; "

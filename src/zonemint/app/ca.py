@@ -16,7 +16,6 @@ from zonemint.acme.limits import Limits
 from zonemint.acme.nonces import LocalNonces, Nonces
 from zonemint.acme.shared_nonces import SharedNonces
 from zonemint.acme.validator import Validator
-from zonemint.acmedns.scope import objection
 from zonemint.acmedns.witness import testify
 from zonemint.app.audit_log import record_authority
 from zonemint.app.authority_keeper import AuthorityKeeper
@@ -38,6 +37,7 @@ from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.core.names import is_within
 from zonemint.core.ports import is_address
+from zonemint.dns.client import Here
 from zonemint.enrollment.enrollment import Enrollment
 from zonemint.pki.authority import Authority
 from zonemint.pki.key_source import key_source
@@ -85,8 +85,13 @@ class Ca:
         base.stack.push_async_callback(self.validator.close)
 
     @classmethod
-    async def start(cls, base: Base, authority: Authority, *, own_dns: tuple[str, int], http_port: int) -> Self:
-        """Load what an authority has in the store; `own_dns` is where our own DNS server is asked, if one runs."""
+    async def start(
+        cls, base: Base, authority: Authority, *, own_dns: tuple[str, int], http_port: int, here: Here | None = None
+    ) -> Self:
+        """Load what an authority has in the store.
+
+        `own_dns` is where our own DNS server is asked, if one runs, and `here` the server itself.
+        """
         config, db, clock = base.config, base.db, base.clock
         await record_authority(db, authority, clock)
         plain = plain_url(config, http_port)
@@ -97,7 +102,7 @@ class Ca:
         crl = RevocationLists(db, keeper.current, plain, clock, window=config.issuance.crl_days * DAY)
         keeper.on_change(crl.revoked)
         await crl.load()
-        resolve = resolver(config, own_dns, clock)
+        resolve = resolver(config, own_dns, clock, here)
         methods = challenge_methods(config, resolve, clock)
         auth_zones = config.auth_zones if base.has("acmedns") else ()
         linter = Linter() if config.issuance.lint else None
@@ -116,8 +121,7 @@ class Ca:
                 Turns(_VALIDATIONS),
             ),
             caa=caa(config, resolve),
-            witness=lambda names: testify(auth_zones, names),
-            objection=lambda names: objection(auth_zones, names),
+            witness=lambda names, passed: testify(auth_zones, names, passed),
             revoked=crl.revoked,
             replaced=lambda key_id: replaced(keeper.current(), key_id.hex(), int(config.ca.renew_within)),
             order_lifetime=float(config.acme.order_lifetime),

@@ -23,8 +23,12 @@ _ALIASES = frozenset({"CNAME", "DNAME", "NS"})
 _READ = {"TXT": client.txt_value, "CAA": client.caa_value}
 
 
-def resolver(config: Config, own: Server | None, clock: Clock) -> Resolver:
-    """Return the way to ask for any name; `own` is where our DNS server is asked for the zones that it serves."""
+def resolver(config: Config, own: Server | None, clock: Clock, here: client.Here | None = None) -> Resolver:
+    """Return the way to ask for any name; `own` is where our DNS server is asked for the zones that it serves.
+
+    With `here`, what those zones say of CAA is asked of the server without a packet: each certificate asks it, for each
+    name from its own to the zone's. What proves control of a name always comes in one.
+    """
     settings = config.validation
     timeout = float(settings.timeout)
     questions = Questions(_ask, clock)
@@ -39,9 +43,13 @@ def resolver(config: Config, own: Server | None, clock: Clock) -> Resolver:
         servers = endpoints(asked)
         return Recursive(questions, lambda: servers, timeout)
 
+    async def ask_own(server: Server, name: str, type_: str, *, recurse: bool, timeout: float) -> Answer:  # noqa: ASYNC109
+        within = here if type_ == "CAA" and server == own else None
+        return await _ask(server, name, type_, recurse=recurse, timeout=timeout, here=within)
+
     zones: dict[str, Resolver] = {}
     if own is not None and (served := _served(config)):
-        zones = dict.fromkeys(served, Authoritative(questions, served, (own,), timeout))
+        zones = dict.fromkeys(served, Authoritative(Questions(ask_own, clock), served, (own,), timeout))
     zones |= {zone: of(asked) for zone, asked in settings.resolvers.items()}
     return ByZone(zones, of(settings.resolver))
 
@@ -73,8 +81,16 @@ def _served(config: Config) -> tuple[str, ...]:
     return domains + (config.auth_zones if "acmedns" in config.roles else ())
 
 
-async def _ask(server: Server, name: str, type_: str, *, recurse: bool, timeout: float) -> Answer:  # noqa: ASYNC109
-    response = await client.query(server, name, type_, recurse=recurse, timeout=timeout)
+async def _ask(
+    server: Server,
+    name: str,
+    type_: str,
+    *,
+    recurse: bool,
+    timeout: float,  # noqa: ASYNC109
+    here: client.Here | None = None,
+) -> Answer:
+    response = await client.query(server, name, type_, recurse=recurse, timeout=timeout, here=here)
     return Answer(
         response.server,
         response.rcode,

@@ -112,7 +112,13 @@ class Server:
         ca = None
         if self._authority is not None:
             own = "127.0.0.1" if hosts[0] == "0.0.0.0" else hosts[0]  # noqa: S104
-            ca = await Ca.start(base, self._authority, own_dns=(own, self.dns_port), http_port=http.port)
+            ca = await Ca.start(
+                base,
+                self._authority,
+                own_dns=(own, self.dns_port),
+                http_port=http.port,
+                here=dns.answer if dns else None,
+            )
         sources = Sources([ip_network(one) for one in config.acmedns.trusted_proxies])
         process = ca.process if ca else new_id()
         sweeper = Sweeper(db, self._keep(), self._clock, lambda: self._may_sweep(db, process))

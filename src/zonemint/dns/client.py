@@ -5,25 +5,33 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TypeAlias
 
 from zonemint.core.errors import BadName, DnsFailure, ForeignDataError
 from zonemint.dns import codes, rdata, wire
 from zonemint.dns.compiled import option
 from zonemint.dns.zone import Record
 
-__all__ = ["Response", "caa_value", "query", "txt_value"]
+__all__ = ["Here", "Response", "caa_value", "query", "txt_value"]
 
 _OPTION = option()
 _RECURSE, _DO_NOT = b"\x01\x00", b"\x00\x00"
 _COUNTS = b"\x00\x01\x00\x00\x00\x00\x00\x01"
 
+Here: TypeAlias = Callable[[bytes], Awaitable[bytes]]
+"""Answers a message as a server of this process does, whole, with no socket in between."""
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a name server answered; `ms` is how long it took, `server` is `address:port`."""
+    """What a name server answered; `ms` is how long it took, `server` is `address:port`.
+
+    Of the authority section only name servers are here, of the additional section only addresses.
+    """
 
     server: str
     rcode: str
@@ -52,9 +60,11 @@ async def query(
     *,
     recurse: bool = True,
     timeout: float = 2.0,  # noqa: ASYNC109
+    here: Here | None = None,
 ) -> Response:
     """Ask a name server: over UDP, again once when half of the time passed in silence, over TCP when it says TC.
 
+    With `here` that is asked instead, and `server` is where others would ask it.
     Every question has its own random id and source port; packets that do not answer it are not heard.
     Raises DnsFailure when no usable answer came within `timeout` seconds.
     """
@@ -66,7 +76,10 @@ async def query(
         question = wire.name_from_text(name) + number.to_bytes(2, "big") + b"\0\x01"
         flags = _RECURSE if recurse else _DO_NOT
         message = secrets.token_bytes(2) + flags + _COUNTS + question + _OPTION
-        reply = await _ask_udp(server, message, question, timeout)
+        if here is not None:
+            reply = await here(message)
+        else:
+            reply = await _ask_udp(server, message, question, timeout)
         if reply[2] & 2:
             left = timeout - (perf_counter() - began)
             reply = await asyncio.wait_for(_ask_tcp(server, message, question), max(left, 0.0))
@@ -160,7 +173,7 @@ def _read(reply: bytes, at: int, place: str, began: float) -> Response:
         rcode=codes.rcode_to_text(reply[3] & 15),
         authoritative=bool(reply[2] & 4),
         answers=_records(reply, answers),
-        authority=_records(reply, authority),
+        authority=_records(reply, [item for item in authority if item.type == codes.NS]),
         additional=_records(reply, [item for item in additional if item.type in (codes.A, codes.AAAA)]),
         ms=(perf_counter() - began) * 1000,
     )

@@ -11,7 +11,7 @@ from zonemint.core.errors import ConfigError
 from zonemint.core.ports import bound, refusal
 from zonemint.dns import codes
 from zonemint.dns.catalog import Catalog
-from zonemint.dns.responder import Responder
+from zonemint.dns.responder import Later, Responder
 from zonemint.dns.tcp import Connections, TcpConnection
 from zonemint.dns.udp import UdpListener
 
@@ -68,6 +68,17 @@ class DnsServer:
         for server in self._tcp:
             await server.wait_closed()
         self._udp, self._tcp = [], []
+
+    async def answer(self, message: bytes) -> bytes:
+        """Answer a well-formed query of this process, as it would be answered over TCP."""
+        self._freshen()
+        reply = self._responder.respond(message, tcp=True)
+        if isinstance(reply, Later):
+            answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+            reply.then(answered.set_result)
+            reply = await answered
+        assert reply is not None
+        return reply
 
     def queries(self) -> dict[tuple[str, str], int]:
         """Return how many queries were answered so far, by transport (`udp`, `tcp`) and rcode."""
