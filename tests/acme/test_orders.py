@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,11 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "a notBefore long ago": ({"identifiers": dns("a.lab.test"), "notBefore": "2020-01-01T00:00:00Z"}, 400, "malformed"),
     "a notAfter beyond the profile": (
         {"identifiers": dns("a.lab.test"), "notAfter": "9999-12-31T23:59:59Z"},
+        400,
+        "malformed",
+    ),
+    "a notBefore in a year, which the CA lives to see": (
+        {"identifiers": dns("a.lab.test"), "notBefore": f"{time.gmtime().tm_year + 1}-12-31T23:59:59Z"},
         400,
         "malformed",
     ),

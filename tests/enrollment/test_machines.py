@@ -105,8 +105,12 @@ def test_dates_are_honoured_or_refused(shared: Running) -> None:
     life = read(reply).not_valid_after_utc - read(reply).not_valid_before_utc
     assert 24 <= life.total_seconds() / 3600 <= 26
     token = made_token(shared, name)
+    status, reply = sign(shared, token, request(new_key(), name), notBefore="9999h")
+    assert status == 400
+    assert "notBefore lies more than" in reply["message"]
     for not_after, why in (
         ("9999h", "asks for more"),
+        (f"{'9' * 400}h", "neither a time"),
         ("tomorrow", "neither a time"),
         ("2001-01-01T00:00:00Z", "notAfter"),
     ):

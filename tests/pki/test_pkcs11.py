@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -102,8 +104,6 @@ def test_another_key_than_the_certificates(hsm: Hsm, tmp_path: Path) -> None:
 
 
 def test_a_token_that_does_not_answer_ends_in_one_line(hsm: Hsm, monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
     monkeypatch.setattr(pkcs11, "_TIMEOUT", 0.05)
     token = pkcs11._Token(Uri.read(hsm.uri("p256")), hsm.pin)
     release = threading.Event()
@@ -116,6 +116,22 @@ def test_a_token_that_does_not_answer_ends_in_one_line(hsm: Hsm, monkeypatch: py
     monkeypatch.setattr(pkcs11, "_TIMEOUT", 10.0)
     token.worker.submit(lambda: None).result(10)
     assert len(token.sign(b"x" * 32, "ECDSA")) == 64
+
+
+def test_a_token_that_cannot_be_opened_leaves_no_thread_behind(hsm: Hsm) -> None:
+    """A running server tries again each second."""
+
+    def threads() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one.name == "pkcs11"]
+
+    before = threads()
+    for _ in range(5):
+        with pytest.raises(KeyFileError):
+            open_key(hsm.uri("none"), hsm.pin)
+    gc.collect()
+    for one in set(threads()) - set(before):
+        one.join(10)
+    assert set(threads()) <= set(before)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NoReturn
 from urllib.parse import unquote, unquote_to_bytes
+from weakref import finalize
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -80,28 +81,36 @@ def open_key(text: str, pin_file: Path | None) -> PrivateKey:
     return _Ed25519Key(token, public)
 
 
+_Turns = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+
+
 class _Worker:
-    """A thread that does one thing after the other, and for which a program that ends does not wait."""
+    """A thread that does one thing after the other, for which a program that ends does not wait.
+
+    It ends when nobody has the worker any more.
+    """
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
-        Thread(target=self._work, name="pkcs11", daemon=True).start()
+        self._turns: _Turns = SimpleQueue()
+        finalize(self, self._turns.put, None)
+        Thread(target=_work, args=(self._turns,), name="pkcs11", daemon=True).start()
 
     def submit(self, work: Callable[[], Any]) -> Future[Any]:
         """Do something in its turn."""
         asked: Future[Any] = Future()
-        self._waiting.put((asked, work))
+        self._turns.put((asked, work))
         return asked
 
-    def _work(self) -> None:
-        while True:
-            asked, work = self._waiting.get()
-            try:
-                done = work()
-            except BaseException as error:
-                asked.set_exception(error)
-            else:
-                asked.set_result(done)
+
+def _work(turns: _Turns) -> None:
+    while (turn := turns.get()) is not None:
+        asked, work = turn
+        try:
+            asked.set_result(work())
+        except BaseException as error:
+            asked.set_exception(error)
+        # What was done must not be what keeps its token, and so this thread, alive.
+        del turn, asked, work
 
 
 class _Token:

@@ -32,7 +32,7 @@ from zonemint.web.reply import Reply
 __all__ = ["EnrollmentResources"]
 
 _ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA", "RSA": "RS256"}
-_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s))+")
+_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:h|m|s)){1,9}")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|m|s)")
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 
