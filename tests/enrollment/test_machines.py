@@ -107,7 +107,7 @@ def test_dates_are_honoured_or_refused(shared: Running) -> None:
     token = made_token(shared, name)
     status, reply = sign(shared, token, request(new_key(), name), notBefore="9999h")
     assert status == 400
-    assert "notBefore lies more than" in reply["message"]
+    assert "notBefore lies" in reply["message"]
     for not_after, why in (
         ("9999h", "asks for more"),
         (f"{'9' * 400}h", "neither a time"),
