@@ -88,6 +88,21 @@ async def test_events_come_in_order_from_the_start_on(lab: Lab) -> None:
     assert len({got.event["id"] for got in one.got}) == 3
 
 
+async def test_a_change_of_intermediate_or_root_is_told(lab: Lab) -> None:
+    async with receiving() as one:
+        sender = lab.sender(one, Hook(events=("rotated",)))
+        await all_of(sender)
+        await lab.happen("serial")
+        await lab.happen("aa", kind=audit.Kind.INTERMEDIATE_ROTATED)
+        await lab.happen("bb", kind=audit.Kind.ROOT_ROTATED)
+        await lab.happen("cc", kind=audit.Kind.ROOT_DROPPED)
+        lab.now += 2
+        await all_of(sender)
+    assert one.types() == ["intermediate.rotated", "root.rotated", "root.dropped"]
+    assert [got.event["data"]["sha256"] for got in one.got] == ["aa", "bb", "cc"]
+    assert not any("serial" in got.event["data"] for got in one.got)
+
+
 async def test_more_than_a_page_is_told(lab: Lab) -> None:
     async with receiving() as one:
         sender = lab.sender(one, Hook(events=("failed",)))

@@ -17,6 +17,7 @@ from zonemint.config import Config, DataDir, Hook, Seconds
 from zonemint.core.clock import Clock
 from zonemint.core.errors import ConfigError
 from zonemint.hooks.command import Command
+from zonemint.hooks.events import KINDS
 from zonemint.hooks.receiver import Receiver
 from zonemint.hooks.sender import Sender
 from zonemint.hooks.sources import AuditLog, CaEnds, Ends, Source
@@ -81,7 +82,7 @@ def _secret(file: Path) -> bytes:
 
 def _sources(hook: Hook, db: Database, own: Callable[[], Sequence[tuple[str, x509.Certificate]]]) -> list[Source]:
     found: list[Source] = []
-    if {"issued", "revoked", "failed"} & set(hook.events):
+    if KINDS.keys() & set(hook.events):
         found.append(AuditLog(db, hook.events))
     if "expiring" in hook.events:
         found += [Ends(db, without_renewed, one, nearer) for one, nearer in _steps(hook.expiring)]

@@ -64,7 +64,7 @@ async def _rows(session: Session) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for name, hook in session.config.hooks.items():
         own = [one for one in cursors if one.hook == name]
-        kinds = [KINDS[one].value for one in hook.events if one in KINDS]
+        kinds = [kind.value for one in hook.events for kind in KINDS.get(one, ())]
         for one in own:
             waiting = None
             if one.source == "audit":

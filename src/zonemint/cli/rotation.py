@@ -123,7 +123,7 @@ def left_to_do(pki: Path, found: Authority) -> list[str]:
         return [f"the new root {new} has no intermediate yet: run `zonemint ca rotate-root` again"]
     return [
         f"the root is being changed to {new}",
-        f"until then {_name(change.old)} is trusted too, and it ends {change.old.not_valid_after_utc:%Y-%m-%d}",
+        f"{_name(change.old)} is trusted too until it is dropped, and ends {change.old.not_valid_after_utc:%Y-%m-%d}",
         "have all clients trust both roots, as they are in /roots.pem (`zonemint trust install`)",
         "then: zonemint ca rotate-root --finish",
     ]

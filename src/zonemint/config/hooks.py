@@ -12,7 +12,7 @@ from zonemint.core.exchange import address_of
 
 __all__ = ["EVENTS", "Hook"]
 
-EVENTS = ("issued", "revoked", "failed", "expiring", "ca-expiring")
+EVENTS = ("issued", "revoked", "failed", "expiring", "rotated", "ca-expiring")
 """What a hook can be told of."""
 
 _LONGEST_TIMEOUT = Seconds(60)

@@ -19,9 +19,10 @@ from zonemint.store.inventory import Listed
 __all__ = ["KINDS", "Event", "encode", "of_ca", "of_certificate", "of_entry", "sample"]
 
 KINDS = {
-    "issued": Kind.CERTIFICATE_ISSUED,
-    "revoked": Kind.CERTIFICATE_REVOKED,
-    "failed": Kind.CERTIFICATE_FAILED,
+    "issued": (Kind.CERTIFICATE_ISSUED,),
+    "revoked": (Kind.CERTIFICATE_REVOKED,),
+    "failed": (Kind.CERTIFICATE_FAILED,),
+    "rotated": (Kind.INTERMEDIATE_ROTATED, Kind.ROOT_ROTATED, Kind.ROOT_DROPPED),
 }
 """The entries of the audit log that are events, by their names in the settings."""
 
@@ -44,7 +45,8 @@ def of_entry(entry: Entry) -> Event:
         key: rfc3339(value) if key in _TIMES and isinstance(value, int) else value
         for key, value in entry.detail.items()
     }
-    data = {"serial": entry.subject, "actor": entry.actor, **data}
+    what = "sha256" if entry.event in KINDS["rotated"] else "serial"
+    data = {what: entry.subject, "actor": entry.actor, **data}
     return Event(entry.hash, entry.event, entry.at / 1000, entry.subject, data)
 
 

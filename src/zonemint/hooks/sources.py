@@ -49,7 +49,7 @@ class AuditLog:
 
     def __init__(self, db: Database, events: Sequence[str]) -> None:
         self._db = db
-        self._kinds = tuple(KINDS[one].value for one in events if one in KINDS)
+        self._kinds = tuple(kind.value for one in events for kind in KINDS.get(one, ()))
 
     async def start(self, now: float) -> str:
         """Begin with what comes from now on."""
