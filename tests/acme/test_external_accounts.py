@@ -158,6 +158,7 @@ BROKEN: dict[str, tuple[Broken, int, str, str]] = {
     "nothing in it": (lambda client, key: {}, 400, "malformed", "not a flattened JWS"),
     "no signature": (changed(signature=None), 400, "malformed", "not a flattened JWS"),
     "an empty signature": (changed(signature=""), 400, "malformed", "empty signature"),
+    "a payload that is no ASCII": (changed(payload="\x80"), 400, "malformed", "base64url without padding"),
     "a padded signature": (changed(signature="AAAA="), 400, "malformed", "base64url without padding"),
     "signatures": (changed(signatures=[]), 400, "malformed", "'signatures'"),
     "an unprotected header": (changed(header={}), 400, "malformed", "unprotected 'header'"),

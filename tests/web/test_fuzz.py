@@ -212,7 +212,7 @@ _EXTENSION = (
 
 
 @BOUNDED
-@given(extensions=st.lists(_EXTENSION, max_size=3), common=st.none() | st.text(min_size=1, max_size=64), name=_HOST)
+@given(extensions=st.lists(_EXTENSION, max_size=3), common=st.none() | st.text(min_size=1, max_size=16), name=_HOST)
 async def test_any_csr_that_is_well_made(
     target: Target, extensions: list[x509.ExtensionType], common: str | None, name: str
 ) -> None:

@@ -125,6 +125,7 @@ def check(given: bytes, *, provisioner: str, url: str, jwk: keys.Jwk, now: int) 
     """
     flat = jws_.flattened(given, "externalAccountBinding")
     header = jws_.from_b64url(flat.protected, "the binding's protected header")
+    payload = jws_.from_b64url(flat.payload, "the binding's payload")
     try:
         protected = msgspec.json.decode(header, type=_Protected)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -156,7 +157,7 @@ def check(given: bytes, *, provisioner: str, url: str, jwk: keys.Jwk, now: int) 
         raise _refused("there is no such key for external accounts here, or the MAC is not by it")
     if (word := status(key, now)) != "valid":
         raise _refused(f"the key '{key.id}' is {word}: ask for another one")
-    if _payload_key(flat.payload) != jwk.thumbprint:
+    if _payload_key(payload) != jwk.thumbprint:
         raise _malformed("its payload is not the key that signed the request")
     return Binding(key, given.decode())
 
@@ -181,11 +182,10 @@ def refusal(patterns: Sequence[str]) -> Callable[[str, str], str | None]:
     return why
 
 
-def _payload_key(payload: str) -> str:
+def _payload_key(payload: bytes) -> str:
     """Return the thumbprint of the key in a binding: its spelling does not count."""
-    raw = jws_.from_b64url(payload, "the binding's payload")
     try:
-        members = msgspec.json.decode(raw, type=dict[str, object])
+        members = msgspec.json.decode(payload, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed("its payload is not a key in JSON") from error
     return keys.canonical(members).thumbprint
