@@ -14,13 +14,17 @@ _FIRST, _LAST = 10_000, 32_000
 _WORKERS = 16
 # Tests run beside each other in several processes, each of which has ports of its own.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", f"gw{os.getpid()}").removeprefix("gw")) % _WORKERS
+_left: list[int] = []
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports of loopback that are free for UDP and TCP."""
+    """Find ports of loopback that are free for UDP and TCP; none is given again before all were given once."""
     found: list[int] = []
     mine = range(_FIRST + _WORKER, _LAST, _WORKERS)
-    for port in random.SystemRandom().sample(mine, len(mine)):
+    for _ in mine:
+        if not _left:
+            _left.extend(random.SystemRandom().sample(mine, len(mine)))
+        port = _left.pop()
         with ExitStack() as stack:
             try:
                 for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):

@@ -45,7 +45,9 @@ def test_show_prints_settings_that_can_be_read_back(tmp_path: Path) -> None:
     file.write_text('domain = "lab.test"\nname = "Lab \\"ä\\""\n[acme]\norder_lifetime = "120m"\n')
     text = run("config", "show", "--data", tmp_path).stdout
     shown = tomllib.loads(text)
-    assert shown == json.loads(run("config", "show", "--data", tmp_path, "--json").stdout)
+    as_json = json.loads(run("config", "show", "--data", tmp_path, "--json").stdout)
+    # TOML has no line for a group of tables without any.
+    assert shown == {key: value for key, value in as_json.items() if value != {}}
     assert (shown["name"], shown["acme"]["order_lifetime"], shown["listen"]["dns_port"]) == ('Lab "ä"', "2h", 53)
     file.write_text(text)
     assert run("config", "show", "--data", tmp_path).stdout == text

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,9 @@ from josepy.jwk import JWK
 
 from tests.programs import require_program
 from tests.server import Running, until
-from zonemint.config import DataDir
+from zonemint.config import DataDir, load
+from zonemint.store import accounts
+from zonemint.store.opening import open_store
 
 __all__ = ["CERTBOTS", "account_of", "leaf_of", "names_of", "reason_listed", "run_program", "uacme", "verify"]
 
@@ -90,8 +91,14 @@ def account_of(server: Running, key: Path) -> tuple[str, str] | None:
     # OpenSSL also reads keys that uacme wrote without their leading zeros.
     pem = run_program([require_program("openssl"), "pkey", "-in", str(key), "-pubout"])
     thumbprint = b64encode(JWK.load(pem.encode()).thumbprint()).decode()
-    with closing(sqlite3.connect(DataDir(server.folder).database)) as db:
-        found: tuple[str, str] | None = db.execute(
-            "SELECT id, status FROM accounts WHERE thumbprint = ?", (thumbprint,)
-        ).fetchone()
-    return found
+
+    async def look() -> tuple[str, str] | None:
+        data = DataDir(server.folder)
+        db = await open_store(load(data.config).store.database, data.database)
+        try:
+            every = await db.read(accounts.listing())
+        finally:
+            await db.close()
+        return next(((one.id, one.status) for one in every if one.thumbprint == thumbprint), None)
+
+    return asyncio.run(look())
