@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.acme.client import Client, registered
 from tests.app.nodes import nodes
@@ -55,6 +56,11 @@ async def until_roots(lab: Lab, roots: list[x509.Certificate]) -> None:
             await asyncio.sleep(0.05)
 
 
+def trust(lab: Lab, root: x509.Certificate) -> None:
+    """Have clients trust another root, too, as they must before the old one is dropped."""
+    lab.tls.load_verify_locations(cadata=root.public_bytes(Encoding.PEM).decode())
+
+
 async def events(change: Rotation) -> list[tuple[str, str]]:
     return [(one.event, one.actor) for one in await change.db.read(audit.page(after=0, until=1000, limit=1000))]
 
@@ -76,6 +82,7 @@ async def test_intermediate_and_root_are_changed_under_a_running_server(tmp_path
             assert path_is_valid(old, x509.load_pem_x509_certificates(reply.body), NAME)
             (other,) = alternates(reply)
             assert path_is_valid(new, await chain(client, other), NAME)
+        trust(lab, new)
         # As long as certificates are valid that the new root does not know by itself, the old one stays.
         with pytest.raises(ConfigError, match=r"certificates of the old root's intermediate are valid, the last"):
             await change.finish(await change.settled())
@@ -137,6 +144,7 @@ async def test_nodes_change_together(tmp_path: Path, postgres: Postgres) -> None
         url, _ = await renewed_with(client, turned.intermediate)
         for node in all_.each:
             await until_roots(node, [old, new])
+        trust(three, new)
         await mine.finish(await mine.settled(), force=True)
         for node in all_.each:
             await until_roots(node, [new])

@@ -26,7 +26,7 @@ from tests.programs import require_program
 
 README = ROOT / "README.md"
 WITH_COMMANDS = [page for page in PAGES if page != README and any(one.reason is None for one in blocks(page))]
-PORTS = ("8053", "8443", "8080", "9053", "9443", "9080", "9081")  # as they stand on the pages
+PORTS = ("8053", "8443", "8080", "9053", "9443", "9080", "7053", "7443", "7080", "7081")  # as they stand on the pages
 DATABASE = "postgresql://zonemint@db.zufar.io/zonemint"
 PATIENCE = 60.0  # seconds for one block
 
