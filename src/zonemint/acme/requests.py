@@ -8,7 +8,7 @@ from zonemint.acme import jws as jws_
 from zonemint.acme import keys, states
 from zonemint.acme.context import Acme, Provisioner
 from zonemint.core.errors import AcmeError, AcmeErrorType
-from zonemint.core.ports import address_of
+from zonemint.core.hosts import address_of
 from zonemint.store import accounts
 from zonemint.store.accounts import Account
 

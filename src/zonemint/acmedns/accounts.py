@@ -15,8 +15,8 @@ from zonemint.acmedns.context import AcmeDns
 from zonemint.acmedns.old_keys import is_old
 from zonemint.core.errors import AcmeDnsError
 from zonemint.core.hash_chain import Detail
+from zonemint.core.hosts import address_of
 from zonemint.core.ids import random_text
-from zonemint.core.ports import address_of
 from zonemint.store import audit, txt, txt_import
 from zonemint.store.database import Steps
 from zonemint.store.txt import TxtAccount

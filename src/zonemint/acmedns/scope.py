@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zonemint.core.errors import BadName
-from zonemint.core.names import hostname, is_within, parent
+from zonemint.core.hosts import with_wildcard
+from zonemint.core.names import is_within, parent
 from zonemint.store import txt
 from zonemint.store.database import Steps
 from zonemint.store.txt import TxtAccount
@@ -27,10 +28,7 @@ def read(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _read(text: str) -> str:
-    if text == "*":
-        return text
-    wildcard = "*." if text.startswith("*.") else ""
-    return wildcard + hostname(text.removeprefix("*."))
+    return text if text == "*" else with_wildcard(text)
 
 
 def covers(scope: Sequence[str], name: str) -> bool:

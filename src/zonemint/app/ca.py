@@ -35,8 +35,8 @@ from zonemint.app.succession_watch import SuccessionWatch
 from zonemint.app.vetting import vet
 from zonemint.config import Config
 from zonemint.core.errors import ConfigError
+from zonemint.core.hosts import is_address
 from zonemint.core.names import is_within
-from zonemint.core.ports import is_address
 from zonemint.dns.client import Here
 from zonemint.enrollment.enrollment import Enrollment
 from zonemint.pki.authority import Authority

@@ -16,7 +16,7 @@ from zonemint.app.linter import Linter
 from zonemint.app.provisioners import enrollment_profile
 from zonemint.config import Config, DataDir
 from zonemint.core.errors import ConfigError, CsrError
-from zonemint.core.ports import is_address
+from zonemint.core.hosts import parted
 from zonemint.enrollment.issuance import Asked, issue
 from zonemint.pki import authority as authority_
 from zonemint.pki import csr as csr_
@@ -52,10 +52,9 @@ class DirectIssuer:
     async def issue(self, hosts: Sequence[str], public_key: CertificatePublicKeyTypes, *, actor: str) -> Certificate:
         """Issue for a key; raises ConfigError for a name that the CA does not issue for, IssuanceError, StoreError."""
         for host in hosts:
-            if refusal := self.policy.refusal("ip" if is_address(host) else "dns", host):
+            if refusal := self.policy.host_refusal(host):
                 raise ConfigError(refusal)
-        ips = tuple(host for host in hosts if is_address(host))
-        names = tuple(host for host in hosts if host not in ips)
+        names, ips = parted(hosts)
 
         def allowed() -> Steps[None]:
             if (why := (yield from blocked_keys.reason(spki_sha256(public_key)))) is not None:
@@ -72,11 +71,11 @@ class DirectIssuer:
             der = x509.load_pem_x509_csr(request).public_bytes(Encoding.DER)
         except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
             raise CsrError("the CSR is not a certification request in PEM") from None
-        ips = frozenset(host for host in hosts if is_address(host))
+        names, ips = parted(hosts)
         csr = csr_.check(
             der,
-            names=frozenset(hosts) - ips,
-            ips=ips,
+            names=frozenset(names),
+            ips=frozenset(ips),
             may_have_none=True,
             known_keys=self.known_keys,
             of="command",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from ipaddress import ip_address
 
 import structlog
 
@@ -13,6 +12,7 @@ from zonemint.acme.context import Acme
 from zonemint.app.enrollment_desk import ENROLLMENT, settle
 from zonemint.app.host_certificates import RESPONDER, IssuedHere
 from zonemint.core.errors import CsrError, IssuanceError, StoreError
+from zonemint.core.hosts import parted
 from zonemint.enrollment.enrollment import Enrollment
 from zonemint.pki import csr
 from zonemint.pki.policy import Policy
@@ -85,11 +85,10 @@ class SigningDesk:
         if signing.hosts and signing.hosts[0].startswith(RESPONDER):
             await self._sign_responder(signing, signing.hosts[0].removeprefix(RESPONDER))
             return
-        ips = [host for host in signing.hosts if _is_address(host)]
-        names = [host for host in signing.hosts if host not in ips]
+        names, ips = parted(signing.hosts)
         try:
-            for kind, host in [*(("dns", name) for name in names), *(("ip", ip) for ip in ips)]:
-                if refusal := self._policy.refusal(kind, host):
+            for host in (*names, *ips):
+                if refusal := self._policy.host_refusal(host):
                     raise IssuanceError(refusal)
             request = csr.check(
                 signing.csr, names=frozenset(names), ips=frozenset(ips), known_keys=self._acme.known_keys
@@ -111,11 +110,3 @@ class SigningDesk:
             await self._acme.db.write(signings.finish(signing.id, error=str(error)))
         else:
             await self._acme.db.write(signings.finish(signing.id, serial=signed.serial))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

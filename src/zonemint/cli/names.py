@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from zonemint.core.errors import BadName, ConfigError
+from zonemint.core.hosts import is_address
 from zonemint.core.names import absolute, hostname
-from zonemint.core.ports import is_address
 
 __all__ = ["Name", "host", "read", "scope"]
 

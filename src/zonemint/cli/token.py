@@ -51,7 +51,6 @@ async def _make(session: Session, words: list[str], lifetime: int) -> tuple[list
     from zonemint.app.own_token_issuer import NAME, own_key
     from zonemint.cli.names import host
     from zonemint.core.errors import ConfigError
-    from zonemint.core.ports import is_address
     from zonemint.enrollment.token import made
     from zonemint.pki import authority
     from zonemint.pki.policy import Policy
@@ -63,7 +62,7 @@ async def _make(session: Session, words: list[str], lifetime: int) -> tuple[list
     hosts = list(dict.fromkeys(host(one, config.domain) for one in words))
     policy = Policy(config.domains)
     for one in hosts:
-        if refusal := policy.refusal("ip" if is_address(one) else "dns", one):
+        if refusal := policy.host_refusal(one):
             raise ConfigError(refusal)
     root = authority.load(data.pki, now=now, needs_key=False).fingerprint
     key = await own_key(data, session.db, actor=session.actor, now=now)

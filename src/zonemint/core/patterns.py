@@ -10,7 +10,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from typing import NamedTuple, Self
 
 from zonemint.core.errors import BadName
-from zonemint.core.names import hostname, is_within, parent
+from zonemint.core.hosts import with_wildcard
+from zonemint.core.names import is_within, parent
 
 __all__ = ["Patterns", "spelled"]
 
@@ -23,8 +24,7 @@ def spelled(text: str) -> str:
         except ValueError as error:
             raise BadName(f"{error}; a network is written as in 10.1.0.0/16") from None
         return str(network)
-    wildcard = "*." if text.startswith("*.") else ""
-    return wildcard + hostname(text.removeprefix("*."))
+    return with_wildcard(text)
 
 
 class Patterns(NamedTuple):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
 
-__all__ = ["address_of", "bound", "is_address", "refusal"]
+__all__ = ["bound", "refusal"]
 
 
 def bound(address: str, port: int, kind: socket.SocketKind, *, backlog: int) -> socket.socket:
@@ -45,21 +44,3 @@ def refusal(
             f"{service} cannot listen on {where}: this machine does not have that address; --listen takes another one"
         )
     return f"{service} cannot listen on {where}: {os.strerror(error.errno or 0)}"
-
-
-def is_address(text: str) -> bool:
-    """Tell whether a text is an IP address."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def address_of(source: str) -> IPv4Address | IPv6Address | None:
-    """Return a client's address, an IPv4 one as such even if it came over IPv6; None for another word of a proxy."""
-    try:
-        address = ip_address(source)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from zonemint.acme.context import Lint
 from zonemint.core.clock import Clock
 from zonemint.core.errors import CsrError, EnrollmentError
-from zonemint.core.ports import is_address
+from zonemint.core.hosts import parted
 from zonemint.enrollment import token as token_
 from zonemint.enrollment.issuance import Asked, issue
 from zonemint.pki import csr as csr_
@@ -93,7 +93,7 @@ class Enrollment:
         of an ACME order, 400 for the CSR, 403 for the policy; IssuanceError, StoreError.
         """
         current = await self._current(presented)
-        names, ips = _split(current.names)
+        names, ips = parted(current.names)
         # step's clients send a request that is a key and no more.
         csr = self._checked(request, names, ips, of="certificate", may_have_none=True)
         return await self._renew(current, csr, source)
@@ -110,7 +110,7 @@ class Enrollment:
                 raise EnrollmentError("the certificate was revoked", 401)
             yield from _refuse_blocked(csr.spki_sha256)
 
-        return await self._issue(asked, *_split(current.names), still_good)
+        return await self._issue(asked, *parted(current.names), still_good)
 
     async def _current(self, presented: bytes) -> Certificate:
         try:
@@ -130,7 +130,7 @@ class Enrollment:
 
     def _hold_against_policy(self, hosts: Iterable[str]) -> None:
         for host in hosts:
-            if refusal := self.policy.refusal("ip" if is_address(host) else "dns", host):
+            if refusal := self.policy.host_refusal(host):
                 raise EnrollmentError(refusal, 403)
 
     def _checked(
@@ -182,9 +182,3 @@ class Enrollment:
 def _refuse_blocked(key_hash: str) -> Steps[None]:
     if (why := (yield from blocked_keys.reason(key_hash))) is not None:
         raise EnrollmentError(f"the key is blocked ({why}): make a new key", 400)
-
-
-def _split(hosts: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Part names from addresses."""
-    hosts = tuple(hosts)
-    return tuple(one for one in hosts if not is_address(one)), tuple(one for one in hosts if is_address(one))

@@ -20,9 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from zonemint.acme import keys
 from zonemint.acme.jws import b64url, from_b64url
 from zonemint.core.errors import AcmeError, BadName, EnrollmentError
+from zonemint.core.hosts import is_address, with_wildcard
 from zonemint.core.ids import new_id
-from zonemint.core.names import hostname
-from zonemint.core.ports import is_address
 
 __all__ = ["LONGEST_LIFETIME", "Claims", "Token", "made", "parse", "public_jwk", "read"]
 
@@ -192,9 +191,8 @@ def _hosts(texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if is_address(text):
             ips[str(ip_address(text))] = None
             continue
-        wildcard = "*." if text.startswith("*.") else ""
         try:
-            names[wildcard + hostname(text.removeprefix("*."))] = None
+            names[with_wildcard(text)] = None
         except BadName as error:
             raise _refused(f"one of its names is neither a DNS name nor an address: {error}") from None
     return tuple(names), tuple(ips)

@@ -14,9 +14,9 @@ from zonemint.config.enrollment import Enrollment
 from zonemint.config.profiles import BUILT_IN, LONGEST_LIFETIME, Profile
 from zonemint.config.provisioners import FIRST, Provisioner
 from zonemint.core.errors import BadName, ConfigError, ForeignDataError
+from zonemint.core.hosts import is_address
 from zonemint.core.names import hostname, is_within, parent
 from zonemint.core.patterns import spelled
-from zonemint.core.ports import is_address
 from zonemint.core.text import shown
 from zonemint.importers.findings import Mapped, Refused
 from zonemint.importers.step_ca import Claims, Names, StepCa, seconds

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from zonemint.core.errors import BadName
+from zonemint.core.hosts import is_address
 from zonemint.core.names import hostname, is_within
 from zonemint.core.patterns import Patterns
 from zonemint.core.text import shown
@@ -45,6 +46,10 @@ class Policy:
             case "ip":
                 return self._address_refusal(value)
         return f"identifiers of the type '{shown(identifier_type)}' are not issued for: use 'dns' or 'ip'"
+
+    def host_refusal(self, host: str) -> str | None:
+        """Say the same of a name or an address, whichever it is."""
+        return self.refusal("ip" if is_address(host) else "dns", host)
 
     def _name_refusal(self, value: str) -> str | None:
         base = value.removeprefix("*.")

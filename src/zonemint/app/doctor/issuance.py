@@ -15,9 +15,9 @@ from zonemint.acmedns.scope import objection
 from zonemint.app.doctor.finding import Finding
 from zonemint.config import Config
 from zonemint.core.errors import AcmeErrorType
+from zonemint.core.hosts import is_address
 from zonemint.core.ids import new_id
 from zonemint.core.names import is_within, parent
-from zonemint.core.ports import is_address
 from zonemint.core.trace import Event
 from zonemint.store import external_keys, txt
 from zonemint.store.accounts import Account

@@ -13,7 +13,7 @@ from zonemint.app.doctor.finding import Finding
 from zonemint.app.resolvers import SystemServers
 from zonemint.config import Config, advertised
 from zonemint.core.errors import DnsFailure
-from zonemint.core.ports import is_address
+from zonemint.core.hosts import is_address
 from zonemint.dns import client
 
 __all__ = ["dns", "https", "names", "plain"]
