@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from zonemint.acme.context import Lint, no_lint
 from zonemint.app.ca import plain_url
@@ -17,7 +14,7 @@ from zonemint.app.provisioners import enrollment_profile
 from zonemint.config import Config, DataDir
 from zonemint.core.errors import ConfigError, CsrError
 from zonemint.core.hosts import parted
-from zonemint.enrollment.issuance import Asked, issue
+from zonemint.enrollment.issuance import Asked, issue, refuse_blocked
 from zonemint.pki import authority as authority_
 from zonemint.pki import csr as csr_
 from zonemint.pki.issue import Template, served_at
@@ -25,9 +22,8 @@ from zonemint.pki.key_source import key_source
 from zonemint.pki.keys import spki_sha256
 from zonemint.pki.policy import Policy
 from zonemint.pki.weak_keys import KnownKeys
-from zonemint.store import blocked_keys
 from zonemint.store.certificates import Certificate
-from zonemint.store.database import Database, Steps
+from zonemint.store.database import Database
 from zonemint.store.revocations import DAY
 
 __all__ = ["DirectIssuer", "issuer"]
@@ -56,29 +52,23 @@ class DirectIssuer:
                 raise ConfigError(refusal)
         names, ips = parted(hosts)
 
-        def allowed() -> Steps[None]:
-            if (why := (yield from blocked_keys.reason(spki_sha256(public_key)))) is not None:
-                raise CsrError(f"the key is blocked ({why}): make a new key")
-
         asked = Asked(public_key, actor, "zonemint certs", enrolled_by=actor)
         return await issue(
-            self.db, self.template, asked, names=names, ips=ips, lint=self.lint, now=self.now, first=allowed
+            self.db,
+            self.template,
+            asked,
+            names=names,
+            ips=ips,
+            lint=self.lint,
+            now=self.now,
+            first=lambda: refuse_blocked(spki_sha256(public_key)),
         )
 
     async def issue_for(self, hosts: Sequence[str], request: bytes, *, actor: str) -> Certificate:
         """Issue for the key of a request in PEM, which has these names or none; raises CsrError, too."""
-        try:
-            der = x509.load_pem_x509_csr(request).public_bytes(Encoding.DER)
-        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
-            raise CsrError("the CSR is not a certification request in PEM") from None
         names, ips = parted(hosts)
-        csr = csr_.check(
-            der,
-            names=frozenset(names),
-            ips=frozenset(ips),
-            may_have_none=True,
-            known_keys=self.known_keys,
-            of="command",
+        csr = csr_.check_pem(
+            request, names=names, ips=ips, may_have_none=True, known_keys=self.known_keys, of="command"
         )
         if refusal := self.template.profile.key_refusal(csr.kind, csr.bits):
             raise CsrError(refusal)

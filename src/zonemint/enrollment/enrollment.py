@@ -7,22 +7,20 @@ from dataclasses import dataclass
 
 import structlog
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from zonemint.acme.context import Lint
 from zonemint.core.clock import Clock
 from zonemint.core.errors import CsrError, EnrollmentError
 from zonemint.core.hosts import parted
 from zonemint.enrollment import token as token_
-from zonemint.enrollment.issuance import Asked, issue
+from zonemint.enrollment.issuance import Asked, issue, refuse_blocked
 from zonemint.pki import csr as csr_
 from zonemint.pki.authority import Authority
 from zonemint.pki.csr import Csr
 from zonemint.pki.issue import Template
 from zonemint.pki.policy import Policy
-from zonemint.store import blocked_keys, certificates, token_issuers
+from zonemint.store import certificates, token_issuers
 from zonemint.store.certificates import Certificate
 from zonemint.store.database import Database, Steps
 
@@ -68,7 +66,7 @@ class Enrollment:
         def spend() -> Steps[None]:
             if not (yield from token_issuers.spend(claims.id, expires_at=claims.expires_at)):
                 raise EnrollmentError("the token is refused: it was used already; make a new one", 401)
-            yield from _refuse_blocked(csr.spki_sha256)
+            yield from refuse_blocked(csr.spki_sha256)
 
         by = f"one-time-token:{claims.issuer}"
         asked = Asked(csr.public_key, by, source, enrolled_by=by)
@@ -108,7 +106,7 @@ class Enrollment:
             found = yield from certificates.by_serial(current.serial)
             if found is None or found.status != "valid":
                 raise EnrollmentError("the certificate was revoked", 401)
-            yield from _refuse_blocked(csr.spki_sha256)
+            yield from refuse_blocked(csr.spki_sha256)
 
         return await self._issue(asked, *parted(current.names), still_good)
 
@@ -137,18 +135,16 @@ class Enrollment:
         self, request: str, names: Iterable[str], ips: Iterable[str], *, of: str, may_have_none: bool = False
     ) -> Csr:
         try:
-            csr = csr_.check(
-                x509.load_pem_x509_csr(request.encode()).public_bytes(Encoding.DER),
-                names=frozenset(names),
-                ips=frozenset(ips),
+            csr = csr_.check_pem(
+                request.encode(),
+                names=names,
+                ips=ips,
                 may_have_none=may_have_none,
                 known_keys=self.known_keys,
                 of=of,
             )
         except CsrError as error:
             raise EnrollmentError(str(error), 400) from None
-        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
-            raise EnrollmentError("the CSR is not a certification request in PEM", 400) from None
         if refusal := self.template().profile.key_refusal(csr.kind, csr.bits):
             raise EnrollmentError(refusal, 400)
         return csr
@@ -163,22 +159,20 @@ class Enrollment:
         not_before: int | None = None,
         not_after: int | None = None,
     ) -> Certificate:
-        issued = await issue(
-            self.db,
-            self.template(),
-            asked,
-            names=names,
-            ips=ips,
-            lint=self.lint,
-            now=self.clock(),
-            not_before=not_before,
-            not_after=not_after,
-            first=first,
-        )
+        try:
+            issued = await issue(
+                self.db,
+                self.template(),
+                asked,
+                names=names,
+                ips=ips,
+                lint=self.lint,
+                now=self.clock(),
+                not_before=not_before,
+                not_after=not_after,
+                first=first,
+            )
+        except CsrError as error:
+            raise EnrollmentError(str(error), 400) from None
         _log.info("issued a certificate without an order", serial=issued.serial, hosts=issued.names, by=asked.actor)
         return issued
-
-
-def _refuse_blocked(key_hash: str) -> Steps[None]:
-    if (why := (yield from blocked_keys.reason(key_hash))) is not None:
-        raise EnrollmentError(f"the key is blocked ({why}): make a new key", 400)

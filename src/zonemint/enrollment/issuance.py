@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from zonemint.acme.context import Lint
-from zonemint.core.errors import IssuanceError
+from zonemint.core.errors import CsrError, IssuanceError
 from zonemint.core.hash_chain import Detail
 from zonemint.pki import issue as issue_
 from zonemint.pki import lint as lint_
 from zonemint.pki.issue import Prepared, Template
 from zonemint.pki.keys import spki_sha256
 from zonemint.pki.serials import new_serial
-from zonemint.store import audit, certificates
+from zonemint.store import audit, blocked_keys, certificates
 from zonemint.store.certificates import Certificate
 from zonemint.store.database import Database, Steps
 
-__all__ = ["Asked", "issue", "sign"]
+__all__ = ["Asked", "issue", "refuse_blocked", "sign"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,12 @@ class Asked:
 
 def _nothing() -> Steps[None]:
     yield from ()
+
+
+def refuse_blocked(key_hash: str) -> Steps[None]:
+    """Raise CsrError for a key (hex SHA-256 of its SubjectPublicKeyInfo) that no certificate may carry again."""
+    if (why := (yield from blocked_keys.reason(key_hash))) is not None:
+        raise CsrError(f"the key is blocked ({why}): make a new key")
 
 
 async def issue(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -10,13 +10,14 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from zonemint.core.errors import CsrError
 from zonemint.pki.keys import spki_sha256
 from zonemint.pki.weak_keys import weakness
 
-__all__ = ["Csr", "check", "of_key"]
+__all__ = ["Csr", "check", "check_pem", "of_key"]
 
 _CURVES = {"secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
 _HASHES = frozenset({"sha256", "sha384", "sha512"})
@@ -74,6 +75,30 @@ def check(
         raise CsrError(f"the CSR's key {why}: make a new key")
     _check_names(request, names, ips, of, may_have_none=may_have_none)
     return Csr(key, digest, kind, bits)
+
+
+def check_pem(
+    pem: bytes,
+    *,
+    names: Iterable[str],
+    ips: Iterable[str],
+    may_have_none: bool = False,
+    known_keys: Container[CertificatePublicKeyTypes] = (),
+    of: str,
+) -> Csr:
+    """Accept a request in PEM (RFC 7468 section 7) as `check` does one in DER; raises CsrError."""
+    try:
+        der = x509.load_pem_x509_csr(pem).public_bytes(Encoding.DER)
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
+        raise CsrError("the CSR is not a certification request in PEM") from None
+    return check(
+        der,
+        names=frozenset(names),
+        ips=frozenset(ips),
+        may_have_none=may_have_none,
+        known_keys=known_keys,
+        of=of,
+    )
 
 
 def of_key(key: CertificatePublicKeyTypes) -> Csr:
