@@ -10,6 +10,7 @@ from cryptography import x509
 
 from zonemint.core.errors import AuditBroken
 from zonemint.core.hash_chain import Chain
+from zonemint.core.unreadable import UNREADABLE
 from zonemint.store import audit, certificates, crls, migrations
 from zonemint.store.certificates import Certificate
 from zonemint.store.crls import Crl
@@ -20,7 +21,6 @@ __all__ = ["Verdict", "examine"]
 
 _BATCH = 256
 _NEWEST = 1000  # certificates, and entries of the audit log, that are read unless all are wanted
-_UNREADABLE = (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 class Verdict(NamedTuple):
@@ -97,7 +97,7 @@ def _difference(row: Certificate) -> str:
         certificate = x509.load_der_x509_certificate(row.der)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         found = {*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))}
-    except (*_UNREADABLE, x509.ExtensionNotFound) as error:
+    except (*UNREADABLE, x509.ExtensionNotFound) as error:
         return f"its DER cannot be read: {error}"
     if f"{certificate.serial_number:x}" != row.serial:
         return f"its serial number is {certificate.serial_number:x}"
@@ -114,6 +114,6 @@ def _list(current: Crl) -> list[str]:
     try:
         made = x509.load_der_x509_crl(current.der)
         number = made.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-    except (*_UNREADABLE, x509.ExtensionNotFound) as error:
+    except (*UNREADABLE, x509.ExtensionNotFound) as error:
         return [f"it cannot be read: {error}"]
     return [] if number == current.number else [f"it is {number}, and the row says {current.number}"]

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from zonemint.core.errors import ForeignDataError
 from zonemint.core.text import shown
+from zonemint.core.unreadable import UNREADABLE
 from zonemint.importers.findings import Refused
 from zonemint.pki.keys import spki_sha256
 
@@ -23,7 +23,6 @@ _LARGEST = 1 << 26  # octets of a list of revoked certificates
 _SERIAL = re.compile(r"[0-9]{1,49}|0x[0-9a-fA-F]{1,40}")  # at most 20 octets
 _ACCOUNT = re.compile(r"[A-Za-z0-9]{1,64}")
 _REASONS = range(11)  # RFC 5280 section 5.3.1
-_BROKEN = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
 
 
 class Revocation(NamedTuple):
@@ -113,7 +112,7 @@ def certificate(
             return None
         names = _names(found)
         key_hash = spki_sha256(found.public_key())
-    except _BROKEN:
+    except UNREADABLE:
         raise ValueError("it is no certificate that can be read") from None
     try:
         found.verify_directly_issued_by(issuer)
@@ -179,7 +178,7 @@ def _listed(content: bytes, file: Path, issuer: x509.Certificate, now: int) -> I
             pem = content.startswith(b"-")
             found = x509.load_pem_x509_crl(content) if pem else x509.load_der_x509_crl(content)
             good = found.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
-        except _BROKEN:
+        except UNREADABLE:
             raise ValueError("this is no revocation list that can be read") from None
         if not good:
             raise ValueError("this revocation list is not signed by the intermediate")
@@ -206,7 +205,7 @@ def _reason(entry: x509.RevokedCertificate) -> int:
     codes = {flag: code for code, flag in enumerate(_FLAGS) if flag is not None}
     try:
         return codes.get(entry.extensions.get_extension_for_class(x509.CRLReason).value.reason, 0)
-    except (x509.ExtensionNotFound, *_BROKEN):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return 0
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import KeyFileError
+from zonemint.core.unreadable import UNREADABLE
 
 __all__ = ["check_validity", "extension", "has_usage", "parse", "read"]
 
@@ -23,14 +23,6 @@ _BROKEN = frozenset(
         SignatureAlgorithmOID.DSA_WITH_SHA1,
         SignatureAlgorithmOID.ECDSA_WITH_SHA1,
     }
-)
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
 )
 
 
@@ -50,7 +42,7 @@ def parse(pem: bytes, path: Path | str) -> list[x509.Certificate]:
     try:
         certificates = x509.load_pem_x509_certificates(pem)
         flaws = list(filter(None, map(_flaw, certificates)))
-    except _UNREADABLE:
+    except UNREADABLE:
         raise KeyFileError("this is not a certificate in PEM that we know", file=path) from None
     if flaws:
         raise KeyFileError(flaws[0], file=path)

@@ -20,7 +20,18 @@ from zonemint.core.errors import IssuanceError
 from zonemint.pki.issuer import Issuer
 from zonemint.pki.profiles import Profile
 
-__all__ = ["MAX_COMMON_NAME", "Issued", "Prepared", "Template", "pem", "prepare", "served_at", "sign", "template"]
+__all__ = [
+    "MAX_COMMON_NAME",
+    "SIGNING_USAGE",
+    "Issued",
+    "Prepared",
+    "Template",
+    "pem",
+    "prepare",
+    "served_at",
+    "sign",
+    "template",
+]
 
 MAX_COMMON_NAME = 64
 """How long a name may be to be a subject's common name (RFC 5280 appendix A: ub-common-name)."""
@@ -170,7 +181,7 @@ def prepare(
         extensions=[
             *template.extensions,
             *_window_point(template, end),
-            _RSA_USAGE if isinstance(public_key, rsa.RSAPublicKey) else _SIGNING_USAGE,
+            _RSA_USAGE if isinstance(public_key, rsa.RSAPublicKey) else SIGNING_USAGE,
             _extension(x509.SubjectAlternativeName(alternatives), critical=not subject),
             _extension(x509.SubjectKeyIdentifier.from_public_key(public_key)),
         ],
@@ -226,6 +237,8 @@ def _key_usage(*, key_encipherment: bool) -> x509.Extension[x509.ExtensionType]:
     return _extension(usage, critical=True)
 
 
-_SIGNING_USAGE = _key_usage(key_encipherment=False)
+SIGNING_USAGE = _key_usage(key_encipherment=False)
+"""keyUsage of keys that sign and do nothing else."""
+
 # TLS 1.2 without forward secrecy encrypts to an RSA key.
 _RSA_USAGE = _key_usage(key_encipherment=True)

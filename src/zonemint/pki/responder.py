@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import IssuanceError
-from zonemint.pki.issue import MAX_COMMON_NAME, Prepared
+from zonemint.pki.issue import MAX_COMMON_NAME, SIGNING_USAGE, Prepared
 from zonemint.pki.issuer import Issuer
 
 __all__ = ["LIFETIME", "prepare"]
@@ -30,17 +30,6 @@ def prepare(issuer: Issuer, *, public_key: CertificatePublicKeyTypes, serial: in
     names = issuer.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     common = f"OCSP of {str(names[0].value) if names else issuer.key_id}"[:MAX_COMMON_NAME]
     key_id = issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
     builder = (
         x509.CertificateBuilder()
         .issuer_name(issuer.certificate.subject)
@@ -50,7 +39,7 @@ def prepare(issuer: Issuer, *, public_key: CertificatePublicKeyTypes, serial: in
         .not_valid_before(datetime.fromtimestamp(start, UTC))
         .not_valid_after(datetime.fromtimestamp(end, UTC))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
+        .add_extension(SIGNING_USAGE.value, critical=SIGNING_USAGE.critical)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=True)
         .add_extension(x509.OCSPNoCheck(), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id), critical=False)

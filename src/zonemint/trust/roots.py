@@ -11,26 +11,19 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import TrustError
+from zonemint.core.unreadable import UNREADABLE
 
 __all__ = ["Root", "fingerprint", "holds", "read", "vouched"]
 
 _PEM = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----([^-]+)-----END (?:TRUSTED )?CERTIFICATE-----")
 _FINGERPRINT = re.compile(r"(?:sha-?256(?: fingerprint)?[:=])?([0-9a-f]{2}(?::?[0-9a-f]{2}){31})")
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +85,7 @@ def read(pem: bytes, *, now: float) -> tuple[list[Root], list[x509.Certificate]]
                 roots.append(Root(one))
             else:
                 others.append(one)
-    except _UNREADABLE:
+    except UNREADABLE:
         raise TrustError("this is not a certificate in PEM that we know") from None
     return list(dict.fromkeys(roots)), others
 
@@ -142,7 +135,7 @@ def _check(certificate: x509.Certificate, now: float) -> None:
     name = Root(certificate).name
     try:
         certificate.verify_directly_issued_by(certificate)
-    except (*_UNREADABLE, InvalidSignature):
+    except (*UNREADABLE, InvalidSignature):
         raise TrustError(f"'{name}' is no root: it did not sign itself") from None
     if not _may_sign(certificate):
         raise TrustError(f"'{name}' is not a CA's certificate: it may not sign others, so it is not to be trusted so")
@@ -162,7 +155,7 @@ def _is_successor(root: Root, by: Root, cross: x509.Certificate) -> bool:
         return False
     try:
         cross.verify_directly_issued_by(by.certificate)
-    except (*_UNREADABLE, InvalidSignature):
+    except (*UNREADABLE, InvalidSignature):
         return False
     limits = [_extension(one, x509.NameConstraints) for one in (cross, certificate, by.certificate)]
     basic = _extension(cross, x509.BasicConstraints)

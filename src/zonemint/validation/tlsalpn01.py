@@ -11,11 +11,12 @@ from ipaddress import ip_address
 from time import perf_counter
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 
 from zonemint.core.errors import AcmeErrorType, Unproven
 from zonemint.core.text import shown
 from zonemint.core.trace import Event
+from zonemint.core.unreadable import UNREADABLE
 from zonemint.validation.method import Claim, Method, Tell
 from zonemint.validation.outcome import Outcome
 from zonemint.validation.reach import Reach
@@ -26,14 +27,6 @@ __all__ = ["ACME_IDENTIFIER", "PROTOCOL", "TlsAlpn01", "method", "server_name"]
 PROTOCOL = "acme-tls/1"
 ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
 _OCTET_STRING = b"\x04\x20"  # of 32 octets
 _ADVICE = "is the name at the machine that runs the ACME client, and does TLS end there?"
 
@@ -105,7 +98,7 @@ def _judge(tls: ssl.SSLObject, claim: Claim, data: dict[str, str]) -> None:
         certificate.verify_directly_issued_by(certificate)
     except InvalidSignature:
         raise _wrong("a certificate that it did not sign itself", "a self-signed one") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _wrong(f"a certificate that cannot be read ({shown(str(error))})", "a self-signed one") from None
     data["san"] = " ".join(shown(value) for _, value in names[:10])
     if names != [(claim.identifier_type, claim.value)]:
