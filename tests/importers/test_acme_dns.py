@@ -14,7 +14,8 @@ from tests.importers.acme_dns import SCHEMAS, Client, fill, hashed
 from zonemint.core.errors import ForeignDataError
 from zonemint.importers import acme_dns
 from zonemint.importers.acme_dns import Account, Found, Value
-from zonemint.importers.acme_dns_database import read_sqlite, url_of
+from zonemint.importers.acme_dns_database import read_sqlite
+from zonemint.importers.postgres import url_of
 
 HASH = hashed("x" * 40)
 OLD, NEW = "o" * 43, "n" * 43

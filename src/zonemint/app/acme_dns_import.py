@@ -19,8 +19,9 @@ from zonemint.core.names import is_within, normalize
 from zonemint.importers import acme_dns_config
 from zonemint.importers.acme_dns import Account, Found
 from zonemint.importers.acme_dns_config import ForeignConfig, ForeignRecord
-from zonemint.importers.acme_dns_database import is_sqlite, is_url, read_postgres, read_sqlite, url_of
+from zonemint.importers.acme_dns_database import is_sqlite, read_postgres, read_sqlite
 from zonemint.importers.findings import Mapped, Refused
+from zonemint.importers.postgres import is_url, url_of
 from zonemint.store import audit, txt_import
 from zonemint.store.database import Database, Steps
 from zonemint.store.txt import TxtAccount, TxtValue

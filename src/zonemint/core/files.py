@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["hold", "put", "sync", "writing"]
+__all__ = ["exposed", "hold", "put", "sync", "writing"]
 
 
 def hold(folder: Path) -> int:
@@ -24,6 +25,12 @@ def hold(folder: Path) -> int:
         os.close(held)
         raise
     return held
+
+
+def exposed(handle: int) -> int | None:
+    """Return the mode of an open file of ours that others may use, as ssh has it for keys; None if they may not."""
+    status = os.fstat(handle)
+    return stat.S_IMODE(status.st_mode) if status.st_uid == os.geteuid() and status.st_mode & 0o077 else None
 
 
 def put(file: Path, content: bytes, *, private: bool = False) -> None:

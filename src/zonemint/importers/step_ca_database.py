@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from cryptography import x509
 
 from zonemint.core.errors import ForeignDataError
-from zonemint.core.text import shown, without_password
+from zonemint.core.text import shown
 from zonemint.importers import step_ca_issued
-from zonemint.importers.acme_dns_database import url_of
 from zonemint.importers.findings import Refused
+from zonemint.importers.postgres import snapshot, url_of
 from zonemint.importers.step_ca import Database
 from zonemint.importers.step_ca_issued import Account, Content, Issued
 
 __all__ = ["read_postgres"]
 
-_CONNECT = 10.0  # seconds
 _READ = 600.0  # seconds for all of it
 _PAGE = 500  # rows that are brought at once
 _TABLES = (
@@ -33,26 +31,11 @@ _TABLES = (
 
 async def read_postgres(database: Database, *, issuer: x509.Certificate, now: float) -> Content:
     """Read what an issuer signed and that has not ended, and the ACME accounts; raises ForeignDataError."""
-    import asyncpg
-
     url = url_of(database.source)
     if database.name:
         url = urlunsplit(urlsplit(url)._replace(path=f"/{quote(database.name, safe='')}"))
-    name = without_password(url)
-    try:
-        async with asyncio.timeout(_READ):
-            connection: Any = await asyncpg.connect(url, timeout=_CONNECT)
-            try:
-                async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    return await _content(connection, issuer, now)
-            finally:
-                await connection.close(timeout=_CONNECT)
-    except ForeignDataError as error:
-        raise ForeignDataError(f"{name}: {error}") from None
-    except TimeoutError:
-        raise ForeignDataError(f"{name}: step-ca's database did not answer in time") from None
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise ForeignDataError(f"{name}: step-ca's database cannot be read: {' '.join(str(error).split())}") from None
+    async with snapshot(url, "step-ca's database", within=_READ) as connection:
+        return await _content(connection, issuer, now)
 
 
 async def _content(connection: Any, issuer: x509.Certificate, now: float) -> Content:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from zonemint.core.errors import EncryptedKey, KeyFileError
+from zonemint.core.files import exposed
 
 __all__ = [
     "KINDS",
@@ -242,9 +242,7 @@ def spki_sha256(key: PublicKeyTypes) -> str:
 def _read_private(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_uid == os.geteuid() and status.st_mode & 0o077:
-                mode = stat.S_IMODE(status.st_mode)
+            if (mode := exposed(file.fileno())) is not None:
                 raise KeyFileError(f"others may read this key (mode {mode:04o}): run `chmod 600 {path}`", file=path)
             return file.read()
     except FileNotFoundError:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from zonemint.core.errors import KeyFileError
+from zonemint.core.files import exposed
 
 __all__ = ["CREDENTIAL", "VARIABLE", "password_from", "read_secret"]
 
@@ -39,9 +39,7 @@ def read_secret(file: Path) -> bytes:
     """Return the first line of a file that only its owner may read; raises KeyFileError."""
     try:
         with file.open("rb") as opened:
-            status = os.fstat(opened.fileno())
-            if status.st_uid == os.geteuid() and status.st_mode & 0o077:
-                mode = stat.S_IMODE(status.st_mode)
+            if (mode := exposed(opened.fileno())) is not None:
                 raise KeyFileError(f"others may read this password (mode {mode:04o}): chmod 600 it", file=file)
             secret = opened.readline(_LONGEST + 2).rstrip(b"\r\n")
     except OSError as error:
