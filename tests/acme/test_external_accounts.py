@@ -19,11 +19,11 @@ from msgspec.structs import replace
 from tests.acme import signing
 from tests.acme.client import Client, registered
 from tests.acme.signing import b64url
-from tests.postgres import Postgres
+from tests.web.fixtures import store_of
 from tests.web.lab import HOST, Lab, running, settings
 from tests.web.wire import Reply
 from zonemint.acme import external_accounts
-from zonemint.config import Provisioner, Store
+from zonemint.config import Provisioner
 from zonemint.store.external_keys import ExternalKey
 from zonemint.store.opening import open_store
 
@@ -38,11 +38,7 @@ CONFIG = settings(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgresql"])
 async def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Lab]:
-    store = Store()
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        store = Store(postgres.database())
-    async with running(tmp_path_factory.mktemp("data"), replace(CONFIG, store=store)) as lab:
+    async with running(tmp_path_factory.mktemp("data"), replace(CONFIG, store=store_of(request))) as lab:
         yield lab
 
 

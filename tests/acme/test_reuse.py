@@ -10,9 +10,9 @@ import pytest
 from tests.acme.client import Client, csr_of, registered
 from tests.acme.signing import b64url
 from tests.acme.test_requests import assert_refused
-from tests.postgres import Postgres
+from tests.web.fixtures import store_of
 from tests.web.lab import Clock, Lab, running, settings
-from zonemint.config import Acme, Store
+from zonemint.config import Acme
 from zonemint.config.values import Seconds
 from zonemint.store import sweep
 from zonemint.store.opening import open_store
@@ -23,11 +23,9 @@ HOUR = 3600
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def reusing(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Lab]:
-    store = Store()
-    if request.param == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
-        store = Store(postgres.database())
-    config = settings(store=store, acme=Acme(authorization_reuse=True, authorization_lifetime=Seconds(2 * HOUR)))
+    config = settings(
+        store=store_of(request), acme=Acme(authorization_reuse=True, authorization_lifetime=Seconds(2 * HOUR))
+    )
     async with running(tmp_path, config, clock=Clock()) as lab:
         yield lab
 

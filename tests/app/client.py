@@ -104,6 +104,17 @@ class Client:
                 time.sleep(0.1)
         return self._post_as_get(order["certificate"]).text
 
+    def prove(self, *names: str) -> Prepared:
+        """Make an order, and do all that it takes to be ready."""
+        prepared = self.order(*names)
+        self.set_values(prepared)
+        self.respond(prepared)
+        return prepared
+
+    def issue(self, *names: str) -> x509.Certificate:
+        """Go the whole way, and return the certificate without its chain."""
+        return x509.load_pem_x509_certificate(self.finish(self.prove(*names)).encode())
+
     def _post_as_get(self, url: str) -> requests.Response:
         nothing = cast(JSONDeSerializable, None)
         return self._net.post(url, nothing, new_nonce_url=str(self.acme.directory["newNonce"]))

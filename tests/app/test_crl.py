@@ -47,10 +47,7 @@ def entry_of(server: Running, leaf: x509.Certificate) -> x509.RevokedCertificate
 
 def revoke(server: Running, client: Client, reason: int) -> x509.Certificate:
     """Get a certificate, have it revoked, and wait until the list has it."""
-    prepared = client.order(f"revoked.{DOMAIN}")
-    client.set_values(prepared)
-    client.respond(prepared)
-    leaf = x509.load_pem_x509_certificate(client.finish(prepared).encode())
+    leaf = client.issue(f"revoked.{DOMAIN}")
     client.acme.revoke(leaf, reason)
     until(lambda: entry_of(server, leaf) is not None, "the serial is on the list", seconds=10)
     return leaf

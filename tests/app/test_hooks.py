@@ -74,12 +74,8 @@ def configure(folder: Path, one: Receiver, *more: str) -> None:
 
 
 def issue(client: Client) -> str:
-    from cryptography import x509
 
-    prepared = client.order(NAME)
-    client.set_values(prepared)
-    client.respond(prepared)
-    return f"{x509.load_pem_x509_certificate(client.finish(prepared).encode()).serial_number:x}"
+    return f"{client.issue(NAME).serial_number:x}"
 
 
 def test_what_happens_to_certificates_is_told(folder: Path, tmp_path: Path) -> None:

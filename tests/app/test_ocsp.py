@@ -53,10 +53,7 @@ def client(server: Running) -> Iterator[Client]:
 
 
 def issue(client: Client) -> x509.Certificate:
-    prepared = client.order(f"asked.{DOMAIN}")
-    client.set_values(prepared)
-    client.respond(prepared)
-    return x509.load_pem_x509_certificate(client.finish(prepared).encode())
+    return client.issue(f"asked.{DOMAIN}")
 
 
 def files(server: Running, folder: Path, leaf: x509.Certificate) -> tuple[str, str, str]:

@@ -51,9 +51,7 @@ def serial(server: Running) -> int:
 
 
 def issue(client: Client) -> str:
-    prepared = client.order(NAME)
-    client.set_values(prepared)
-    client.respond(prepared)
+    prepared = client.prove(NAME)
     client.finish(prepared)
     return str(prepared.order.uri)
 

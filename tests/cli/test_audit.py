@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
 
 from tests.app.client import Client
 from tests.cli.program import ENV, ZONEMINT, run
@@ -37,10 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with running(folder) as server:
         assert server.register(NAME).returncode == 0
         with closing(Client(server)) as client:
-            prepared = client.order(NAME)
-            client.set_values(prepared)
-            client.respond(prepared)
-            leaf = x509.load_pem_x509_certificate(client.finish(prepared).encode())
+            leaf = client.issue(NAME)
         done = run("certs", "revoke", f"{leaf.serial_number:x}", "--reason", "keyCompromise", "--data", folder)
         assert done.returncode == 0
         # With the server beside it, whose store it shares.

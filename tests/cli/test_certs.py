@@ -45,10 +45,7 @@ def leaf(client: Client) -> x509.Certificate:
 
 
 def issue(client: Client, *names: str) -> x509.Certificate:
-    prepared = client.order(*(names or (NAME, f"*.{NAME}")))
-    client.set_values(prepared)
-    client.respond(prepared)
-    return x509.load_pem_x509_certificate(client.finish(prepared).encode())
+    return client.issue(*(names or (NAME, f"*.{NAME}")))
 
 
 def certs(server: Running, *words: str) -> subprocess.CompletedProcess[str]:
@@ -261,9 +258,7 @@ def test_a_key_is_blocked_and_unblocked(server: Running, client: Client, tmp_pat
         assert certs(server, "block-key", same).stdout == f"{digest} was blocked already\n"
     (row,) = [row for row in rows(server, "blocked-keys") if row["key"] == digest]
     assert row["reason"] == "found on a laptop"
-    prepared = client.order(name)
-    client.set_values(prepared)
-    client.respond(prepared)
+    prepared = client.prove(name)
     own = x509.load_pem_x509_csr(prepared.order.csr_pem).public_key()
     own_digest = hashlib.sha256(own.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
     assert certs(server, "block-key", own_digest, "--reason", "found on a laptop").returncode == 0

@@ -21,9 +21,7 @@ def order_id(shared: Running) -> Iterator[str]:
     """An order that came to its end."""
     assert shared.register(NAME).returncode == 0
     with closing(Client(shared)) as client:
-        prepared = client.order(NAME, f"*.{NAME}")
-        client.set_values(prepared)
-        client.respond(prepared)
+        prepared = client.prove(NAME, f"*.{NAME}")
         client.finish(prepared)
         yield str(prepared.order.uri).rpartition("/")[2]
 

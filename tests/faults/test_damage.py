@@ -34,10 +34,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert register(server).status == 200
         with closing(Client(server)) as client:
             for _ in range(6):
-                prepared = client.order(NAME)
-                client.set_values(prepared)
-                client.respond(prepared)
-                assert client.finish(prepared)
+                assert client.issue(NAME)
         assert update(server, account_in(data), TOLD).status == 200
     return data
 
@@ -54,10 +51,7 @@ def account_in(folder: Path) -> dict[str, str]:
 
 def order(server: Running) -> None:
     with closing(Client(server)) as client:
-        prepared = client.order(NAME)
-        client.set_values(prepared)
-        client.respond(prepared)
-        client.finish(prepared)
+        client.issue(NAME)
 
 
 def use(server: Running) -> list[Answer]:
