@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import run
-from tests.server import DOMAIN, HOST, Running, running
+from tests.ports import free_ports
+from tests.server import DOMAIN, HOST, Ports, Running, running
 
 
 def looks(folder: Path, *words: str) -> tuple[int, dict[tuple[str, str], dict[str, str]]]:
@@ -116,3 +117,15 @@ def test_another_server_on_our_port(tmp_path: Path) -> None:
             thread.join()
     assert status == 1
     assert "status 404" in found[server.url, f"HTTP on port {server.ports.http}"]["seen"]
+
+
+def test_a_certificate_of_somebody_else(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as server:
+        pass
+    dns, http = free_ports(2)
+    with running(tmp_path / "other", Ports(dns, server.ports.https, http)):
+        status, found = looks(server.folder)
+    assert status == 1
+    one = found[server.url, f"ACME at {server.url}"]
+    assert "its certificate is not trusted" in one["seen"]
+    assert "listen.certificate" in one["advice"]

@@ -24,6 +24,7 @@ __all__ = [
     "IssuanceError",
     "KeyFileError",
     "NotHeld",
+    "PeerNotTrusted",
     "SchemaTooNew",
     "StoreError",
     "StoreUnavailable",
@@ -71,6 +72,10 @@ class DnsFailure(ZonemintError):
 
 class ExchangeFailed(ZonemintError):
     """Another server did not answer an HTTP request, or not with a reply that we take; the text names its host."""
+
+
+class PeerNotTrusted(ExchangeFailed):
+    """The other server's certificate is none that is trusted, or has not its name."""
 
 
 class CsrError(ZonemintError):

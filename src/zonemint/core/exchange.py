@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httptools
 
-from zonemint.core.errors import ExchangeFailed
+from zonemint.core.errors import ExchangeFailed, PeerNotTrusted
 
 __all__ = ["Answer", "address_of", "exchange"]
 
@@ -49,21 +49,22 @@ async def exchange(
     context: ssl.SSLContext | None,
     timeout: float,  # noqa: ASYNC109 - it bounds the whole, and its end is told as ours
     limit: int,
+    at: tuple[str, int] | None = None,
 ) -> Answer:
     """GET, or POST a body, and return the reply; `context` is for https, `limit` are octets of the reply's body.
 
-    `timeout`, in seconds, is for all of it: look-up, connection, TLS, request and reply. Raises ExchangeFailed, whose
-    text names the host and no path.
+    `timeout`, in seconds, is for all of it: look-up, connection, TLS, request and reply. `at` is the address and port
+    to connect to, if the URL's are not. Raises ExchangeFailed, whose text names the host and no path.
     """
     parts = address_of(url)
     place = f"{parts.scheme}://{parts.netloc}"
     try:
         async with asyncio.timeout(timeout):
-            return await _exchange(parts, _request(parts, body, headers or {}), context, limit)
+            return await _exchange(parts, at, _request(parts, body, headers or {}), context, limit)
     except TimeoutError:
         raise ExchangeFailed(f"{place}: no whole reply within {timeout:g} s") from None
     except ssl.SSLCertVerificationError as error:
-        raise ExchangeFailed(f"{place}: its certificate is not trusted: {error.verify_message}") from None
+        raise PeerNotTrusted(f"{place}: its certificate is not trusted: {error.verify_message}") from None
     except ssl.SSLError as error:
         raise ExchangeFailed(f"{place}: no TLS: {error.reason or error}") from None
     except OSError as error:
@@ -83,10 +84,13 @@ def _request(parts: SplitResult, body: bytes | None, headers: Mapping[str, str])
     return "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
 
 
-async def _exchange(parts: SplitResult, request: bytes, context: ssl.SSLContext | None, limit: int) -> Answer:
+async def _exchange(
+    parts: SplitResult, at: tuple[str, int] | None, request: bytes, context: ssl.SSLContext | None, limit: int
+) -> Answer:
     secure = parts.scheme == "https"
+    host, port = at or (parts.hostname, parts.port or (443 if secure else 80))
     reader, writer = await asyncio.open_connection(
-        parts.hostname, parts.port or (443 if secure else 80), ssl=context if secure else None
+        host, port, ssl=context if secure else None, server_hostname=parts.hostname if secure else None
     )
     try:
         writer.write(request)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import http.client
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
 
 from zonemint.app.doctor.finding import Finding
 from zonemint.app.resolvers import SystemServers
 from zonemint.config import Config, advertised
-from zonemint.core.errors import DnsFailure
+from zonemint.core.errors import DnsFailure, ExchangeFailed, PeerNotTrusted
+from zonemint.core.exchange import exchange
 from zonemint.core.hosts import is_address
 from zonemint.dns import client
 
@@ -87,17 +85,18 @@ async def _addresses(host: str, servers: Sequence[tuple[str, int]]) -> list[str]
 
 async def https(config: Config, roots: str) -> AsyncIterator[Finding]:
     """Fetch the ACME directory as a client does, trusting our roots (PEM) and nothing else."""
-    url = f"{config.external_url}/acme/acme/directory"
     what = f"ACME at {config.external_url}"
-    host = urlsplit(url).hostname or ""
-    make = partial(_Secure, own_address(config), config.listen.https_port, host, roots)
+    at = own_address(config), config.listen.https_port
+    context = ssl.create_default_context(cadata=roots)
     try:
-        status, body = await asyncio.to_thread(_get, make, "/acme/acme/directory")
-    except ssl.SSLCertVerificationError as error:
+        status, body = await exchange(
+            f"{config.external_url}/acme/acme/directory", context=context, timeout=_TIMEOUT, limit=_MOST, at=at
+        )
+    except PeerNotTrusted as error:
         advice = "let listen.certificate be one that clients trust, with the host among its names"
-        yield Finding.wrong(what, f"its certificate is refused: {error.verify_message}", advice)
-    except (OSError, http.client.HTTPException) as error:
-        yield Finding.wrong(what, f"no answer: {_why(error)}", _START)
+        yield Finding.wrong(what, str(error), advice)
+    except ExchangeFailed as error:
+        yield Finding.wrong(what, str(error), _START)
     else:
         yield (
             Finding.ok(what, "it answers, and its certificate leads to our root")
@@ -109,44 +108,21 @@ async def https(config: Config, roots: str) -> AsyncIterator[Finding]:
 async def plain(config: Config) -> AsyncIterator[Finding]:
     """Ask the plain listener whether the server is ready."""
     port = config.listen.http_port
-    make = partial(http.client.HTTPConnection, own_address(config), port, timeout=_TIMEOUT)
+    what = f"HTTP on port {port}"
     try:
-        status, body = await asyncio.to_thread(_get, make, "/ready")
-    except (OSError, http.client.HTTPException) as error:
-        yield Finding.wrong(f"HTTP on port {port}", f"no answer: {_why(error)}", _START)
+        status, body = await exchange(
+            f"http://localhost:{port}/ready",
+            context=None,
+            timeout=_TIMEOUT,
+            limit=_MOST,
+            at=(own_address(config), port),
+        )
+    except ExchangeFailed as error:
+        yield Finding.wrong(what, str(error), _START)
     else:
         said = body[:200].decode("ascii", "replace").strip()
         yield (
-            Finding.ok(f"HTTP on port {port}", "ready")
+            Finding.ok(what, "ready")
             if status == 200
-            else Finding.wrong(
-                f"HTTP on port {port}", f"status {status}: {said}", "wait for what it names, or see the log"
-            )
+            else Finding.wrong(what, f"status {status}: {said}", "wait for what it names, or see the log")
         )
-
-
-class _Secure(http.client.HTTPSConnection):
-    """A connection to an address whose certificate must have the name of a host."""
-
-    def __init__(self, address: str, port: int, host: str, roots: str) -> None:
-        super().__init__(address, port, timeout=_TIMEOUT, context=ssl.create_default_context(cadata=roots))
-        self._host = host
-
-    def connect(self) -> None:
-        """Connect, and verify the host instead of the address."""
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._context.wrap_socket(self.sock, server_hostname=self._host)  # type: ignore[attr-defined]
-
-
-def _get(make: Callable[[], http.client.HTTPConnection], path: str) -> tuple[int, bytes]:
-    connection = make()
-    try:
-        connection.request("GET", path, headers={"Connection": "close"})
-        reply = connection.getresponse()
-        return reply.status, reply.read(_MOST)
-    finally:
-        connection.close()
-
-
-def _why(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
