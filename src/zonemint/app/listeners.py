@@ -12,7 +12,7 @@ from zonemint.core.ports import bound, refusal
 from zonemint.web.dispatch import Dispatcher
 from zonemint.web.http1 import Connection, Connections
 
-__all__ = ["Listener", "addresses"]
+__all__ = ["Listener", "addresses", "own_address"]
 
 _BACKLOG = 1024
 _HANDSHAKE = 10.0  # seconds that a client has for the TLS handshake
@@ -29,6 +29,12 @@ def addresses(address: str) -> list[str]:
     except OSError:
         return ["0.0.0.0"]  # noqa: S104
     return ["0.0.0.0", "::"]  # noqa: S104
+
+
+def own_address(address: str) -> str:
+    """Return where our own listeners on an address are reached from this machine."""
+    first = addresses(address)[0]
+    return "127.0.0.1" if first == "0.0.0.0" else first  # noqa: S104 - to be recognized, not bound
 
 
 class Listener:

@@ -15,7 +15,7 @@ from zonemint.app.ca import Ca, check_domains
 from zonemint.app.hooks import HookMetrics, receivers, senders
 from zonemint.app.inventory import Numbers
 from zonemint.app.inventory_metrics import InventoryMetrics
-from zonemint.app.listeners import Listener, addresses
+from zonemint.app.listeners import Listener, addresses, own_address
 from zonemint.app.metrics import Metrics
 from zonemint.app.own_certificate import OwnCertificate
 from zonemint.app.sharing import Sharing
@@ -111,7 +111,7 @@ class Server:
 
         ca = None
         if self._authority is not None:
-            own = "127.0.0.1" if hosts[0] == "0.0.0.0" else hosts[0]  # noqa: S104
+            own = own_address(config.listen.address)
             ca = await Ca.start(
                 base,
                 self._authority,

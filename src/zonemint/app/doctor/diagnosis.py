@@ -9,6 +9,7 @@ from zonemint.app.doctor import accounts, folder, listeners
 from zonemint.app.doctor.finding import Finding
 from zonemint.app.doctor.issuance import Prognosis
 from zonemint.app.doctor.weak_spots import weak_spots
+from zonemint.app.listeners import own_address
 from zonemint.app.provisioners import provisioners
 from zonemint.app.resolvers import resolver
 from zonemint.config import Config, DataDir
@@ -42,7 +43,7 @@ async def examine(
         yield config.external_url, finding
     if names and "ca" not in config.roles:
         raise ConfigError("no CA is here (roles): ask where it is", file=data.config)
-    own = (listeners.own_address(config), config.listen.dns_port) if "dns" in config.roles else None
+    own = (own_address(config.listen.address), config.listen.dns_port) if "dns" in config.roles else None
     resolve = resolver(config, own, clock)
     chosen = provisioners(config, challenge_methods(config, resolve, clock))[provisioner]
     directory = chosen.urls.to("directory")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
 
 from zonemint.app.doctor.finding import Finding
+from zonemint.app.listeners import own_address
 from zonemint.app.resolvers import SystemServers
 from zonemint.config import Config, advertised
 from zonemint.core.errors import DnsFailure, ExchangeFailed, PeerNotTrusted
@@ -21,15 +22,9 @@ _MOST = 65536  # octets that are read of a body
 _START = "start the server, `zonemint up`; if it runs, look at its log and at a firewall between"
 
 
-def own_address(config: Config) -> str:
-    """Return where our own listeners are reached from this machine."""
-    wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to be recognized, not bound
-    return wildcards.get(config.listen.address, config.listen.address)
-
-
 async def dns(config: Config) -> AsyncIterator[Finding]:
     """Ask our own DNS server for each of its zones."""
-    server = (own_address(config), config.listen.dns_port)
+    server = (own_address(config.listen.address), config.listen.dns_port)
     for zone in (*config.domains, *(config.auth_zones if "acmedns" in config.roles else ())):
         what = f"DNS for {zone}"
         try:
@@ -86,7 +81,7 @@ async def _addresses(host: str, servers: Sequence[tuple[str, int]]) -> list[str]
 async def https(config: Config, roots: str) -> AsyncIterator[Finding]:
     """Fetch the ACME directory as a client does, trusting our roots (PEM) and nothing else."""
     what = f"ACME at {config.external_url}"
-    at = own_address(config), config.listen.https_port
+    at = own_address(config.listen.address), config.listen.https_port
     context = ssl.create_default_context(cadata=roots)
     try:
         status, body = await exchange(
@@ -115,7 +110,7 @@ async def plain(config: Config) -> AsyncIterator[Finding]:
             context=None,
             timeout=_TIMEOUT,
             limit=_MOST,
-            at=(own_address(config), port),
+            at=(own_address(config.listen.address), port),
         )
     except ExchangeFailed as error:
         yield Finding.wrong(what, str(error), _START)
