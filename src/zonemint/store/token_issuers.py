@@ -6,7 +6,7 @@ import msgspec
 
 from zonemint.store.database import Sql, Steps
 
-__all__ = ["TokenIssuer", "by_kid", "insert", "listing", "remove", "spend"]
+__all__ = ["TokenIssuer", "by_kid", "insert", "listing", "spend"]
 
 
 class TokenIssuer(msgspec.Struct, frozen=True):
@@ -42,12 +42,6 @@ def insert(issuer: TokenIssuer) -> Steps[bool]:
         "ON CONFLICT (kid) DO NOTHING RETURNING kid",
         (issuer.kid, issuer.name, issuer.jwk, issuer.encrypted_key, issuer.created_at, issuer.created_by),
     )
-    return bool(rows)
-
-
-def remove(kid: str) -> Steps[bool]:
-    """Remove an issuer, whose tokens are good for nothing from now on; tell whether there was one."""
-    rows = yield Sql("DELETE FROM token_issuers WHERE kid = $1 RETURNING kid", (kid,))
     return bool(rows)
 
 
