@@ -8,10 +8,10 @@ from pathlib import Path
 
 import uvloop
 
-from zonemint.dns import zonefile
-from zonemint.dns.catalog import Catalog
 from zonemint.dns.server import DnsServer
-from zonemint.dns.zone import Zone
+from zonemint.dns.zones import zonefile
+from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.zone import Zone
 
 
 async def serve(zone: Zone) -> None:

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from tests.dns.asking import lab_catalog, question
 from zonemint.app.txt_values import AskedValues
 from zonemint.core.errors import StoreUnavailable
-from zonemint.dns.responder import Later
+from zonemint.dns.answers.responder import Later
 from zonemint.dns.server import DnsServer
-from zonemint.dns.zone import TxtValues
+from zonemint.dns.zones.zone import TxtValues
 from zonemint.store import txt
 from zonemint.store.database import Database, Sql, Steps
 from zonemint.store.sqlite import SqliteDatabase

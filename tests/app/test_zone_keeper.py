@@ -15,7 +15,7 @@ from zonemint.config import Config, DataDir
 from zonemint.core.clock import system_clock
 from zonemint.core.errors import StoreUnavailable
 from zonemint.dns import wire
-from zonemint.dns.catalog import Catalog
+from zonemint.dns.zones.catalog import Catalog
 from zonemint.store import records
 from zonemint.store.database import Steps
 from zonemint.store.postgres import PostgresDatabase

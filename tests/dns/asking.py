@@ -9,10 +9,10 @@ import dns.message
 import dns.rdatatype
 import dns.rrset
 
-from zonemint.dns import zonefile
-from zonemint.dns.catalog import Catalog
-from zonemint.dns.responder import Later, Responder
-from zonemint.dns.zone import TxtSource, TxtZone, Zone
+from zonemint.dns.answers.responder import Later, Responder
+from zonemint.dns.zones import zonefile
+from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.zone import TxtSource, TxtZone, Zone
 
 __all__ = ["LAB", "answer", "ask", "auth_zone", "lab_catalog", "lines", "question", "zone"]
 

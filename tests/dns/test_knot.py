@@ -20,10 +20,10 @@ import pytest
 from tests.dns.asking import answer, question
 from tests.ports import free_ports
 from tests.programs import require_program
-from zonemint.dns import zonefile
-from zonemint.dns.catalog import Catalog
-from zonemint.dns.responder import Responder
-from zonemint.dns.zone import Zone
+from zonemint.dns.answers.responder import Responder
+from zonemint.dns.zones import zonefile
+from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.zone import Zone
 
 ZONES = 6
 QUERIES = 400

@@ -18,9 +18,9 @@ import uvloop
 from tests.dns.asking import lab_catalog, lines, question
 from tests.programs import require_program
 from zonemint.core.errors import ConfigError
-from zonemint.dns import batch
-from zonemint.dns.catalog import Catalog
 from zonemint.dns.server import DnsServer
+from zonemint.dns.transports import batch
+from zonemint.dns.zones.catalog import Catalog
 
 VALUES = {"one": ["value"], "many": [f"{n:03}" * 60 for n in range(20)]}
 

@@ -28,8 +28,8 @@ from zonemint.core.clock import Clock, system_clock
 from zonemint.core.errors import ConfigError
 from zonemint.core.files import hold
 from zonemint.core.ids import new_id
-from zonemint.dns.catalog import Catalog
 from zonemint.dns.server import DnsServer
+from zonemint.dns.zones.catalog import Catalog
 from zonemint.pki.authority import Authority
 from zonemint.store import leases
 from zonemint.store.opening import Store, open_store

@@ -11,7 +11,7 @@ from zonemint.app.base import Base
 from zonemint.app.txt_values import AskedValues, StoredValues
 from zonemint.app.zones import ZoneKeeper
 from zonemint.core.rates import Rates
-from zonemint.dns.zone import TxtSource
+from zonemint.dns.zones.zone import TxtSource
 from zonemint.pki.constraints import PRIVATE_NETWORKS
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.web.acmedns import AcmeDnsResources

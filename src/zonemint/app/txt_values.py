@@ -13,7 +13,7 @@ import structlog
 
 from zonemint.core.clock import Clock
 from zonemint.core.errors import StoreError, StoreUnavailable
-from zonemint.dns.zone import TxtValues
+from zonemint.dns.zones.zone import TxtValues
 from zonemint.store import txt
 from zonemint.store.database import Database, Steps
 from zonemint.store.sqlite import SqliteDatabase

@@ -15,9 +15,9 @@ from zonemint.config import Config, DataDir
 from zonemint.core.clock import Clock
 from zonemint.core.errors import ConfigError, StoreError
 from zonemint.core.names import is_within
-from zonemint.dns import implied, zonefile
-from zonemint.dns.catalog import Catalog
-from zonemint.dns.zone import Record, TxtSource, TxtZone, Zone, is_later
+from zonemint.dns.zones import implied, zonefile
+from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.zone import Record, TxtSource, TxtZone, Zone, is_later
 from zonemint.store import records
 from zonemint.store.database import Lock, Steps
 from zonemint.store.opening import Store

@@ -156,8 +156,8 @@ async def _lacking(session: Session, aliases: Sequence[Alias]) -> list[str]:
     from zonemint.app import foreign_alias
     from zonemint.app.resolvers import resolver
     from zonemint.cli.progress import counted
-    from zonemint.dns import zonefile
-    from zonemint.dns.zone import Record
+    from zonemint.dns.zones import zonefile
+    from zonemint.dns.zones.zone import Record
 
     if not aliases:
         return []

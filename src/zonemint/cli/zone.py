@@ -123,8 +123,8 @@ def export(zone: ZoneArgument, data: DataOption = None) -> None:
     It has what the file says, what is implied and what is dynamic, in canonical order.
     """
     from zonemint.cli.session import run
-    from zonemint.dns import zonefile
-    from zonemint.dns.zone import Record
+    from zonemint.dns.zones import zonefile
+    from zonemint.dns.zones.zone import Record
 
     found, _ = run(data, lambda session: _contents(session, _origin(session, zone)))
     print(zonefile.write(Record(one.name, one.ttl, one.type, one.data) for one in found), end="")

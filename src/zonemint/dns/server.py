@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from zonemint.core.errors import ConfigError
 from zonemint.core.ports import bound, refusal
 from zonemint.dns import codes
-from zonemint.dns.catalog import Catalog
-from zonemint.dns.responder import Later, Responder
-from zonemint.dns.tcp import Connections, TcpConnection
-from zonemint.dns.udp import UdpListener
+from zonemint.dns.answers.responder import Later, Responder
+from zonemint.dns.transports.tcp import Connections, TcpConnection
+from zonemint.dns.transports.udp import UdpListener
+from zonemint.dns.zones.catalog import Catalog
 
 __all__ = ["DnsServer"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zonemint.dns import codes, wire
-from zonemint.dns.zone import Zone
+from zonemint.dns.zones.zone import Zone
 
 __all__ = ["Catalog"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.dns.asking import ask, auth_zone, lab_catalog, lines, zone
 from zonemint.core.errors import StoreUnavailable
-from zonemint.dns.catalog import Catalog
+from zonemint.dns.zones.catalog import Catalog
 
 SOA = "@ 60 SOA ns1 hostmaster 7 3600 600 86400 60"
 

@@ -6,8 +6,8 @@ import msgspec
 
 from zonemint.core.errors import StoreUnavailable
 from zonemint.dns import codes, wire
-from zonemint.dns.catalog import Catalog
-from zonemint.dns.zone import Asked, Keep, Kind, RRset, Zone
+from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.zone import Asked, Keep, Kind, RRset, Zone
 
 __all__ = ["Answer", "Owned", "resolve"]
 

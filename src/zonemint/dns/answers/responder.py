@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from zonemint.core.errors import ForeignDataError
 from zonemint.dns import codes, wire
-from zonemint.dns.catalog import Catalog
-from zonemint.dns.compiled import UDP_SIZE, Compiled, assemble, compile_answer, option
-from zonemint.dns.lookup import Answer, resolve
-from zonemint.dns.zone import Asked, Keep, Unread
+from zonemint.dns.answers.compiled import UDP_SIZE, Compiled, assemble, compile_answer, option
+from zonemint.dns.answers.lookup import Answer, resolve
+from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.zone import Asked, Keep, Unread
 
 __all__ = ["Later", "Responder"]
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.dns.asking import LAB
 from zonemint.core.errors import ConfigError
-from zonemint.dns import zonefile
-from zonemint.dns.zone import Record
+from zonemint.dns.zones import zonefile
+from zonemint.dns.zones.zone import Record
 
 FULL = """\
 ; a comment

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from zonemint.dns import batch
-from zonemint.dns.batch import Origin
-from zonemint.dns.responder import Later, Responder
+from zonemint.dns.answers.responder import Later, Responder
+from zonemint.dns.transports import batch
+from zonemint.dns.transports.batch import Origin
 
 __all__ = ["UdpListener"]
 

@@ -7,7 +7,7 @@ from struct import Struct
 import msgspec
 
 from zonemint.dns import codes
-from zonemint.dns.lookup import Answer, Owned
+from zonemint.dns.answers.lookup import Answer, Owned
 
 __all__ = ["UDP_SIZE", "Compiled", "assemble", "compile_answer", "option"]
 

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.dns.asking import answer, ask, lab_catalog, lines, question, zone
-from zonemint.dns.catalog import Catalog
-from zonemint.dns.responder import Responder
-from zonemint.dns.zone import Asked, Found, Zone
+from zonemint.dns.answers.responder import Responder
+from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.zone import Asked, Found, Zone
 
 QUESTION = b"\3www\3lab\4test\0\0\1\0\1"
 OPT = b"\0\0\x29\x04\xd0\0\0\0\0\0\0"

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from zonemint.dns.responder import Later, Responder
+from zonemint.dns.answers.responder import Later, Responder
 
 __all__ = ["Batch", "Origin", "available"]
 

@@ -20,10 +20,10 @@ import uvloop
 from tests.dns.asking import lab_catalog, lines, question
 from tests.dns.test_server import WAYS, framed, has_ipv6
 from zonemint.core.errors import StoreUnavailable
-from zonemint.dns.catalog import Catalog
-from zonemint.dns.responder import Later, Responder
+from zonemint.dns.answers.responder import Later, Responder
 from zonemint.dns.server import DnsServer
-from zonemint.dns.zone import TxtValues
+from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.zone import TxtValues
 
 ALIAS = "_acme-challenge.server-1.lab.test."
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from zonemint.dns.responder import Responder
+from zonemint.dns.answers.responder import Responder
 
 __all__ = ["Connections", "TcpConnection"]
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tests.dns.asking import LAB, ask, auth_zone, lab_catalog, lines, zone
 from zonemint.core.errors import BadName, ConfigError
-from zonemint.dns import zonefile
-from zonemint.dns.catalog import Catalog
-from zonemint.dns.responder import Responder
-from zonemint.dns.zone import Record, Zone, is_later
+from zonemint.dns.answers.responder import Responder
+from zonemint.dns.zones import zonefile
+from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.zone import Record, Zone, is_later
 
 SOA = Record("lab.test", 60, "SOA", "ns1.lab.test. host.lab.test. 5 1 1 1 30", 1)
 

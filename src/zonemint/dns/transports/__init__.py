@@ -1,0 +1,1 @@
+"""Transports: how messages come in and answers go out."""

@@ -1,0 +1,1 @@
+"""Zones: their data, the files they are read from, and the catalog of them all."""
