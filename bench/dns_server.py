@@ -8,6 +8,8 @@ from pathlib import Path
 
 import uvloop
 
+from zonemint.dns.answers.responder import Responder
+from zonemint.dns.answers.views import Views
 from zonemint.dns.server import DnsServer
 from zonemint.dns.zones import zonefile
 from zonemint.dns.zones.catalog import Catalog
@@ -18,7 +20,7 @@ async def serve(zone: Zone) -> None:
     """Serve a zone on a free port of 127.0.0.1, which is printed, until the process is ended."""
     catalog = Catalog()
     catalog.put(zone)
-    server = DnsServer(catalog)
+    server = DnsServer(Views(Responder(catalog)))
     await server.start(["127.0.0.1"], 0)
     print(server.port, flush=True)
     await asyncio.Event().wait()

@@ -19,10 +19,10 @@ import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.dns.asking import lab_catalog, question
+from tests.dns.asking import lab_catalog, question, views
 from zonemint.app.txt_values import AskedValues
 from zonemint.core.errors import StoreUnavailable
-from zonemint.dns.answers.responder import Later
+from zonemint.dns.answers.services import Later
 from zonemint.dns.server import DnsServer
 from zonemint.dns.zones.zone import TxtValues
 from zonemint.store import txt
@@ -325,7 +325,7 @@ async def test_too_many_questions_are_refused_at_once(db: SqliteDatabase) -> Non
 
 @asynccontextmanager
 async def serving(values: AskedValues) -> AsyncIterator[DnsServer]:
-    server = DnsServer(lab_catalog(values))
+    server = DnsServer(views(lab_catalog(values)))
     await server.start(["127.0.0.1"], 0)
     try:
         yield server

@@ -10,7 +10,7 @@ import dns.asyncquery
 import pytest
 
 from tests.battery.conftest import Opener
-from tests.dns.asking import lab_catalog, lines, question
+from tests.dns.asking import lab_catalog, lines, question, views
 from zonemint.app.txt_values import AskedValues, StoredValues
 from zonemint.dns.server import DnsServer
 from zonemint.store import txt
@@ -85,7 +85,7 @@ async def test_the_query_after_an_update_sees_the_value(db: Store, another: Open
     await db.write(account("one"))
     nodes = [db, await another()]
     async with asked(db) as values:
-        server = DnsServer(lab_catalog(values))
+        server = DnsServer(views(lab_catalog(values)))
         await server.start(["127.0.0.1"], 0)
         over = False
 

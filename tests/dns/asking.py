@@ -9,12 +9,18 @@ import dns.message
 import dns.rdatatype
 import dns.rrset
 
-from zonemint.dns.answers.responder import Later, Responder
+from zonemint.dns.answers.requestor import Client, Transport
+from zonemint.dns.answers.responder import Responder
+from zonemint.dns.answers.services import Later, Stream
+from zonemint.dns.answers.views import Views
 from zonemint.dns.zones import zonefile
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.zone import TxtSource, TxtZone, Zone
 
-__all__ = ["LAB", "answer", "ask", "auth_zone", "lab_catalog", "lines", "question", "zone"]
+__all__ = ["LAB", "TCP", "UDP", "answer", "ask", "auth_zone", "lab_catalog", "lines", "question", "views", "zone"]
+
+UDP = Client(b"\x7f\0\0\1", 5300, Transport.UDP)
+TCP = Client(b"\x7f\0\0\1", 5300, Transport.TCP)
 
 LAB = """\
 $TTL 300
@@ -75,6 +81,11 @@ def lab_catalog(source: TxtSource | None = None) -> Catalog:
     return catalog
 
 
+def views(catalog: Catalog) -> Views:
+    """Have all clients answered from one catalog."""
+    return Views(Responder(catalog))
+
+
 def question(
     name: str, type_: str = "A", *, payload: int | None = None, options: Sequence[dns.edns.Option] = ()
 ) -> dns.message.QueryMessage:
@@ -86,8 +97,8 @@ def question(
 
 def answer(server: Responder, message: bytes, *, tcp: bool = False) -> bytes | None:
     """Have a message answered where no answer has to wait."""
-    reply = server.respond(message, tcp=tcp)
-    assert not isinstance(reply, Later)
+    reply = server.respond(message, TCP if tcp else UDP)
+    assert not isinstance(reply, Later | Stream)
     return reply
 
 

@@ -13,7 +13,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from tests.dns.asking import lab_catalog
+from tests.dns.asking import lab_catalog, views
 from zonemint.core.errors import DnsFailure
 from zonemint.dns.client import query, txt_value
 from zonemint.dns.server import DnsServer
@@ -25,7 +25,7 @@ Reply = Callable[[bytes], list[bytes]]
 @asynccontextmanager
 async def server() -> AsyncIterator[tuple[str, int]]:
     values = {"one": ["value"], "many": [f"{n:03}" * 60 for n in range(20)]}
-    running = DnsServer(lab_catalog(values.get))
+    running = DnsServer(views(lab_catalog(values.get)))
     await running.start(["127.0.0.1"], 0)
     try:
         yield "127.0.0.1", running.port
@@ -88,7 +88,7 @@ async def test_of_a_negative_answer_the_soa_is_left_out() -> None:
 async def test_a_server_of_this_process_is_asked_without_a_packet() -> None:
     freshened: list[None] = []
     values = {"one": ["value"], "many": [f"{n:03}" * 60 for n in range(20)]}
-    here = DnsServer(lab_catalog(values.get), freshen=lambda: freshened.append(None)).answer
+    here = DnsServer(views(lab_catalog(values.get)), freshen=lambda: freshened.append(None)).answer
     nobody = ("127.0.0.1", 1)
     long = await query(nobody, "many.auth.lab.test", "TXT", here=here)
     gone = await query(nobody, "nothing.lab.test", "CAA", here=here)

@@ -15,7 +15,7 @@ import dns.rcode
 import pytest
 import uvloop
 
-from tests.dns.asking import lab_catalog, lines, question
+from tests.dns.asking import lab_catalog, lines, question, views
 from tests.programs import require_program
 from zonemint.core.errors import ConfigError
 from zonemint.dns.server import DnsServer
@@ -33,7 +33,9 @@ async def serving(
     tcp_limit: int = 256,
     tcp_idle: float = 10.0,
 ) -> AsyncIterator[DnsServer]:
-    server = DnsServer(catalog or lab_catalog(VALUES.get), batched=batched, tcp_limit=tcp_limit, tcp_idle=tcp_idle)
+    server = DnsServer(
+        views(catalog or lab_catalog(VALUES.get)), batched=batched, tcp_limit=tcp_limit, tcp_idle=tcp_idle
+    )
     await server.start(addresses or ["127.0.0.1"], 0)
     try:
         yield server
@@ -118,7 +120,7 @@ async def test_what_others_changed_is_taken_over_before_the_answer(batched: bool
         serial = next(serials)
         lab.put("new.lab.test", "TXT", 60, [f'"{serial}"'], serial=serial)
 
-    server = DnsServer(catalog, freshen=freshen, batched=batched)
+    server = DnsServer(views(catalog), freshen=freshen, batched=batched)
     await server.start(["127.0.0.1"], 0)
     try:
         for ask, expected in ((dns.asyncquery.udp, 100), (dns.asyncquery.udp, 101), (dns.asyncquery.tcp, 102)):
@@ -256,14 +258,14 @@ async def test_a_port_that_is_taken(kind: socket.SocketKind) -> None:
         if kind == socket.SOCK_STREAM:
             other.listen()
         port = other.getsockname()[1]
-        server = DnsServer(lab_catalog())
+        server = DnsServer(views(lab_catalog()))
         with pytest.raises(ConfigError, match=f"port {port} of 127.0.0.1: another program does.*--dns-port"):
             await server.start(["127.0.0.1"], port)
 
 
 async def test_an_address_that_is_not_ours() -> None:
     with pytest.raises(ConfigError, match="does not have that address; --listen"):
-        await DnsServer(lab_catalog()).start(["192.0.2.1"], 0)
+        await DnsServer(views(lab_catalog())).start(["192.0.2.1"], 0)
 
 
 async def test_a_low_port_without_the_right_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +276,7 @@ async def test_a_low_port_without_the_right_to_it(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
     with pytest.raises(ConfigError, match=r"UDP port 53 of 127\.0\.0\.1 without the right.*--dns-port"):
-        await DnsServer(lab_catalog()).start(["127.0.0.1"], 53)
+        await DnsServer(views(lab_catalog())).start(["127.0.0.1"], 53)
 
 
 async def test_a_closed_server_frees_its_port() -> None:
@@ -283,7 +285,7 @@ async def test_a_closed_server_frees_its_port() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     assert await closed(reader)
     writer.close()
-    again = DnsServer(lab_catalog())
+    again = DnsServer(views(lab_catalog()))
     await again.start(["127.0.0.1"], port)
     await again.close()
 

@@ -10,7 +10,7 @@ import dns.rcode
 import pytest
 import pytest_asyncio
 
-from tests.dns.asking import lab_catalog
+from tests.dns.asking import lab_catalog, views
 from tests.validation.knot import free_port, serving
 from tests.validation.nameserver import NameServer
 from zonemint.app.resolvers import SystemServers, resolver
@@ -123,7 +123,7 @@ async def test_a_server_without_the_zone_does_not_say_that_there_is_nothing() ->
 async def test_only_caa_of_our_own_zones_is_asked_without_a_packet() -> None:
     config = Config("lab.test", validation=Validation(timeout=Seconds(0.2)))
     silent = ("127.0.0.1", free_port("127.0.0.1"))
-    asked = resolver(config, silent, time.time, DnsServer(lab_catalog()).answer)
+    asked = resolver(config, silent, time.time, DnsServer(views(lab_catalog())).answer)
     caa, told = await found(asked, "host.lab.test", "CAA")
     assert (caa.answer.rcode, caa.answer.server) == ("NXDOMAIN", f"127.0.0.1:{silent[1]}")
     assert [event.what for event in told] == ["dns-query"]

@@ -28,6 +28,8 @@ from zonemint.core.clock import Clock, system_clock
 from zonemint.core.errors import ConfigError
 from zonemint.core.files import hold
 from zonemint.core.ids import new_id
+from zonemint.dns.answers.responder import Responder
+from zonemint.dns.answers.views import Views
 from zonemint.dns.server import DnsServer
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.pki.authority import Authority
@@ -185,7 +187,7 @@ class Server:
         values = {zone: txt_values(base, zone) for zone in served}
         zones = ZoneKeeper(catalog, base.db, values, config, base.data, base.address, base.clock)
         await zones.load()
-        dns = DnsServer(catalog, freshen=zones.refresh)
+        dns = DnsServer(Views(Responder(catalog)), freshen=zones.refresh)
         await dns.start(hosts, config.listen.dns_port)
         base.stack.push_async_callback(dns.close)
         self.dns_port = dns.port

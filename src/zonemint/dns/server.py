@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from zonemint.core.errors import ConfigError
 from zonemint.core.ports import bound, refusal
 from zonemint.dns import codes
-from zonemint.dns.answers.responder import Later, Responder
+from zonemint.dns.answers.requestor import Client, Transport
+from zonemint.dns.answers.services import Later, Ready
+from zonemint.dns.answers.views import Views
 from zonemint.dns.transports.tcp import Connections, TcpConnection
 from zonemint.dns.transports.udp import UdpListener
-from zonemint.dns.zones.catalog import Catalog
 
 __all__ = ["DnsServer"]
 
 _BACKLOG = 128
+_HERE = Client(b"\x7f\0\0\1", 0, Transport.TCP)
 _ATTEMPTS = 16
 """How often a free port for UDP is tried, until TCP has it free too."""
 
 
 class DnsServer:
-    """Answers queries from a catalog, over UDP and TCP, on the running event loop.
+    """Answers messages over UDP and TCP on the running event loop, each client by the responder of its view.
 
     freshen: called before messages are answered, to take over what others changed;
     batched: see udp.UdpListener; tcp_limit: open connections; tcp_idle: seconds until a quiet one is closed.
@@ -31,7 +34,7 @@ class DnsServer:
 
     def __init__(
         self,
-        catalog: Catalog,
+        views: Views,
         *,
         freshen: Callable[[], None] = lambda: None,
         batched: bool | None = None,
@@ -39,10 +42,10 @@ class DnsServer:
         tcp_idle: float = 10.0,
     ) -> None:
         self.port = 0
-        self._responder = Responder(catalog)
+        self._views = views
         self._batched = batched
         self._freshen = freshen
-        self._connections = Connections(self._responder, freshen, limit=tcp_limit, idle=tcp_idle)
+        self._connections = Connections(views, freshen, limit=tcp_limit, idle=tcp_idle)
         self._udp: list[UdpListener] = []
         self._tcp: list[asyncio.Server] = []
 
@@ -53,7 +56,7 @@ class DnsServer:
         """
         udp, tcp = _bind(addresses, port)
         self.port = udp[0].getsockname()[1]
-        self._udp = [UdpListener(sock, self._responder, self._freshen, batched=self._batched) for sock in udp]
+        self._udp = [UdpListener(sock, self._views, self._freshen, batched=self._batched) for sock in udp]
         loop = asyncio.get_running_loop()
         for sock in tcp:
             self._tcp.append(await loop.create_server(lambda: TcpConnection(self._connections), sock=sock))
@@ -72,22 +75,23 @@ class DnsServer:
     async def answer(self, message: bytes) -> bytes:
         """Answer a well-formed query of this process, as it would be answered over TCP."""
         self._freshen()
-        reply = self._responder.respond(message, tcp=True)
+        reply = self._views.of(_HERE.address).respond(message, _HERE)
         if isinstance(reply, Later):
-            answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+            answered: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
             reply.then(answered.set_result)
             reply = await answered
-        assert reply is not None
+        assert isinstance(reply, bytes)
         return reply
 
     def queries(self) -> dict[tuple[str, str], int]:
         """Return how many queries were answered so far, by transport (`udp`, `tcp`) and rcode."""
-        return {
-            (proto, codes.rcode_to_text(rcode)): count
-            for proto, counts in (("udp", self._responder.udp_rcodes), ("tcp", self._responder.tcp_rcodes))
-            for rcode, count in enumerate(counts)
-            if count
-        }
+        counts: Counter[tuple[str, str]] = Counter()
+        for responder in self._views.responders:
+            for proto, rcodes in (("udp", responder.udp_rcodes), ("tcp", responder.tcp_rcodes)):
+                for rcode, count in enumerate(rcodes):
+                    if count:
+                        counts[proto, codes.rcode_to_text(rcode)] += count
+        return counts
 
 
 def _bind(addresses: Sequence[str], port: int) -> tuple[list[socket.socket], list[socket.socket]]:

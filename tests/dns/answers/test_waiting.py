@@ -17,10 +17,11 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from tests.dns.asking import lab_catalog, lines, question
+from tests.dns.asking import TCP, UDP, lab_catalog, lines, question, views
 from tests.dns.test_server import WAYS, framed, has_ipv6
 from zonemint.core.errors import StoreUnavailable
-from zonemint.dns.answers.responder import Later, Responder
+from zonemint.dns.answers.responder import Responder
+from zonemint.dns.answers.services import Later, Reply
 from zonemint.dns.server import DnsServer
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.zone import TxtValues
@@ -59,7 +60,7 @@ async def quiet() -> AsyncIterator[None]:
 async def serving(
     source: Source, *addresses: str, batched: bool | None = None, catalog: Catalog | None = None
 ) -> AsyncIterator[DnsServer]:
-    server = DnsServer(catalog or lab_catalog(source), batched=batched)
+    server = DnsServer(views(catalog or lab_catalog(source)), batched=batched)
     await server.start(addresses or ["127.0.0.1"], 0)
     try:
         yield server
@@ -67,7 +68,7 @@ async def serving(
         await server.close()
 
 
-def later(reply: bytes | Later | None) -> Later:
+def later(reply: Reply) -> Later:
     assert isinstance(reply, Later)
     return reply
 
@@ -93,15 +94,15 @@ async def test_the_late_answer_is_what_a_source_that_knows_would_have_made_of_it
                     message = question(name, type_, payload=payload).to_wire()
                     source = Source()
                     responder = Responder(lab_catalog(source))
-                    sent: list[bytes] = []
-                    later(responder.respond(message, tcp=tcp)).then(sent.append)
+                    sent: list[Any] = []
+                    later(responder.respond(message, TCP if tcp else UDP)).then(sent.append)
                     label, promised = await source.next()
                     assert label == "one"
                     await turn()
                     assert not sent
                     promised.set_result(values)
                     await turn()
-                    assert sent == [Responder(lab_catalog({"one": values}.get)).respond(message, tcp=tcp)]
+                    assert sent == [Responder(lab_catalog({"one": values}.get)).respond(message, TCP if tcp else UDP)]
 
 
 async def test_it_is_counted_once_and_not_remembered() -> None:
@@ -109,8 +110,8 @@ async def test_it_is_counted_once_and_not_remembered() -> None:
     responder = Responder(lab_catalog(source))
     message = question(ALIAS, "TXT").to_wire()
     for values in (["one"], None, ["two"]):
-        sent: list[bytes] = []
-        later(responder.respond(message)).then(sent.append)
+        sent: list[Any] = []
+        later(responder.respond(message, UDP)).then(sent.append)
         assert source.asked.qsize() == 1
         (await source.next())[1].set_result(values)
         await turn()
@@ -124,8 +125,8 @@ async def test_it_is_counted_once_and_not_remembered() -> None:
 async def test_a_source_that_fails_is_a_servfail() -> None:
     source = Source()
     responder = Responder(lab_catalog(source))
-    sent: list[bytes] = []
-    later(responder.respond(question(ALIAS, "TXT", payload=1232).to_wire())).then(sent.append)
+    sent: list[Any] = []
+    later(responder.respond(question(ALIAS, "TXT", payload=1232).to_wire(), UDP)).then(sent.append)
     (await source.next())[1].set_exception(StoreUnavailable("gone"))
     await turn()
     reply = dns.message.from_wire(sent[0])
@@ -141,9 +142,9 @@ async def test_a_zone_that_changes_meanwhile_is_answered_from_as_it_is() -> None
     catalog = lab_catalog(source)
     lab = catalog.zones()[0]
     responder = Responder(catalog)
-    sent: list[bytes] = []
+    sent: list[Any] = []
     message = question(ALIAS, "TXT").to_wire()
-    later(responder.respond(message)).then(sent.append)
+    later(responder.respond(message, UDP)).then(sent.append)
     label, promised = await source.next()
     assert label == "one"
     lab.put(ALIAS[:-1], "CNAME", 60, ["two.auth.lab.test."], serial=8)
@@ -156,7 +157,7 @@ async def test_a_zone_that_changes_meanwhile_is_answered_from_as_it_is() -> None
     alias = "_acme-challenge.server-1 60 CNAME two.auth"
     assert lines(dns.message.from_wire(sent[0]).answer) == [alias, 'two.auth 1 TXT "of two"']
 
-    later(responder.respond(message)).then(sent.append)
+    later(responder.respond(message, UDP)).then(sent.append)
     _, promised = await source.next()
     catalog.remove("auth.lab.test")
     promised.set_exception(StoreUnavailable("late"))
@@ -172,7 +173,7 @@ async def test_labels_that_no_account_has_are_not_asked_for(label: bytes) -> Non
     """PostgreSQL refuses a NUL, and would refuse it to all whose labels are read along with it."""
     source = Source()
     name = bytes((len(label),)) + label + b"\4auth\3lab\4test\0"
-    reply = Responder(lab_catalog(source)).respond(b"\0\1\1\0\0\1\0\0\0\0\0\0" + name + b"\0\x10\0\1")
+    reply = Responder(lab_catalog(source)).respond(b"\0\1\1\0\0\1\0\0\0\0\0\0" + name + b"\0\x10\0\1", UDP)
     assert isinstance(reply, bytes)
     assert dns.message.from_wire(reply).rcode() == dns.rcode.NXDOMAIN
     assert source.asked.empty()

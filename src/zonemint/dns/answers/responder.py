@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
@@ -10,10 +9,12 @@ from zonemint.core.errors import ForeignDataError
 from zonemint.dns import codes, wire
 from zonemint.dns.answers.compiled import UDP_SIZE, Compiled, assemble, compile_answer, option
 from zonemint.dns.answers.lookup import Answer, resolve
+from zonemint.dns.answers.requestor import Client
+from zonemint.dns.answers.services import Later, Reply, Services
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.zone import Asked, Keep, Unread
 
-__all__ = ["Later", "Responder"]
+__all__ = ["Responder"]
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -27,41 +28,17 @@ _META_TYPES = range(128, 255)
 """Zone transfers among them (RFC 6895 section 3.1); ANY is a question like others."""
 
 
-class Later:
-    """The answer to a question that waits for a zone's source.
-
-    again: answers the question from the zones as they are then, with what the source said about the name in `asked`.
-    """
-
-    def __init__(self, asked: Asked, again: Callable[[], bytes | Later]) -> None:
-        self._asked = asked
-        self._again = again
-
-    def then(self, send: Callable[[bytes], None]) -> None:
-        """Have `send` called with the answer, once, in a turn of the loop of its own."""
-        self._asked.values.add_done_callback(lambda values: self._go_on(send))
-
-    def _go_on(self, send: Callable[[bytes], None]) -> None:
-        # Looked at here, since the zones of now may no longer lead to the name.
-        self._asked.values.exception()
-        reply = self._again()
-        if isinstance(reply, Later):
-            # A zone was changed meanwhile, and an alias now leads to another name.
-            reply.then(send)
-        else:
-            send(reply)
-
-
 class Responder:
-    """Answers messages from a catalog.
+    """Answers the messages of one class of clients, from a catalog and with the services that they are offered.
 
     lasting, passing: answers by question, both without their ids, names in lower case and no options in the OPT;
     for the UDP loop to look into before it calls `respond`. udp_rcodes, tcp_rcodes: how many answers there were of
     each rcode.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, services: Services = Services()) -> None:  # noqa: B008  # it is frozen
         self._catalog = catalog
+        self._services = services
         self._negative: dict[tuple[bytes, int, int], Compiled] = {}
         self.lasting: dict[bytes, bytes] = {}
         self.passing: dict[bytes, bytes] = {}
@@ -74,19 +51,21 @@ class Responder:
         self.lasting.clear()
         self.passing.clear()
 
-    def respond(self, message: bytes, *, tcp: bool = False) -> bytes | Later | None:
+    def respond(self, message: bytes, client: Client) -> Reply:
         """Answer one message, at once or later; None where silence is right: no message, or an answer itself."""
         if len(message) < 12 or message[2] & 0x80:
             return None
-        rcodes = self.tcp_rcodes if tcp else self.udp_rcodes
-        if message[2] & 0x78:
+        rcodes = self.udp_rcodes if client.is_datagram else self.tcp_rcodes
+        if opcode := message[2] >> 3 & 15:
+            if (handler := self._services.opcodes.get(opcode)) is not None:
+                return handler(message, client)
             rcode = codes.NOTIMP
-        elif not tcp and (reply := self._recall(message)) is not None:
-            rcodes[reply[3] & 15] += 1
-            return reply
+        elif client.is_datagram and (recalled := self._recall(message)) is not None:
+            rcodes[recalled[3] & 15] += 1
+            return recalled
         else:
             try:
-                return self._answer(message, wire.parse_query(message), rcodes, tcp=tcp)
+                return self._answer(message, wire.parse_query(message), client)
             except ForeignDataError:
                 rcode = codes.FORMERR
         rcodes[rcode] += 1
@@ -114,26 +93,30 @@ class Responder:
         reply = self.lasting.get(question) or self.passing.get(question)
         return None if reply is None else message[:2] + reply[:10] + message[12:zero] + reply[zero - 2 :]
 
-    def _answer(
-        self, message: bytes, query: wire.Query, rcodes: list[int], *, tcp: bool, asked: Asked | None = None
-    ) -> bytes | Later:
+    def _answer(self, message: bytes, query: wire.Query, client: Client, asked: Asked | None = None) -> Reply:
         end = query.end
+        rcodes = self.udp_rcodes if client.is_datagram else self.tcp_rcodes
         if query.version:
             rcodes[codes.BADVERS] += 1
             opt = option(codes.BADVERS, dnssec_ok=query.dnssec_ok)
             head = bytes((0x80 | message[2] & 1, 0, 0, 1, 0, 0, 0, 0, 0, 1))
             return message[:2] + head + message[12:end] + opt
+        services = self._services
+        handler = services.types.get(query.type) if query.class_ == codes.IN else services.classes.get(query.class_)
+        if handler is not None:
+            return handler(message, client)
         try:
             answer = self._resolve(query, asked)
         except Unread as unread:
-            again = partial(self._answer, message, query, rcodes, tcp=tcp, asked=unread.asked)
-            return Later(unread.asked, again)
+            return Later(unread.asked.values, partial(self._answer, message, query, client, unread.asked))
         compiled, keep = self._compile(query, answer)
         rcodes[compiled.rcode] += 1
         # A size below 512 counts as 512 (RFC 6891 section 6.2.3).
-        limit = 0xFFFF if tcp else UDP_SIZE if query.size > UDP_SIZE else max(512, query.size)
+        limit = 0xFFFF
+        if client.is_datagram:
+            limit = UDP_SIZE if query.size > UDP_SIZE else max(512, query.size)
         reply = assemble(message, end, query.edns, query.dnssec_ok, compiled, limit)
-        if keep and query.plain and not tcp:
+        if keep and query.plain and client.is_datagram:
             opt = message[end : end + 9] + b"\0\0" if query.edns else b""
             question = message[2:12] + query.name + message[end - 4 : end] + opt
             folded = reply[2:12] + query.name + reply[end - 4 :]

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from zonemint.dns.answers.responder import Later, Responder
+from zonemint.dns.answers.requestor import Client, Transport, packed
+from zonemint.dns.answers.services import Later
+from zonemint.dns.answers.views import Views
 
 __all__ = ["Batch", "Origin", "available"]
 
@@ -71,13 +73,13 @@ class Batch:
     def __init__(
         self,
         sock: socket.socket,
-        responder: Responder,
+        views: Views,
         postpone: Callable[[Later, Origin], None],
         *,
         any_address: bool,
     ) -> None:
         self._fd = sock.fileno()
-        self._responder = responder
+        self._views = views
         self._postpone = postpone
         self._family = sock.family
         self._any_address = any_address
@@ -117,11 +119,16 @@ class Batch:
         count: int = _libc.recvmmsg(self._fd, self._in, _SLOTS, socket.MSG_DONTWAIT, None)
         if count <= 0:
             return
-        buffers, lengths, responder = self._bytes, self._out_lengths, self._responder
-        lasting, passing, rcodes = responder.lasting, responder.passing, responder.udp_rcodes
+        buffers, lengths = self._bytes, self._out_lengths
+        only = self._views.only
+        if only is not None:
+            lasting, passing, rcodes = only.lasting, only.passing, only.udp_rcodes
         silent = []
         start = 0
         for i, length in enumerate(self._lengths[:count].tolist()):
+            if only is None:
+                responder = self._views.of(self._address(i))
+                lasting, passing, rcodes = responder.lasting, responder.passing, responder.udp_rcodes
             question = buffers[start + 2 : start + length].tobytes()
             reply = lasting.get(question) or passing.get(question)
             if reply is not None:
@@ -129,14 +136,16 @@ class Batch:
                 size = len(reply) + 2
                 buffers[start + 2 : start + size] = reply
             else:
-                whole = responder.respond(buffers[start : start + length].tobytes())
+                client = self._client(i)
+                responder = only or self._views.of(client.address)
+                whole = responder.respond(buffers[start : start + length].tobytes(), client)
                 size = 0
                 if isinstance(whole, bytes):
                     size = len(whole)
                     buffers[start : start + size] = whole
                 else:
                     silent.append(i)
-                    if whole is not None:
+                    if isinstance(whole, Later):
                         self._postpone(whole, self._origin(i))
             lengths[i] = size
             start += _SLOT
@@ -147,6 +156,17 @@ class Batch:
         for i in (*silent, count):
             self._send(first, i)
             first = i + 1
+
+    def _address(self, slot: int) -> bytes:
+        """Return the packed address of the sender of a slot's datagram."""
+        at = slot * _NAME
+        if self._family == socket.AF_INET:
+            return self._names[at + 4 : at + 8].tobytes()
+        return packed(self._names[at + 8 : at + 24].tobytes())
+
+    def _client(self, slot: int) -> Client:
+        at = slot * _NAME
+        return Client(self._address(slot), int.from_bytes(self._names[at + 2 : at + 4], "big"), Transport.UDP)
 
     def _origin(self, slot: int) -> Origin:
         """Copy out of the buffers where the datagram of a slot is from and came to (ip(7), ipv6(7))."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import cast
 
-from zonemint.dns.answers.responder import Responder
+from zonemint.dns.answers.requestor import Client, Transport
+from zonemint.dns.answers.services import Later, Ready, Stream
+from zonemint.dns.answers.views import Views
 
 __all__ = ["Connections", "TcpConnection"]
 
@@ -14,6 +17,8 @@ _TURN = 64
 """How many messages of one connection are answered in one go, so that others on the loop live."""
 _WAITING = 64
 """How many answers of one connection wait for a zone's source before no more questions are taken up."""
+_STREAMED = 4
+"""How many messages of an answer of many are made in one go."""
 _BACKLOG = 2 + 0xFFFF
 """How many received bytes wait for their answers before no more are read: one message has room."""
 
@@ -24,10 +29,8 @@ class Connections:
     limit: when more come, the quietest is closed; idle: seconds after which a quiet one is closed.
     """
 
-    def __init__(
-        self, responder: Responder, freshen: Callable[[], None], *, limit: int = 256, idle: float = 10.0
-    ) -> None:
-        self.responder = responder
+    def __init__(self, views: Views, freshen: Callable[[], None], *, limit: int = 256, idle: float = 10.0) -> None:
+        self.views = views
         self.freshen = freshen
         self.limit = limit
         self.idle = idle
@@ -80,15 +83,21 @@ class TcpConnection(asyncio.Protocol):
         self._buffer = bytearray()
         self._full = False
         self._waiting = 0
+        self._streams: deque[Stream] = deque()
+        self._client: Client
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
+        # Whoever is gone before we look has no address any more, and gets no answer.
+        host, port = (transport.get_extra_info("peername") or ("0.0.0.0", 0))[:2]  # noqa: S104
+        self._client = Client.of(host, port, Transport.TCP)
         self._connections.touch(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
+        self._streams.clear()
         self._connections.drop(self)
 
     def data_received(self, data: bytes) -> None:
@@ -103,6 +112,7 @@ class TcpConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on answering."""
         self._full = False
+        self._pump()
         self._answer()
 
     def _answer(self) -> None:
@@ -111,20 +121,21 @@ class TcpConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         buffer = self._buffer
+        responder = self._connections.views.of(self._client.address)
         at = 0
         for _ in range(_TURN):
             end = at + 2 + int.from_bytes(buffer[at : at + 2], "big")
             if self._full or self._waiting >= _WAITING or len(buffer) - at < 2 or len(buffer) < end:
                 break
-            reply = self._connections.responder.respond(bytes(buffer[at + 2 : end]), tcp=True)
+            reply = responder.respond(bytes(buffer[at + 2 : end]), self._client)
             if reply is None:
                 self.abort()
                 return
-            if isinstance(reply, bytes):
-                self._write(reply)
-            else:
+            if isinstance(reply, Later):
                 self._waiting += 1
                 reply.then(self._answer_late)
+            else:
+                self._give(reply)
             at = end
         else:
             asyncio.get_running_loop().call_soon(self._answer)
@@ -136,15 +147,42 @@ class TcpConnection(asyncio.Protocol):
         else:
             self._transport.resume_reading()
 
-    def _answer_late(self, reply: bytes) -> None:
+    def _answer_late(self, reply: Ready) -> None:
         """Send an answer that had to wait, and go on where too many of them stopped us."""
         self._waiting -= 1
         if self._transport.is_closing():
             # Whoever has closed is sent nothing more (RFC 7766 section 6.2.4).
             return
-        self._write(reply)
+        if reply is None:
+            self.abort()
+            return
+        self._give(reply)
         self._connections.touch(self)
         self._answer()
+
+    def _give(self, reply: bytes | Stream) -> None:
+        if isinstance(reply, bytes):
+            self._write(reply)
+            return
+        self._waiting += 1
+        self._streams.append(reply)
+        if len(self._streams) == 1:
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Send some messages of the first answer of many, as long as the client reads them."""
+        for _ in range(_STREAMED):
+            if self._full or not self._streams or self._transport.is_closing():
+                return
+            message = next(self._streams[0].messages, None)
+            if message is None:
+                self._streams.popleft()
+                self._waiting -= 1
+                self._answer()
+            else:
+                self._write(message)
+                self._connections.touch(self)
+        asyncio.get_running_loop().call_soon(self._pump)
 
     def _write(self, reply: bytes) -> None:
         self._transport.write(len(reply).to_bytes(2, "big") + reply)

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from zonemint.dns.answers.responder import Later, Responder
+from zonemint.dns.answers.requestor import Client, Transport
+from zonemint.dns.answers.services import Later, Ready
+from zonemint.dns.answers.views import Views
 from zonemint.dns.transports import batch
 from zonemint.dns.transports.batch import Origin
 
@@ -28,10 +30,10 @@ class UdpListener:
     """
 
     def __init__(
-        self, sock: socket.socket, responder: Responder, freshen: Callable[[], None], *, batched: bool | None = None
+        self, sock: socket.socket, views: Views, freshen: Callable[[], None], *, batched: bool | None = None
     ) -> None:
         self._socket = sock
-        self._responder = responder
+        self._views = views
         host = sock.getsockname()[0]
         any_address = host in {"0.0.0.0", "::"}  # noqa: S104  # compared, not bound
         if any_address and sock.family == socket.AF_INET:
@@ -41,7 +43,7 @@ class UdpListener:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._serve: Callable[[], None] = self._serve_singly
         if batch.available() if batched is None else batched:
-            self._serve = batch.Batch(sock, responder, self._postpone, any_address=any_address).serve
+            self._serve = batch.Batch(sock, views, self._postpone, any_address=any_address).serve
         self._freshen = freshen
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._receive)
@@ -57,16 +59,19 @@ class UdpListener:
                 message, ancillary, _, address = self._socket.recvmsg(4096, _ANCILLARY)
             except OSError:
                 return
-            reply = self._responder.respond(message)
+            client = Client.of(address[0], address[1], Transport.UDP)
+            reply = self._views.of(client.address).respond(message, client)
             if isinstance(reply, bytes):
                 self._send(Origin(address, ancillary), reply)
-            elif reply is not None:
+            elif isinstance(reply, Later):
                 self._postpone(reply, Origin(address, ancillary))
 
     def _postpone(self, later: Later, origin: Origin) -> None:
         later.then(partial(self._send, origin))
 
-    def _send(self, origin: Origin, reply: bytes) -> None:
+    def _send(self, origin: Origin, reply: Ready) -> None:
+        if not isinstance(reply, bytes):
+            return
         # What cannot be sent, since the socket is full or closed, is as lost as on the way: the client asks again.
         with suppress(OSError):
             self._socket.sendmsg([reply], origin.ancillary, 0, origin.address)

@@ -1,0 +1,73 @@
+"""What a responder is given beside the zones, and the kinds of replies."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from zonemint.dns.answers.lookup import Answer
+from zonemint.dns.answers.requestor import Client
+
+__all__ = ["Handler", "Later", "Ready", "Recursion", "Reply", "Services", "Stream"]
+
+
+class Later:
+    """An answer that has to wait.
+
+    awaited: done when the answer can be made, whether it holds a result or an error; again: makes the answer then, or
+    finds that something else has to be waited for.
+    """
+
+    def __init__(self, awaited: Future[Any], again: Callable[[], Reply]) -> None:
+        self._awaited = awaited
+        self._again = again
+
+    def then(self, send: Callable[[Ready], None]) -> None:
+        """Have `send` called with the answer, once, in a turn of the loop of its own."""
+        self._awaited.add_done_callback(lambda awaited: self._go_on(send))
+
+    def _go_on(self, send: Callable[[Ready], None]) -> None:
+        # An error is looked at here, since whoever makes the answer may have no more use for the result.
+        if not self._awaited.cancelled():
+            self._awaited.exception()
+        reply = self._again()
+        if isinstance(reply, Later):
+            reply.then(send)
+        else:
+            send(reply)
+
+
+class Stream:
+    """An answer of many messages, for connections only (RFC 5936 section 2.2); they are made as they are sent."""
+
+    def __init__(self, messages: Iterator[bytes]) -> None:
+        self.messages = messages
+
+
+Ready: TypeAlias = bytes | Stream | None
+"""The answer to a message; None where silence is right."""
+
+Reply: TypeAlias = Ready | Later
+"""The answer to a message, or that it comes later."""
+
+Handler: TypeAlias = Callable[[bytes, Client], Reply]
+"""Answers whole messages of a kind that the zones' data say nothing to."""
+
+Recursion: TypeAlias = Callable[[bytes, int], "Answer | Future[Answer]"]
+"""Answers a question of class IN about a name (lower-case wire form) that is in none of our zones, at once or later."""
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What stands beside the zones of a responder.
+
+    opcodes, classes, types: who answers messages of an opcode, and queries of a class or of a type above 127; what has
+    no handler is NOTIMP or REFUSED. recursion: for names that are not ours; None where none is offered.
+    """
+
+    opcodes: Mapping[int, Handler] = {}
+    classes: Mapping[int, Handler] = {}
+    types: Mapping[int, Handler] = {}
+    recursion: Recursion | None = None
