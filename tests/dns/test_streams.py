@@ -17,13 +17,14 @@ SIZE = 60_000
 
 
 async def test_they_are_made_as_the_client_reads_them_and_hold_up_no_other_answer() -> None:
-    made = 0
+    made, began = 0, asyncio.Event()
 
     def many(message: bytes, client: Client) -> Reply:
         def messages() -> Iterator[bytes]:
             nonlocal made
             for number in range(COUNT):
                 made += 1
+                began.set()
                 yield message[:2] + number.to_bytes(2, "big") + bytes(SIZE)
 
         return Stream(messages())
@@ -36,11 +37,10 @@ async def test_they_are_made_as_the_client_reads_them_and_hold_up_no_other_answe
         for one in asked:
             wire = one.to_wire()
             writer.write(len(wire).to_bytes(2, "big") + wire)
-        while not made:
-            await asyncio.sleep(0.01)
-        for _ in range(20):
-            await asyncio.sleep(0.01)
-        assert made < COUNT
+        await began.wait()
+        # Time in which it would be done if nobody held it back.
+        await asyncio.sleep(0.2)
+        assert 0 < made < COUNT
         numbers, others = [], 0
         while len(numbers) < COUNT:
             message = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
