@@ -41,7 +41,8 @@ async def test_they_are_made_as_the_client_reads_them_and_hold_up_no_other_answe
         # Time in which it would be done if nobody held it back.
         await asyncio.sleep(0.2)
         assert 0 < made < COUNT
-        numbers, others = [], 0
+        numbers: list[int] = []
+        others = 0
         while len(numbers) < COUNT:
             message = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
             if message[:2] == asked[0].to_wire()[:2]:
