@@ -8,7 +8,8 @@ from zonemint.app.edits import owner, read_record, type_of
 from zonemint.config import Config
 from zonemint.core.errors import BadName, ConfigError
 from zonemint.dns import rdata
-from zonemint.dns.zones.zone import Record, Zone
+from zonemint.dns.zones.records import Record
+from zonemint.dns.zones.zone import Zone
 
 ZONE = "lab.test"
 CONFIG = Config(ZONE, extra_domains=(f"deep.{ZONE}",))

@@ -16,7 +16,7 @@ from cryptography import x509
 from tests.app.client import Client
 from tests.cli.program import run
 from tests.server import DOMAIN, Ports, Running, running, until
-from zonemint.dns.zones.zone import is_later
+from zonemint.dns.zones.records import is_later
 
 NAME = f"server-1.{DOMAIN}"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from zonemint.config import Config, Hook, Profile, Provisioner, settings
+from zonemint.config import Config, Hook, Profile, Provisioner, ZoneSettings, settings
 
 PAGE = Path(__file__).parents[2] / "docs/configuration.md"
 MADE = {"domain", "name", "external_url", "profiles.lifetime"}  # their defaults are words
-NAMED = {"profiles": Profile(), "provisioners": Provisioner(), "hooks": Hook()}
+NAMED = {"profiles": Profile(), "provisioners": Provisioner(), "hooks": Hook(), "zones": ZoneSettings()}
 
 
 def test_the_page_has_exactly_the_settings_and_their_defaults() -> None:

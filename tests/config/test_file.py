@@ -19,6 +19,7 @@ from zonemint.config import (
     Seconds,
     Store,
     Validation,
+    ZoneSettings,
     load,
     render,
     settings,
@@ -92,6 +93,10 @@ configs = st.builds(
     ),
     profiles=st.dictionaries(names_of_tables, profiles, max_size=2),
     provisioners=st.dictionaries(names_of_tables, provisioners, max_size=2),
+    zones=st.dictionaries(
+        st.sampled_from(["home.arpa", "2.0.192.in-addr.arpa", "8.b.d.0.1.0.0.2.ip6.arpa", "box", "_x.lab.test"]),
+        st.builds(ZoneSettings, file=st.sampled_from(["", "my zones/one.zone", "/etc/zones/x"])),
+    ),
 )
 
 
@@ -272,6 +277,11 @@ FAULTS = [
         "provisioners.x.website: 'www.lab.test' is not",
     ),
     ("a name of a provisioner", HEAD + '[provisioners."a/b"]', 2, "the name 'a/b' must be of at most 64 letters"),
+    ("a zone's misspelt setting", HEAD + '[zones."a.test"]\nfiel = ""', 3, "did you mean 'zones.\"a.test\".file'?"),
+    ("a zone's file as a number", HEAD + '[zones."a.test"]\n\nfile = 3', 4, 'zones."a.test".file: expected a text'),
+    ("a zone's impossible name", HEAD + '[zones."a b"]', 2, "zones.\"a b\": 'a b' is not a domain name"),
+    ("a zone in two spellings", HEAD + '[zones."a.test"]\n[zones."A.test."]', 3, "the zone a.test has a table already"),
+    ("a zone of the acme-dns API", HEAD + '[zones."x.auth.lab.test"]', 2, "it lies in auth.lab.test"),
     ("not TOML", HEAD + "[listen\n", 2, "not TOML: "),
     ("ends too early", HEAD + 'extra_domains = ["a"', 2, "not TOML: "),
     ("a key twice", HEAD + HEAD, 2, "not TOML: Cannot overwrite a value"),

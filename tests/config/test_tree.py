@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from zonemint.config import Config, Listen, Seconds, SettingError, Store, advertised, override
+from zonemint.config import Config, Listen, Seconds, SettingError, Store, ZoneSettings, advertised, override
 from zonemint.config.resolvers import endpoints
 
 
@@ -128,3 +128,8 @@ def test_what_is_over_is_kept_for_a_while() -> None:
         Store(keep_orders=Seconds(3599))
     with pytest.raises(SettingError, match=r"store\.keep_certificates: 6d is too short: at least 7d"):
         Store(keep_certificates=Seconds(6 * 86400))
+
+
+def test_zones_have_one_spelling() -> None:
+    config = Config("lab.test", zones={"2.0.192.IN-ADDR.arpa.": ZoneSettings(), "Box": ZoneSettings(file="box")})
+    assert config.zones == {"2.0.192.in-addr.arpa": ZoneSettings(), "box": ZoneSettings(file="box")}

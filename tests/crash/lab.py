@@ -20,7 +20,7 @@ from tests.server import DOMAIN
 from zonemint.app import edits
 from zonemint.config import DataDir, load
 from zonemint.core.errors import ConfigError, StoreUnavailable
-from zonemint.dns.zones.zone import Record
+from zonemint.dns.zones.records import Record
 from zonemint.store.database import Rows, Sql, Steps
 from zonemint.store.opening import Store, open_store
 

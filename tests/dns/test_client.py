@@ -17,7 +17,7 @@ from tests.dns.asking import lab_catalog, views
 from zonemint.core.errors import DnsFailure
 from zonemint.dns.client import query, txt_value
 from zonemint.dns.server import DnsServer
-from zonemint.dns.zones.zone import Record
+from zonemint.dns.zones.records import Record
 
 Reply = Callable[[bytes], list[bytes]]
 

@@ -10,7 +10,7 @@ import msgspec
 from zonemint.app.zones import build, fixed_records
 from zonemint.config import Config, DataDir, advertised
 from zonemint.dns import codes, rdata
-from zonemint.dns.zones.zone import Record
+from zonemint.dns.zones.records import Record
 from zonemint.store.records import DynamicRecord
 
 __all__ = ["Content", "canonical", "contents"]

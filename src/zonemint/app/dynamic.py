@@ -11,7 +11,7 @@ from zonemint.config import Config, DataDir, advertised
 from zonemint.core.errors import ConfigError
 from zonemint.core.hash_chain import Detail
 from zonemint.core.names import is_within
-from zonemint.dns.zones.zone import Record
+from zonemint.dns.zones.records import Record
 from zonemint.store import audit, records
 from zonemint.store.database import Database, Lock, Steps
 from zonemint.store.records import DynamicRecord

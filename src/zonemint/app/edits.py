@@ -12,7 +12,7 @@ from zonemint.core.errors import ConfigError
 from zonemint.core.names import absolute, is_within
 from zonemint.dns import codes, rdata
 from zonemint.dns.zones import zonefile
-from zonemint.dns.zones.zone import Record
+from zonemint.dns.zones.records import Record
 from zonemint.store import records
 from zonemint.store.database import Database
 from zonemint.store.records import DynamicRecord

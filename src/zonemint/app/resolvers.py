@@ -12,7 +12,7 @@ from zonemint.config import Config
 from zonemint.config.resolvers import AUTHORITATIVE, ROOT_SERVERS, SYSTEM, Asked, endpoints
 from zonemint.core.clock import Clock
 from zonemint.dns import client
-from zonemint.dns.zones.zone import Record
+from zonemint.dns.zones.records import Record
 from zonemint.validation.resolution import Authoritative, ByZone, Recursive
 from zonemint.validation.resolver import Answer, Questions, Resolver, Rr, Server
 

@@ -17,7 +17,8 @@ from zonemint.core.errors import ConfigError, StoreError
 from zonemint.core.names import is_within
 from zonemint.dns.zones import implied, zonefile
 from zonemint.dns.zones.catalog import Catalog
-from zonemint.dns.zones.zone import Record, TxtSource, TxtZone, Zone, is_later
+from zonemint.dns.zones.records import Record, is_later
+from zonemint.dns.zones.zone import TxtSource, TxtZone, Zone
 from zonemint.store import records
 from zonemint.store.database import Lock, Steps
 from zonemint.store.opening import Store

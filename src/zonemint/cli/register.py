@@ -157,7 +157,7 @@ async def _lacking(session: Session, aliases: Sequence[Alias]) -> list[str]:
     from zonemint.app.resolvers import resolver
     from zonemint.cli.progress import counted
     from zonemint.dns.zones import zonefile
-    from zonemint.dns.zones.zone import Record
+    from zonemint.dns.zones.records import Record
 
     if not aliases:
         return []

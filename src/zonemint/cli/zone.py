@@ -124,7 +124,7 @@ def export(zone: ZoneArgument, data: DataOption = None) -> None:
     """
     from zonemint.cli.session import run
     from zonemint.dns.zones import zonefile
-    from zonemint.dns.zones.zone import Record
+    from zonemint.dns.zones.records import Record
 
     found, _ = run(data, lambda session: _contents(session, _origin(session, zone)))
     print(zonefile.write(Record(one.name, one.ttl, one.type, one.data) for one in found), end="")

@@ -15,6 +15,7 @@ from zonemint.config.store import Store
 from zonemint.config.tree import Config, masked, override
 from zonemint.config.validation import Validation
 from zonemint.config.values import Seconds, SettingError
+from zonemint.config.zones import ZoneSettings
 
 __all__ = [
     "Acme",
@@ -32,6 +33,7 @@ __all__ = [
     "SettingError",
     "Store",
     "Validation",
+    "ZoneSettings",
     "advertised",
     "data_dir",
     "database_url",

@@ -14,14 +14,13 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 from zonemint.config.tree import Config
-from zonemint.config.values import Seconds, SettingError
+from zonemint.config.values import Seconds, SettingError, quoted, steps
 from zonemint.core.errors import ConfigError
 
 __all__ = ["load", "render", "settings", "with_database"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PLACE = re.compile(r"(.*) - at `\$\.([^`]*)`", re.DOTALL)
 _TOML_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
 _HEAD = """\
@@ -50,7 +49,7 @@ def load(file: Path) -> Config:
         line = int(match[2] or text.rstrip().count("\n") + 1)
         raise ConfigError(f"not TOML: {match[1]}", file=file, line=line) from None
     except SettingError as error:
-        raise ConfigError(error.detail, file=file, line=_line_of(text, error.key.split("."))) from None
+        raise ConfigError(error.detail, file=file, line=_line_of(text, steps(error.key))) from None
 
 
 def render(config: Config) -> str:
@@ -60,7 +59,7 @@ def render(config: Config) -> str:
     for field in msgspec.structs.fields(Config):
         if (kind := _named(field.type)) is not None:
             for name in getattr(config, field.name):
-                defaults |= {f"{field.name}.{name}.{key}": value for key, value in settings(kind())}
+                defaults |= {f"{field.name}.{quoted(name)}.{key}": value for key, value in settings(kind())}
     blocks: list[str] = [_HEAD]
     table = ""
     for key, value in settings(config):
@@ -100,7 +99,7 @@ def settings(tree: msgspec.Struct) -> Iterator[tuple[str, str]]:
             yield from ((f"{field.name}.{key}", text) for key, text in settings(value))
         elif _named(field.type) is not None:
             for name, table in value.items():
-                yield from ((f"{field.name}.{name}.{key}", text) for key, text in settings(table))
+                yield from ((f"{field.name}.{quoted(name)}.{key}", text) for key, text in settings(table))
         elif value is not None:
             yield field.name, _toml(value)
 
@@ -114,7 +113,7 @@ def _convert(tree: dict[str, Any]) -> Config:
         if (kind := _named(field.type)) is not None and isinstance(tables, dict):
             # Each by itself first, since errors of the whole do not say in which one they are.
             for name, table in tables.items():
-                _read(table, kind, above=f"{field.name}.{name}")
+                _read(table, kind, above=f"{field.name}.{quoted(name)}")
     return _read(tree, Config)
 
 
@@ -138,7 +137,7 @@ def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], above: 
         if key not in types:
             near = difflib.get_close_matches(key, types, n=1)
             hint = f"; did you mean '{above}{near[0]}'?" if near else ""
-            raise SettingError(above + key, f"there is no such setting{hint}")
+            raise SettingError(above + quoted(key), f"there is no such setting{hint}")
         if not isinstance(value, dict):
             continue
         if isinstance(types[key], type) and issubclass(types[key], msgspec.Struct):
@@ -146,7 +145,7 @@ def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], above: 
         elif (kind_ := _named(types[key])) is not None:
             for name, table in value.items():
                 if isinstance(table, dict):
-                    _refuse_unknown(table, kind_, f"{above}{key}.{name}.")
+                    _refuse_unknown(table, kind_, f"{above}{key}.{quoted(name)}.")
 
 
 def _plain(message: str, key: str) -> str:
@@ -206,7 +205,7 @@ def _meaning(key: str) -> str:
 def _kind(key: str) -> Any:
     """Return the annotated type of a setting."""
     kind: Any = Config
-    for name in key.split("."):
+    for name in steps(key):
         # In place of a name of its own, a table has what all its kind have.
         of_name = _named(kind)
         kind = of_name or next(field.type for field in msgspec.structs.fields(kind) if field.name == name)
@@ -226,9 +225,5 @@ def _toml(value: object) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_key(key)} = {_toml(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{quoted(key)} = {_toml(item)}' for key, item in value.items())}}}"
     return json.dumps(value, ensure_ascii=False)
-
-
-def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)

@@ -22,8 +22,9 @@ from zonemint.config.profiles import BUILT_IN, LONGEST_LIFETIME, Profile
 from zonemint.config.provisioners import FIRST, Provisioner
 from zonemint.config.store import Store
 from zonemint.config.validation import Validation
-from zonemint.config.values import Seconds, SettingError, check, origin
-from zonemint.core.names import hostname, is_within
+from zonemint.config.values import Seconds, SettingError, check, origin, quoted
+from zonemint.config.zones import ZoneSettings
+from zonemint.core.names import hostname, is_within, normalize
 from zonemint.core.text import shown, without_password
 
 __all__ = ["Config", "masked", "override"]
@@ -60,6 +61,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profiles: Mapping[str, Profile] = {}
     provisioners: Mapping[str, Provisioner] = {}
     hooks: Mapping[str, Hook] = {}
+    zones: Mapping[str, ZoneSettings] = {}
 
     def __post_init__(self) -> None:
         def complete(field: str, value: object) -> None:
@@ -87,6 +89,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self._check_provisioners()
         self._check_hooks()
         self._check_roles()
+        complete("zones", self._named_zones())
         complete("external_url", check("external_url", self.external_url or self.usual_url, origin))
 
     @property
@@ -190,6 +193,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "no CA runs here that could issue for the acme-dns API: bring a certificate and its key, "
                 "or set acmedns.plain_http",
             )
+
+    def _named_zones(self) -> dict[str, ZoneSettings]:
+        """Return the tables of zones by their names in the one spelling that names have here."""
+        zones: dict[str, ZoneSettings] = {}
+        for text, one in self.zones.items():
+            key = f"zones.{quoted(text)}"
+            name = check(key, text, normalize)
+            if name in zones:
+                raise SettingError(key, f"the zone {name} has a table already")
+            if auth := next((zone for zone in self.auth_zones if is_within(name, zone)), None):
+                raise SettingError(key, f"it lies in {auth}: the records there are those of the acme-dns API")
+            zones[name] = one
+        return zones
 
     @property
     def auth_zones(self) -> tuple[str, ...]:

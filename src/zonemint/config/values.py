@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,18 +12,34 @@ from urllib.parse import urlsplit
 from zonemint.core.errors import BadName, ConfigError
 from zonemint.core.names import hostname
 
-__all__ = ["Seconds", "SettingError", "check", "check_origins", "database", "endpoint", "origin", "page"]
+__all__ = [
+    "Seconds",
+    "SettingError",
+    "check",
+    "check_origins",
+    "database",
+    "endpoint",
+    "origin",
+    "page",
+    "quoted",
+    "steps",
+]
 
 _Value = TypeVar("_Value")
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"([0-9]{1,9})([dhms])")
 _PORT = re.compile(r"[0-9]{1,5}")
 _SITE = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
+_BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_STEP = re.compile(r'"(?:[^"\\]|\\.)*"|[^.]+')
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]*)(:[0-9]{1,5})?")
 
 
 class SettingError(ConfigError):
-    """A setting has a value that it cannot have: `key` is its dotted name, such as `listen.dns_port`, `said` why."""
+    """A setting has a value that it cannot have: `key` is its dotted name, such as `listen.dns_port`, `said` why.
+
+    Steps of the name with dots in them are in quotes, as in `zones."lab.test".file`.
+    """
 
     def __init__(self, key: str, detail: str) -> None:
         super().__init__(f"{key}: {detail}")
@@ -44,6 +61,23 @@ class Seconds(float):
     def __str__(self) -> str:
         size, unit = next((size, unit) for unit, size in _UNITS.items() if not int(self) % size)
         return f"{int(self) // size}{unit}"
+
+
+def quoted(name: str) -> str:
+    """Write one step of a dotted name as TOML has it: bare, or in quotes."""
+    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+def steps(key: str) -> list[str]:
+    """Take a dotted name apart into its steps, without their quotes."""
+    return [_unquoted(step) for step in _STEP.findall(key)]
+
+
+def _unquoted(step: str) -> str:
+    try:
+        return str(json.loads(step)) if step.startswith('"') else step
+    except ValueError:
+        return step
 
 
 def check(key: str, text: str, read: Callable[[str], _Value]) -> _Value:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from zonemint.core.errors import BadName, DnsFailure, ForeignDataError
 from zonemint.dns import codes, rdata, wire
 from zonemint.dns.answers.compiled import option
-from zonemint.dns.zones.zone import Record
+from zonemint.dns.zones.records import Record
 
 __all__ = ["Here", "Response", "caa_value", "query", "txt_value"]
 

@@ -12,7 +12,8 @@ from zonemint.core.errors import BadName, ConfigError
 from zonemint.dns.answers.responder import Responder
 from zonemint.dns.zones import zonefile
 from zonemint.dns.zones.catalog import Catalog
-from zonemint.dns.zones.zone import Record, Zone, is_later
+from zonemint.dns.zones.records import Record, is_later
+from zonemint.dns.zones.zone import Zone
 
 SOA = Record("lab.test", 60, "SOA", "ns1.lab.test. host.lab.test. 5 1 1 1 30", 1)
 
@@ -136,6 +137,18 @@ def test_a_replaced_or_removed_zone_is_seen_by_the_next_query() -> None:
     catalog.remove("lab.test")
     assert ask(server, "www.lab.test.").rcode() == dns.rcode.REFUSED
     assert catalog.get("lab.test") is None
+
+
+def test_a_suspended_zone_is_ours_but_cannot_answer() -> None:
+    catalog = lab_catalog()
+    server = Responder(catalog)
+    catalog.suspend("below.lab.test")
+    assert ask(server, "www.below.lab.test.").rcode() == dns.rcode.SERVFAIL
+    assert ask(server, "www.lab.test.").rcode() == dns.rcode.NOERROR
+    assert catalog.get("below.lab.test") is None
+    assert [one.origin for one in catalog.zones()] == ["lab.test"]
+    catalog.put(Zone.build("below.lab.test", [Record("below.lab.test", 60, "SOA", SOA.data)]))
+    assert ask(server, "www.below.lab.test.").rcode() == dns.rcode.NXDOMAIN
 
 
 def test_txt_values_are_never_remembered() -> None:

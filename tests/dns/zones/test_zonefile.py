@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.dns.asking import LAB
 from zonemint.core.errors import ConfigError
 from zonemint.dns.zones import zonefile
-from zonemint.dns.zones.zone import Record
+from zonemint.dns.zones.records import Record
 
 FULL = """\
 ; a comment

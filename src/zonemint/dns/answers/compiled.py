@@ -7,7 +7,8 @@ from struct import Struct
 import msgspec
 
 from zonemint.dns import codes
-from zonemint.dns.answers.lookup import Answer, Owned
+from zonemint.dns.answers.lookup import Answer
+from zonemint.dns.zones.records import Owned
 
 __all__ = ["UDP_SIZE", "Compiled", "assemble", "compile_answer", "option"]
 

@@ -7,18 +7,16 @@ import msgspec
 from zonemint.core.errors import StoreUnavailable
 from zonemint.dns import codes, wire
 from zonemint.dns.zones.catalog import Catalog
-from zonemint.dns.zones.zone import Asked, Keep, Kind, RRset, Zone
+from zonemint.dns.zones.records import Owned, RRset, of_type
+from zonemint.dns.zones.zone import Asked, Keep, Kind, Zone
 
-__all__ = ["Answer", "Owned", "resolve"]
+__all__ = ["Answer", "resolve"]
 
 CHAIN_LIMIT = 8
 """How many CNAME and DNAME records are followed in one answer."""
 
 _TARGET_AT = {codes.NS: 0, codes.MX: 2, codes.SRV: 6, codes.SVCB: 2, codes.HTTPS: 2}
 """Types whose data name a host that has addresses, and where in the data the name starts."""
-
-Owned = tuple[bytes, RRset]
-"""A record set with its owner in wire form."""
 
 
 class Answer(msgspec.Struct):
@@ -122,5 +120,5 @@ def _addresses(catalog: Catalog, zone: Zone, owner: bytes, rrset: RRset) -> list
         node = zone.nodes.get(host)
         if node is None and (other := catalog.find(host, codes.A)) is not None:
             node = other.nodes.get(host)
-        found += [(host, node[type_]) for type_ in (codes.A, codes.AAAA) if node is not None and type_ in node]
+        found += [(host, one) for type_ in (codes.A, codes.AAAA) if (one := of_type(node or (), type_)) is not None]
     return found

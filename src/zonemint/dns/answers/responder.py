@@ -44,7 +44,7 @@ class Responder:
         self.passing: dict[bytes, bytes] = {}
         self.udp_rcodes = [0] * 24
         self.tcp_rcodes = [0] * 24
-        catalog.watch(self._forget)
+        catalog.watch(lambda apex, delta: self._forget())
 
     def _forget(self) -> None:
         self._negative.clear()

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
+from zonemint.core.errors import StoreUnavailable
 from zonemint.dns import codes, wire
-from zonemint.dns.zones.zone import Zone
+from zonemint.dns.zones.delta import Delta
+from zonemint.dns.zones.zone import Asked, Found, Zone
 
-__all__ = ["Catalog"]
+__all__ = ["Catalog", "Watcher"]
+
+Watcher: TypeAlias = Callable[[bytes, "Delta | None"], None]
+"""Is told the apex of a zone (lower-case wire form) and what changed in it; None when it came, went or is all new."""
 
 
 class Catalog:
@@ -15,30 +21,37 @@ class Catalog:
 
     def __init__(self) -> None:
         self._zones: dict[bytes, Zone] = {}
-        self._watchers: list[Callable[[], None]] = []
+        self._watchers: list[Watcher] = []
 
-    def put(self, zone: Zone) -> None:
-        """Serve a zone, in place of another one of the same origin."""
+    def put(self, zone: Zone, delta: Delta | None = None) -> None:
+        """Serve a zone, in place of another one of the same origin, from which it differs as the delta says."""
         if self._zones.get(zone.apex) is not zone:
-            zone.watch(self._changed)
+            zone.watch(lambda change: self._changed(zone, change))
         self._zones[zone.apex] = zone
-        self._changed()
+        self._tell(zone.apex, delta)
+
+    def suspend(self, origin: str) -> None:
+        """Let a zone be ours without its data: every question about it is SERVFAIL, and none goes to a zone above."""
+        zone = _Suspended(origin)
+        self._zones[zone.apex] = zone
+        self._tell(zone.apex, None)
 
     def remove(self, origin: str) -> None:
         """Stop serving a zone; nothing happens when there is none of this origin."""
-        if self._zones.pop(wire.name_from_text(origin), None) is not None:
-            self._changed()
+        if (zone := self._zones.pop(wire.name_from_text(origin), None)) is not None:
+            self._tell(zone.apex, None)
 
     def get(self, origin: str) -> Zone | None:
-        """Return the zone of exactly this origin."""
-        return self._zones.get(wire.name_from_text(origin))
+        """Return the zone of exactly this origin, if we have its data."""
+        zone = self._zones.get(wire.name_from_text(origin))
+        return None if isinstance(zone, _Suspended) else zone
 
     def zones(self) -> list[Zone]:
-        """Return all zones, in the order in which they came."""
-        return list(self._zones.values())
+        """Return all zones whose data we have, in the order in which they came."""
+        return [zone for zone in self._zones.values() if not isinstance(zone, _Suspended)]
 
-    def watch(self, changed: Callable[[], None]) -> None:
-        """Have `changed` called whenever an answer may have become another."""
+    def watch(self, changed: Watcher) -> None:
+        """Have `changed` called whenever an answer may have become another, before the change counts as made."""
         self._watchers.append(changed)
 
     def find(self, name: bytes, type_: int) -> Zone | None:
@@ -59,6 +72,17 @@ class Catalog:
                 return exact
             at += 1 + name[at]
 
-    def _changed(self) -> None:
+    def _changed(self, zone: Zone, delta: Delta) -> None:
+        if self._zones.get(zone.apex) is zone:
+            self._tell(zone.apex, delta)
+
+    def _tell(self, apex: bytes, delta: Delta | None) -> None:
         for changed in self._watchers:
-            changed()
+            changed(apex, delta)
+
+
+class _Suspended(Zone):
+    """A zone of which nothing is known but that it is ours."""
+
+    def find(self, name: bytes, type_: int, asked: Asked | None = None) -> Found:
+        raise StoreUnavailable(f"zone {self.origin} is not loaded")

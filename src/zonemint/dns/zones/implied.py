@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zonemint.dns.zones.zone import Record
+from zonemint.dns.zones.records import Record
 
 __all__ = ["auth_zone", "delegates_to_us", "private_zone"]
 

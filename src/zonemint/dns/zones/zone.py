@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 from typing import NamedTuple, Self, TypeAlias
 
@@ -12,47 +11,10 @@ import msgspec
 
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
+from zonemint.dns.zones.delta import Changes, Delta, difference, onto, serial_of, with_serial
+from zonemint.dns.zones.records import WILDCARD, Node, Owned, Record, RRset, check_node, is_later, of_type
 
-__all__ = [
-    "Asked",
-    "Found",
-    "Keep",
-    "Kind",
-    "RRset",
-    "Record",
-    "TxtSource",
-    "TxtValues",
-    "TxtZone",
-    "Unread",
-    "Zone",
-    "is_later",
-]
-
-_BESIDE_CNAME = frozenset({codes.CNAME, codes.RRSIG, codes.NSEC})
-_SINGLE = frozenset({codes.CNAME, codes.DNAME, codes.SOA})
-_WILDCARD = b"\x01*"
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record as text: normalized absolute name (or `*.` and one), TTL in seconds, data in presentation form.
-
-    line: where the record stands in its file, from 1; 0 when it does not come from a file.
-    """
-
-    name: str
-    ttl: int
-    type: str
-    data: str
-    line: int = 0
-
-
-class RRset(msgspec.Struct, frozen=True, gc=False):
-    """The records of one name and type: one TTL (RFC 2181 section 5.2), data in uncompressed wire form."""
-
-    type: int
-    ttl: int
-    data: tuple[bytes, ...]
+__all__ = ["Asked", "Found", "Keep", "Kind", "TxtSource", "TxtValues", "TxtZone", "Unread", "Zone"]
 
 
 class Kind(Enum):
@@ -88,9 +50,6 @@ class Found(msgspec.Struct, frozen=True, gc=False):
 
 
 _NOTHING = Found(Kind.NXDOMAIN, keep=Keep.PASSING)
-
-Node = dict[int, RRset]
-"""The record sets of one name, by type."""
 
 TxtValues: TypeAlias = Sequence[str] | None
 """The current TXT values of a label (none: NODATA); None where there is no such account (NXDOMAIN)."""
@@ -131,7 +90,7 @@ class Zone:
         self._children: dict[bytes, int] = {}
         self._cuts: set[bytes] = set()
         self._redirections: set[bytes] = set()
-        self._watchers: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[Delta], None]] = []
 
     @classmethod
     def build(cls, origin: str, records: Iterable[Record], *, serial: int | None = None) -> Self:
@@ -148,56 +107,99 @@ class Zone:
         sets: dict[tuple[bytes, int], dict[bytes, Record]] = {}
         for record in records:
             try:
-                key = (self._owner(record.name), _type(record.type))
+                key = (wire.name_from_text(record.name), _type(record.type))
+                self._check_is_inside(key[0])
                 data = rdata.from_text(key[1], record.data)
                 _check_ttl(record.ttl)
             except ConfigError as error:
                 raise ConfigError(f"{record.name} {record.type}: {error.detail}", line=record.line) from None
             ttls[key] = min(record.ttl, ttls.get(key, record.ttl))
             sets.setdefault(key, {})[data] = record
-        for (name, type_), data_records in sets.items():
+        lines = {key: next(reversed(found.values())).line for key, found in sets.items()}
+        nodes: dict[bytes, Node] = {}
+        for key, found in sets.items():
+            owner, type_ = key
+            nodes[owner] = node = (*nodes.get(owner, ()), RRset(type_, ttls[key], tuple(found)))
             try:
-                self._set(name, RRset(type_, ttls[name, type_], tuple(data_records)))
+                check_node(owner, self.apex, node)
             except ConfigError as error:
-                raise ConfigError(error.detail, line=next(reversed(data_records.values())).line) from None
-        if codes.SOA not in self.nodes.get(self.apex, {}):
+                raise ConfigError(error.detail, line=lines[key]) from None
+        for owner, node in nodes.items():
+            self._replace(owner, node)
+        if of_type(self.nodes.get(self.apex, ()), codes.SOA) is None:
             raise ConfigError(f"zone {self.origin}: it has no SOA record")
         if serial is not None:
             self._set_serial(serial)
 
-    def put(self, name: str, type_: str, ttl: int, data: Sequence[str], *, serial: int) -> None:
-        """Replace one record set; no data removes it. Answers compiled before are not served any more.
+    def apply(self, changes: Changes, serial: int) -> Delta:
+        """Make many changes at once, and return what they were; watchers are told before this returns.
 
-        The zone's serial becomes `serial` unless it is already past it (RFC 1982). Raises ConfigError, and leaves
-        the zone as it was, when the data contradict the rest of the zone.
+        The zone's serial becomes `serial` unless it is already past it (RFC 1982). Raises ConfigError, and leaves the
+        zone as it was, when it could not be served afterwards.
         """
-        owner = self._owner(name)
-        number = _type(type_)
-        _check_ttl(ttl)
-        if data:
-            self._set(owner, RRset(number, ttl, tuple(dict.fromkeys([rdata.from_text(number, item) for item in data]))))
-        elif owner == self.apex and number == codes.SOA:
-            raise ConfigError(f"zone {self.origin}: its SOA record cannot be removed")
-        else:
-            self._discard(owner, number)
+        nodes: dict[bytes, Node] = {}
+        removed: list[Owned] = []
+        added: list[Owned] = []
+        for (owner, type_), rrset in changes.items():
+            node = nodes.get(owner)
+            if node is None:
+                self._check_is_inside(owner)
+                node = self.nodes.get(owner, ())
+            if rrset is not None:
+                _check_ttl(rrset.ttl)
+            nodes[owner] = _with(node, type_, rrset)
+            if type_ == codes.SOA and owner == self.apex:
+                if rrset is None:
+                    raise ConfigError(f"zone {self.origin}: its SOA record cannot be removed")
+                continue
+            gone, come = difference(of_type(node, type_), rrset)
+            if gone is not None:
+                removed.append((owner, gone))
+            if come is not None:
+                added.append((owner, come))
+        for owner, node in nodes.items():
+            check_node(owner, self.apex, node)
+        before = self.soa
+        for owner, node in nodes.items():
+            self._replace(owner, node)
         if is_later(serial, self.serial):
             self._set_serial(serial)
+        delta = Delta(self.apex, before, self.soa, tuple(removed), tuple(added))
         for changed in self._watchers:
-            changed()
+            changed(delta)
+        return delta
 
-    def watch(self, changed: Callable[[], None]) -> None:
+    def follow(self, delta: Delta) -> Delta:
+        """Make a change of which we were told; raises ConfigError, and leaves the zone, when it is not one of ours."""
+        if delta.apex != self.apex or delta.old_serial != self.serial:
+            raise ConfigError(f"zone {self.origin}: at serial {self.serial} there is no change from {delta.old_serial}")
+        return self.apply(onto(delta, self.rrset), delta.new_serial)
+
+    def put(self, name: str, type_: str, ttl: int, data: Sequence[str], *, serial: int) -> Delta:
+        """Replace one record set, given as text; no data removes it. It is done as `apply` does it."""
+        number = _type(type_)
+        rrset = RRset(number, ttl, tuple(dict.fromkeys([rdata.from_text(number, item) for item in data])))
+        return self.apply({(wire.name_from_text(name), number): rrset if data else None}, serial)
+
+    def watch(self, changed: Callable[[Delta], None]) -> None:
         """Have `changed` called after every change to the zone."""
         self._watchers.append(changed)
+
+    def rrset(self, owner: bytes, type_: int) -> RRset | None:
+        """Return what stands at a name (lower-case wire form), also below a cut; no wildcard stands for another."""
+        return of_type(self.nodes.get(owner, ()), type_)
 
     @property
     def soa(self) -> RRset:
         """The SOA record set of the apex."""
-        return self.nodes[self.apex][codes.SOA]
+        soa = self.rrset(self.apex, codes.SOA)
+        assert soa is not None
+        return soa
 
     @property
     def serial(self) -> int:
         """The serial number in the SOA."""
-        return int.from_bytes(self.soa.data[0][-20:-16], "big")
+        return serial_of(self.soa)
 
     def _negative_ttl(self, soa: RRset) -> int:
         """Tell how long in seconds others may remember that something is not here (RFC 2308 section 5)."""
@@ -207,7 +209,7 @@ class Zone:
         """Iterate over all records, as text."""
         for owner, node in self.nodes.items():
             name = wire.name_to_text(owner)
-            for rrset in node.values():
+            for rrset in node:
                 for data in rrset.data:
                     text = rdata.to_text(rrset.type, data, 0, len(data))
                     yield Record(name, rrset.ttl, codes.type_to_text(rrset.type), text)
@@ -225,7 +227,7 @@ class Zone:
         encloser = name
         while encloser not in self.nodes:
             encloser = encloser[1 + encloser[0] :]
-        node = self.nodes.get(_WILDCARD + encloser)
+        node = self.nodes.get(WILDCARD + encloser)
         return _NOTHING if node is None else _at(node, name, type_, Keep.PASSING)
 
     def _crossing(self, name: bytes, type_: int) -> Found | None:
@@ -235,76 +237,54 @@ class Zone:
         while True:
             owner = name[at:]
             if owner in self._cuts and not (type_ == codes.DS and at == 0):
-                found = Found(Kind.REFERRAL, owner, self.nodes[owner][codes.NS], Keep.PASSING if at else Keep.LASTING)
+                found = Found(Kind.REFERRAL, owner, self.rrset(owner, codes.NS), Keep.PASSING if at else Keep.LASTING)
             elif at and owner in self._redirections:
-                found = Found(Kind.REDIRECTION, owner, self.nodes[owner][codes.DNAME], Keep.PASSING)
+                found = Found(Kind.REDIRECTION, owner, self.rrset(owner, codes.DNAME), Keep.PASSING)
             if owner == self.apex:
                 return found
             at += 1 + name[at]
 
-    def _owner(self, name: str) -> bytes:
-        owner = wire.name_from_text(name)
+    def _check_is_inside(self, owner: bytes) -> None:
         at = 0
         while owner[at:] != self.apex:
             if not owner[at]:
-                raise ConfigError(f"{name} is outside of the zone {self.origin}")
+                raise ConfigError(f"{wire.name_to_text(owner)} is outside of the zone {self.origin}")
             at += 1 + owner[at]
-        return owner
 
-    def _set(self, owner: bytes, rrset: RRset) -> None:
-        node = self.nodes.get(owner, {})
-        name, type_ = wire.name_to_text(owner), codes.type_to_text(rrset.type)
-        if rrset.type in _SINGLE and len(rrset.data) > 1:
-            raise ConfigError(f"{name} has more than one {type_} record")
-        if rrset.type == codes.SOA and owner != self.apex:
-            raise ConfigError(f"{name} has a SOA record, which belongs to the zone's own name {self.origin}")
-        if rrset.type in {codes.NS, codes.DNAME} and owner.startswith(_WILDCARD):
-            raise ConfigError(f"{name} is a wildcard and cannot have a {type_} record (RFC 4592 section 4)")
-        others = node.keys() - {rrset.type}
-        if (rrset.type == codes.CNAME and others - _BESIDE_CNAME) or (
-            codes.CNAME in others and rrset.type not in _BESIDE_CNAME
-        ):
-            listed = ", ".join(sorted(map(codes.type_to_text, (others | {rrset.type}) - {codes.CNAME})))
-            raise ConfigError(f"{name} has a CNAME record and other data: {listed}")
-        self._node(owner)[rrset.type] = rrset
-        if rrset.type == codes.SOA:
-            self.negative = RRset(codes.SOA, self._negative_ttl(rrset), rrset.data)
-        if rrset.type == codes.NS and owner != self.apex:
-            self._cuts.add(owner)
-        if rrset.type == codes.DNAME:
-            self._redirections.add(owner)
+    def _replace(self, owner: bytes, node: Node) -> None:
+        """Put a node in its place, with those above it where it is new (RFC 4592 section 2.2.2), or take it away."""
+        if not node and owner != self.apex and owner not in self._children:
+            self._discard(owner)
+        else:
+            self._make(owner)
+            self.nodes[owner] = node
+        _keep(self._cuts, owner, owner != self.apex and of_type(node, codes.NS) is not None)
+        _keep(self._redirections, owner, of_type(node, codes.DNAME) is not None)
+        if owner == self.apex and (soa := of_type(node, codes.SOA)) is not None:
+            self.negative = RRset(codes.SOA, self._negative_ttl(soa), soa.data)
 
-    def _discard(self, owner: bytes, type_: int) -> None:
-        node = self.nodes.get(owner)
-        if node is None or node.pop(type_, None) is None:
+    def _discard(self, owner: bytes) -> None:
+        if self.nodes.pop(owner, None) is None:
             return
-        if type_ == codes.NS:
-            self._cuts.discard(owner)
-        if type_ == codes.DNAME:
-            self._redirections.discard(owner)
-        while not self.nodes[owner] and owner != self.apex and owner not in self._children:
-            del self.nodes[owner]
-            owner = owner[1 + owner[0] :]
-            self._children[owner] -= 1
-            if not self._children[owner]:
-                del self._children[owner]
+        parent = owner[1 + owner[0] :]
+        self._children[parent] -= 1
+        if not self._children[parent]:
+            del self._children[parent]
+            if not self.nodes[parent] and parent != self.apex:
+                self._discard(parent)
 
-    def _node(self, owner: bytes) -> Node:
-        """Return the node of a name, made with those above it where it is new (RFC 4592 section 2.2.2)."""
-        node = self.nodes.get(owner)
-        if node is None:
-            node = self.nodes[owner] = {}
-            if owner != self.apex:
-                parent = owner[1 + owner[0] :]
-                self._node(parent)
-                self._children[parent] = self._children.get(parent, 0) + 1
-        return node
+    def _make(self, owner: bytes) -> None:
+        """See that there is a node of this name, and one of each above it."""
+        while owner not in self.nodes:
+            self.nodes[owner] = ()
+            if owner == self.apex:
+                return
+            owner = owner[1 + owner[0] :]
+            self._children[owner] = self._children.get(owner, 0) + 1
 
     def _set_serial(self, serial: int) -> None:
-        soa = self.soa
-        data = soa.data[0]
-        fresh = data[:-20] + (serial & 0xFFFFFFFF).to_bytes(4, "big") + data[-16:]
-        self._set(self.apex, RRset(codes.SOA, soa.ttl, (fresh,)))
+        fresh = with_serial(self.soa, serial)
+        self._replace(self.apex, _with(self.nodes[self.apex], codes.SOA, fresh))
 
 
 class TxtZone(Zone):
@@ -356,20 +336,31 @@ class TxtZone(Zone):
 
 def _at(node: Node, owner: bytes, type_: int, keep: Keep) -> Found:
     """Say what a node has of a type; of ANY one record set is enough (RFC 8482 section 4.1)."""
-    rrset = node.get(type_)
+    rrset = of_type(node, type_)
     if rrset is not None:
         return Found(Kind.DATA, owner, rrset, keep)
     if not node:
         return Found(Kind.NODATA, keep=keep)
     if type_ == codes.ANY:
-        return Found(Kind.DATA, owner, next(iter(node.values())), keep)
-    rrset = node.get(codes.CNAME)
+        return Found(Kind.DATA, owner, node[0], keep)
+    rrset = of_type(node, codes.CNAME)
     return Found(Kind.NODATA, keep=keep) if rrset is None else Found(Kind.ALIAS, owner, rrset, keep)
 
 
-def is_later(serial: int, than: int) -> bool:
-    """Compare serial numbers, which wrap around (RFC 1982 section 3.2)."""
-    return 0 < (serial - than) & 0xFFFFFFFF < 0x80000000
+def _with(node: Node, type_: int, rrset: RRset | None) -> Node:
+    """Return a node with another record set of a type, or with none."""
+    if rrset is None:
+        return tuple([one for one in node if one.type != type_])
+    if of_type(node, type_) is None:
+        return (*node, rrset)
+    return tuple([rrset if one.type == type_ else one for one in node])
+
+
+def _keep(names: set[bytes], owner: bytes, belongs: bool) -> None:
+    if belongs:
+        names.add(owner)
+    else:
+        names.discard(owner)
 
 
 def _type(text: str) -> int:

@@ -15,7 +15,7 @@ import dns.ttl
 
 from zonemint.core.errors import ConfigError
 from zonemint.dns import wire
-from zonemint.dns.zones.zone import Record
+from zonemint.dns.zones.records import Record
 
 __all__ = ["parse", "write"]
 

@@ -1,0 +1,83 @@
+"""Records, as text and as bytes, and what may stand together at one name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from zonemint.core.errors import ConfigError
+from zonemint.dns import codes, wire
+
+__all__ = ["WILDCARD", "Node", "Owned", "RRset", "Record", "check_node", "is_later", "of_type"]
+
+WILDCARD = b"\x01*"
+"""The first label of a wildcard's name (RFC 4592 section 2.1.1)."""
+
+_BESIDE_CNAME = frozenset({codes.CNAME, codes.RRSIG, codes.NSEC})
+_SINGLE = frozenset({codes.CNAME, codes.DNAME, codes.SOA})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as text: normalized absolute name (or `*.` and one), TTL in seconds, data in presentation form.
+
+    line: where the record stands in its file, from 1; 0 when it does not come from a file.
+    """
+
+    name: str
+    ttl: int
+    type: str
+    data: str
+    line: int = 0
+
+
+class RRset(msgspec.Struct, frozen=True, gc=False):
+    """The records of one name and type: one TTL (RFC 2181 section 5.2), data in uncompressed wire form."""
+
+    type: int
+    ttl: int
+    data: tuple[bytes, ...]
+
+
+Node: TypeAlias = tuple[RRset, ...]
+"""The record sets of one name; an empty non-terminal has none. Nearly every name has one or two."""
+
+Owned: TypeAlias = tuple[bytes, RRset]
+"""A record set with its owner in wire form."""
+
+
+def of_type(node: Node, type_: int) -> RRset | None:
+    """Return the record set of a type at a name."""
+    for rrset in node:
+        if rrset.type == type_:
+            return rrset
+    return None
+
+
+def check_node(owner: bytes, apex: bytes, node: Node) -> None:
+    """Raise ConfigError when record sets cannot be those of one name (lower-case wire form) of a zone."""
+    for rrset in node:
+        if rrset.type in _SINGLE and len(rrset.data) > 1:
+            raise ConfigError(f"{wire.name_to_text(owner)} has more than one {codes.type_to_text(rrset.type)} record")
+        if rrset.type == codes.SOA and owner != apex:
+            raise ConfigError(
+                f"{wire.name_to_text(owner)} has a SOA record, which belongs to the zone's own name "
+                f"{wire.name_to_text(apex)}"
+            )
+        if rrset.type in (codes.NS, codes.DNAME) and owner.startswith(WILDCARD):
+            raise ConfigError(
+                f"{wire.name_to_text(owner)} is a wildcard and cannot have a {codes.type_to_text(rrset.type)} record "
+                "(RFC 4592 section 4)"
+            )
+    if len(node) > 1 and of_type(node, codes.CNAME) is not None:
+        others = {rrset.type for rrset in node} - _BESIDE_CNAME
+        if others:
+            listed = ", ".join(sorted(map(codes.type_to_text, others)))
+            raise ConfigError(f"{wire.name_to_text(owner)} has a CNAME record and other data: {listed}")
+
+
+def is_later(serial: int, than: int) -> bool:
+    """Compare serial numbers, which wrap around (RFC 1982 section 3.2)."""
+    return 0 < (serial - than) & 0xFFFFFFFF < 0x80000000
