@@ -33,7 +33,7 @@ _RECORD = Struct("!HHIH")
 _OPT = Struct("!HIH")
 _OPT_START = b"\0\0\x29"
 _PLAIN = re.compile(r"[A-Za-z0-9_*/=+-]+(?:\.[A-Za-z0-9_*/=+-]+)*")
-_ESCAPE = re.compile(r"\\(?:(\d{3})|(.))", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:(\d{3})|(\D))", re.DOTALL)
 _SPECIAL = re.compile(rb"[^!#%&'*+,./0-9:<=>?A-Z\[\]^_`a-z{|}~-]")
 _SPECIAL_IN_LABEL = re.compile(rb"[^!#%&'*+,/0-9:<=>?A-Z\[\]^_`a-z{|}~-]")
 

@@ -7,6 +7,7 @@ is really there asks again over TCP, where nobody forges an address.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from time import monotonic_ns
 
@@ -31,10 +32,12 @@ class RateLimit:
     """The limits of one class of clients; networks are /24 of IPv4 and /56 of IPv6.
 
     rate: answers of a kind in a second; burst: seconds' worth of them that are sent at once; slip: each of how many
-    answers beyond is sent truncated, 0 for none, 1 for all. truncated, dropped: how many there were.
+    answers beyond is sent truncated, 0 for none, 1 for all; clock: nanoseconds. truncated,
+    dropped: how many there were.
     """
 
-    def __init__(self, rate: int, *, slip: int = 2, burst: int = 2) -> None:
+    def __init__(self, rate: int, *, slip: int = 2, burst: int = 2, clock: Callable[[], int] = monotonic_ns) -> None:
+        self._clock = clock
         self._interval = _SECOND // rate
         self._burst = burst * _SECOND
         self._slip = slip
@@ -49,10 +52,7 @@ class RateLimit:
 
     def judge(self, address: bytes, reply: bytes) -> Verdict:
         """Count an answer to a packed address, and say whether it is sent."""
-        return self.judge_at(monotonic_ns(), address, reply)
-
-    def judge_at(self, now: int, address: bytes, reply: bytes) -> Verdict:
-        """Do so at a time in nanoseconds."""
+        now = self._clock()
         network = (address[:3] if len(address) == 4 else address[:7]) + _kind(reply)
         young = self._young
         until = young.get(network)
