@@ -39,6 +39,7 @@ def test_names_are_written_and_read_as_dnspython_does(labels: list[bytes]) -> No
 @example("a\\\\.")
 @example("a..b")
 @example("\\256.x")
+@example("\\0")
 @example("x" * 64)
 @example(".".join(["x" * 50] * 5))
 def test_text_is_a_name_where_dnspython_says_so(text: str) -> None:

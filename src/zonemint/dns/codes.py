@@ -10,7 +10,9 @@ __all__ = [
     "A",
     "AAAA",
     "ANY",
+    "BADCOOKIE",
     "BADVERS",
+    "CH",
     "CNAME",
     "DNAME",
     "DS",
@@ -24,6 +26,11 @@ __all__ = [
     "NSEC",
     "NXDOMAIN",
     "OPT",
+    "OPTION_COOKIE",
+    "OPTION_ERROR",
+    "OPTION_KEEPALIVE",
+    "OPTION_NSID",
+    "OPTION_PADDING",
     "PTR",
     "REFUSED",
     "RRSIG",
@@ -57,6 +64,7 @@ HTTPS: Final = 65
 ANY: Final = 255
 
 IN: Final = 1
+CH: Final = 3
 
 NOERROR: Final = 0
 FORMERR: Final = 1
@@ -66,6 +74,13 @@ NOTIMP: Final = 4
 REFUSED: Final = 5
 YXDOMAIN: Final = 6
 BADVERS: Final = 16
+BADCOOKIE: Final = 23
+
+OPTION_NSID: Final = 3
+OPTION_COOKIE: Final = 10
+OPTION_KEEPALIVE: Final = 11
+OPTION_PADDING: Final = 12
+OPTION_ERROR: Final = 15
 
 _RCODES: Final = {
     NOERROR: "NOERROR",
@@ -77,6 +92,7 @@ _RCODES: Final = {
     YXDOMAIN: "YXDOMAIN",
     9: "NOTAUTH",
     BADVERS: "BADVERS",
+    BADCOOKIE: "BADCOOKIE",
 }
 
 _types: dict[int, str] = {}

@@ -33,7 +33,7 @@ _RECORD = Struct("!HHIH")
 _OPT = Struct("!HIH")
 _OPT_START = b"\0\0\x29"
 _PLAIN = re.compile(r"[A-Za-z0-9_*/=+-]+(?:\.[A-Za-z0-9_*/=+-]+)*")
-_ESCAPE = re.compile(r"\\(?:(\d{3})|(.))", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:(\d{3})|(\D))", re.DOTALL)
 _SPECIAL = re.compile(rb"[^!#%&'*+,./0-9:<=>?A-Z\[\]^_`a-z{|}~-]")
 _SPECIAL_IN_LABEL = re.compile(rb"[^!#%&'*+,/0-9:<=>?A-Z\[\]^_`a-z{|}~-]")
 
@@ -43,7 +43,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
 
     name: the question's name in lower-case wire form; end: where the question ends in the message; size: the
     client's UDP payload size (RFC 6891 section 6.2.3), 512 without OPT; plain: nothing but the question and an OPT
-    follows the header.
+    follows the header; options: the data of the OPT.
     """
 
     name: bytes
@@ -55,6 +55,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
     size: int = 512
     dnssec_ok: bool = False
     plain: bool = True
+    options: bytes = b""
 
 
 class WireRecord(msgspec.Struct, frozen=True, gc=False):
@@ -159,7 +160,8 @@ def parse_query(message: bytes) -> Query:
         payload, ttl, length = _OPT.unpack_from(message, end + 3)
         if end + 11 + length == size:
             check_options(message, end + 11, size)
-            return Query(name, type_, class_, end, True, ttl >> 16 & 255, payload, ttl & 0x8000 != 0)
+            options = message[end + 11 :]
+            return Query(name, type_, class_, end, True, ttl >> 16 & 255, payload, ttl & 0x8000 != 0, options=options)
     return _parse_rest(message, Query(name, type_, class_, end), (answers, authorities, additionals))
 
 
@@ -189,7 +191,8 @@ def _parse_rest(message: bytes, query: Query, counts: tuple[int, int, int]) -> Q
     if opt is None:
         return msgspec.structs.replace(query, plain=False)
     version, dnssec_ok = opt.ttl >> 16 & 255, opt.ttl & 0x8000 != 0
-    return Query(query.name, query.type, query.class_, query.end, True, version, opt.class_, dnssec_ok, plain=False)
+    said = (True, version, opt.class_, dnssec_ok, False, message[opt.start : opt.end])
+    return Query(query.name, query.type, query.class_, query.end, *said)
 
 
 def read_name(message: bytes, at: int) -> tuple[bytes, int]:

@@ -8,9 +8,10 @@ import msgspec
 
 from zonemint.dns import codes
 from zonemint.dns.answers.lookup import Answer
+from zonemint.dns.wire import Query
 from zonemint.dns.zones.records import Owned
 
-__all__ = ["UDP_SIZE", "Compiled", "assemble", "compile_answer", "option"]
+__all__ = ["UDP_SIZE", "Compiled", "assemble", "bare", "compile_answer", "option"]
 
 UDP_SIZE = 1232
 """The largest UDP answer that we send, and the size that we announce: it fits into one IPv6 packet everywhere."""
@@ -28,13 +29,14 @@ class Compiled(msgspec.Struct, frozen=True, gc=False):
     """Everything of an answer but its id, question and OPT.
 
     heads: flags and counts, by RD + 2 * EDNS; tail: the records; lean: the same without additional records, None
-    where they may not be left out.
+    where they may not be left out; error: the EDNS option that says why.
     """
 
     rcode: int
     heads: _Heads
     tail: bytes
     lean: Compiled | None
+    error: bytes = b""
 
 
 class _Writer:
@@ -104,7 +106,7 @@ def compile_answer(name: bytes, answer: Answer, *, skip: int = 0) -> Compiled:
     counts = [writer.rrsets(section) for section in (answer.answer, answer.authority, answer.additional)]
     flags = 0x84 if answer.authoritative else 0x80
     heads = _heads(flags, answer.rcode, *counts)
-    return Compiled(answer.rcode, heads, bytes(writer.out), lean)
+    return Compiled(answer.rcode, heads, bytes(writer.out), lean, answer.error)
 
 
 def _heads(flags: int, rcode: int, answers: int, authorities: int, additionals: int) -> _Heads:
@@ -119,7 +121,14 @@ def option(rcode: int = 0, *, dnssec_ok: bool = False) -> bytes:
     return b"\0" + _FIXED.pack(codes.OPT, UDP_SIZE, (rcode >> 4) << 24 | dnssec_ok << 15, 0)
 
 
-_OPTIONS = (b"", b"", option(), option(dnssec_ok=True))
+_OPTS = (b"", b"", option(), option(dnssec_ok=True))
+
+
+def bare(message: bytes, query: Query, rcode: int, *, truncated: bool = False) -> bytes:
+    """Make an answer of nothing but the question, and the OPT where the query has one, for rcodes above 15 too."""
+    head = _COUNTS.pack(0x80 | truncated << 1 | message[2] & 0x79, rcode & 15, 1, 0, 0, int(query.edns))
+    opt = option(rcode, dnssec_ok=query.dnssec_ok) if query.edns else b""
+    return message[:2] + head + message[12 : query.end] + opt
 
 
 def assemble(message: bytes, end: int, edns: bool, dnssec_ok: bool, compiled: Compiled, limit: int) -> bytes:
@@ -128,7 +137,7 @@ def assemble(message: bytes, end: int, edns: bool, dnssec_ok: bool, compiled: Co
     When it would be longer, additional records go first, then all records, with TC set (RFC 2181 section 9).
     """
     variant = (message[2] & 1) | edns << 1
-    opt = _OPTIONS[edns << 1 | dnssec_ok]
+    opt = _OPTS[edns << 1 | dnssec_ok]
     reply = message[:2] + compiled.heads[variant] + message[12:end] + compiled.tail + opt
     if len(reply) <= limit:
         return reply

@@ -6,6 +6,7 @@ import msgspec
 
 from zonemint.core.errors import StoreUnavailable
 from zonemint.dns import codes, wire
+from zonemint.dns.guard.options import NOT_AUTHORITATIVE, extended_error
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.records import Owned, RRset, of_type
 from zonemint.dns.zones.zone import Asked, Keep, Kind, Zone
@@ -18,13 +19,15 @@ CHAIN_LIMIT = 8
 _TARGET_AT = {codes.NS: 0, codes.MX: 2, codes.SRV: 6, codes.SVCB: 2, codes.HTTPS: 2}
 """Types whose data name a host that has addresses, and where in the data the name starts."""
 
+_STORE_SILENT = extended_error(0, "the records cannot be read now")
+
 
 class Answer(msgspec.Struct):
     """The sections of an answer.
 
     authoritative: the AA bit; glue: the additional addresses are those of a referral and must not be dropped
     silently (RFC 9471); keep: how long it may be given again; negative_of: the apex of the zone that has
-    nothing to say but its SOA.
+    nothing to say but its SOA; error: the EDNS option that says why it failed (RFC 8914).
     """
 
     rcode: int = codes.NOERROR
@@ -35,6 +38,7 @@ class Answer(msgspec.Struct):
     glue: bool = False
     keep: Keep = Keep.LASTING
     negative_of: bytes | None = None
+    error: bytes = b""
 
 
 def resolve(catalog: Catalog, name: bytes, type_: int, asked: Asked | None = None) -> Answer:
@@ -46,7 +50,7 @@ def resolve(catalog: Catalog, name: bytes, type_: int, asked: Asked | None = Non
     """
     zone = catalog.find(name, type_)
     if zone is None:
-        return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT)
+        return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT, error=NOT_AUTHORITATIVE)
     answer = Answer()
     try:
         for _ in range(CHAIN_LIMIT + 1):
@@ -58,7 +62,7 @@ def resolve(catalog: Catalog, name: bytes, type_: int, asked: Asked | None = Non
             if zone is None:
                 break
     except StoreUnavailable:
-        return Answer(codes.SERVFAIL, authoritative=False, keep=Keep.NOT)
+        return Answer(codes.SERVFAIL, authoritative=False, keep=Keep.NOT, error=_STORE_SILENT)
     return answer
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from time import time
 from typing import TypeVar
 
 from zonemint.core.errors import ForeignDataError
 from zonemint.dns import codes, wire
-from zonemint.dns.answers.compiled import UDP_SIZE, Compiled, assemble, compile_answer, option
+from zonemint.dns.answers.compiled import UDP_SIZE, Compiled, assemble, bare, compile_answer
 from zonemint.dns.answers.lookup import Answer, resolve
-from zonemint.dns.answers.requestor import Client
+from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Later, Reply, Services
+from zonemint.dns.guard import options
+from zonemint.dns.guard.rate import Verdict
+from zonemint.dns.guard.terms import Denial, Terms
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.zone import Asked, Keep, Unread
 
@@ -29,53 +33,66 @@ _META_TYPES = range(128, 255)
 
 
 class Responder:
-    """Answers the messages of one class of clients, from a catalog and with the services that they are offered.
+    """Answers the messages of one class of clients: from a catalog, with the services that they are offered, on terms.
 
     lasting, passing: answers by question, both without their ids, names in lower case and no options in the OPT;
-    for the UDP loop to look into before it calls `respond`. udp_rcodes, tcp_rcodes: how many answers there were of
-    each rcode.
+    for the UDP loop to look into before it calls `respond`, and empty where each answer has to be counted.
+    udp_rcodes, tcp_rcodes: how many answers there were of each rcode.
     """
 
-    def __init__(self, catalog: Catalog, services: Services = Services()) -> None:  # noqa: B008  # it is frozen
+    def __init__(
+        self,
+        catalog: Catalog,
+        services: Services = Services(),  # noqa: B008  # it is frozen
+        terms: Terms = Terms(),  # noqa: B008
+    ) -> None:
         self._catalog = catalog
         self._services = services
+        self._terms = terms
         self._negative: dict[tuple[bytes, int, int], Compiled] = {}
-        self.lasting: dict[bytes, bytes] = {}
-        self.passing: dict[bytes, bytes] = {}
+        self._lasting: dict[bytes, bytes] = {}
+        self._passing: dict[bytes, bytes] = {}
+        self.lasting = self._lasting if terms.limit is None else {}
+        self.passing = self._passing if terms.limit is None else {}
         self.udp_rcodes = [0] * 24
         self.tcp_rcodes = [0] * 24
         catalog.watch(lambda apex, delta: self._forget())
 
     def _forget(self) -> None:
         self._negative.clear()
-        self.lasting.clear()
-        self.passing.clear()
+        self._lasting.clear()
+        self._passing.clear()
 
     def respond(self, message: bytes, client: Client) -> Reply:
         """Answer one message, at once or later; None where silence is right: no message, or an answer itself."""
-        if len(message) < 12 or message[2] & 0x80:
+        if len(message) < 12 or message[2] & 0x80 or self._terms.denial is Denial.IGNORE:
             return None
+        reply = self._respond(message, client)
+        return reply if self._terms.limit is None else self._limited(message, reply, client)
+
+    def _respond(self, message: bytes, client: Client) -> Reply:
         rcodes = self.udp_rcodes if client.is_datagram else self.tcp_rcodes
         if opcode := message[2] >> 3 & 15:
             if (handler := self._services.opcodes.get(opcode)) is not None:
                 return handler(message, client)
             rcode = codes.NOTIMP
-        elif client.is_datagram and (recalled := self._recall(message)) is not None:
-            rcodes[recalled[3] & 15] += 1
-            return recalled
         else:
             try:
+                if client.is_datagram and (recalled := self._recall(message, client)) is not None:
+                    rcodes[recalled[3] & 15] += 1
+                    return recalled
                 return self._answer(message, wire.parse_query(message), client)
             except ForeignDataError:
                 rcode = codes.FORMERR
         rcodes[rcode] += 1
         return message[:2] + bytes((0x80 | message[2] & 0x79, rcode)) + bytes(8)
 
-    def _recall(self, message: bytes) -> bytes | None:
+    def _recall(self, message: bytes, client: Client) -> bytes | None:
         """Find the answer to the same question in other letter case, or with other options.
 
         A stored question was parsed whole, so what equals it is well-formed; only the options must be looked at.
         """
+        asked = b""
         zero = message.find(0, 12)
         end = zero + 5
         if zero < 0:
@@ -89,42 +106,88 @@ class Responder:
             if int.from_bytes(message[end + 9 : end + 11], "big") != len(message) - end - 11:
                 return None
             rest = message[zero : end + 9] + b"\0\0"
+            asked = message[end + 11 :]
         question = message[2:12] + message[12:zero].lower() + rest
-        reply = self.lasting.get(question) or self.passing.get(question)
-        return None if reply is None else message[:2] + reply[:10] + message[12:zero] + reply[zero - 2 :]
+        reply = self._lasting.get(question) or self._passing.get(question)
+        if reply is None:
+            return None
+        reply = message[:2] + reply[:10] + message[12:zero] + reply[zero - 2 :]
+        if not asked:
+            return reply
+        said = self._said(asked, client).options
+        fits = len(reply) + len(said) <= _datagram(int.from_bytes(message[end + 3 : end + 5], "big"))
+        return options.attach(reply, said) if fits else None
 
     def _answer(self, message: bytes, query: wire.Query, client: Client, asked: Asked | None = None) -> Reply:
         end = query.end
         rcodes = self.udp_rcodes if client.is_datagram else self.tcp_rcodes
         if query.version:
             rcodes[codes.BADVERS] += 1
-            opt = option(codes.BADVERS, dnssec_ok=query.dnssec_ok)
-            head = bytes((0x80 | message[2] & 1, 0, 0, 1, 0, 0, 0, 0, 0, 1))
-            return message[:2] + head + message[12:end] + opt
+            return bare(message, query, codes.BADVERS)
         services = self._services
         handler = services.types.get(query.type) if query.class_ == codes.IN else services.classes.get(query.class_)
         if handler is not None:
             return handler(message, client)
+        said = self._said(query.options, client) if query.options else options.NOTHING
         try:
             answer = self._resolve(query, asked)
         except Unread as unread:
-            return Later(unread.asked.values, partial(self._answer, message, query, client, unread.asked))
+            return Later(unread.asked.values, partial(self._answer_again, message, query, client, unread.asked))
         compiled, keep = self._compile(query, answer)
         rcodes[compiled.rcode] += 1
-        # A size below 512 counts as 512 (RFC 6891 section 6.2.3).
-        limit = 0xFFFF
-        if client.is_datagram:
-            limit = UDP_SIZE if query.size > UDP_SIZE else max(512, query.size)
+        ours = said.options + compiled.error if query.edns else b""
+        limit = _datagram(query.size) if client.is_datagram else 0xFFFF
         reply = assemble(message, end, query.edns, query.dnssec_ok, compiled, limit)
-        if keep and query.plain and client.is_datagram:
+        if keep and query.plain and client.is_datagram and not compiled.error:
             opt = message[end : end + 9] + b"\0\0" if query.edns else b""
             question = message[2:12] + query.name + message[end - 4 : end] + opt
             folded = reply[2:12] + query.name + reply[end - 4 :]
             if keep is Keep.LASTING:
-                _remember(self.lasting, question, folded, _LASTING)
+                _remember(self._lasting, question, folded, _LASTING)
             else:
-                _remember(self.passing, question, folded, _PASSING)
-        return reply
+                _remember(self._passing, question, folded, _PASSING)
+        if not ours and not said.padded:
+            return reply
+        if len(reply) + len(ours) > limit:
+            reply = assemble(message, end, query.edns, query.dnssec_ok, compiled, limit - len(ours))
+        return options.attach(reply, ours, padded=said.padded)
+
+    def _answer_again(self, message: bytes, query: wire.Query, client: Client, asked: Asked) -> Reply:
+        reply = self._answer(message, query, client, asked)
+        return reply if self._terms.limit is None else self._limited(message, reply, client)
+
+    def _limited(self, message: bytes, reply: Reply, client: Client) -> Reply:
+        """Leave an answer out, or send a small one in its place, when its network was sent enough of the kind."""
+        limit = self._terms.limit
+        if limit is None or not client.is_datagram or not isinstance(reply, bytes):
+            return reply
+        try:
+            query = wire.parse_query(message)
+            said = self._said(query.options, client)
+        except ForeignDataError:
+            return reply if limit.judge(client.address, reply) is Verdict.SEND else None
+        if said.known:
+            return reply
+        verdict = limit.judge(client.address, reply)
+        if verdict is Verdict.SEND:
+            return reply
+        if verdict is Verdict.DROP:
+            return None
+        if said.learns:
+            # Whoever asks again with the cookie is there, and has no limit (RFC 7873 section 5.2.3).
+            return options.attach(bare(message, query, codes.BADCOOKIE), said.options)
+        return bare(message, query, reply[3] & 15, truncated=True)
+
+    def _said(self, asked: bytes, client: Client) -> options.Said:
+        transport = client.transport
+        return options.said_to(
+            asked,
+            self._terms,
+            client.address,
+            int(time()),
+            datagram=transport is Transport.UDP,
+            encrypted=transport is Transport.TLS or transport is Transport.HTTPS,
+        )
 
     def _compile(self, query: wire.Query, answer: Answer) -> tuple[Compiled, Keep]:
         if answer.negative_of is None:
@@ -142,9 +205,16 @@ class Responder:
     def _resolve(self, query: wire.Query, asked: Asked | None) -> Answer:
         if query.type == codes.OPT:
             raise ForeignDataError("OPT cannot be asked for")
+        if self._terms.denial is not None:
+            return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT, error=options.PROHIBITED)
         if query.class_ != codes.IN or query.type in _META_TYPES:
-            return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT)
+            return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT, error=options.NOT_SUPPORTED)
         return resolve(self._catalog, query.name, query.type, asked)
+
+
+def _datagram(size: int) -> int:
+    """Return how long a datagram may be, by what its client says; below 512 is 512 (RFC 6891 section 6.2.3)."""
+    return UDP_SIZE if size > UDP_SIZE else max(512, size)
 
 
 def _remember(memo: dict[Key, Value], key: Key, value: Value, most: int) -> None:
