@@ -26,7 +26,7 @@ from tests.programs import require_program
 
 README = ROOT / "README.md"
 WITH_COMMANDS = [page for page in PAGES if page != README and any(one.reason is None for one in blocks(page))]
-PORTS = ("8053", "8443", "8080", "9053", "9443", "9080", "7053", "7443", "7080", "7081")  # as they stand on the pages
+PORT = re.compile(r"\b[1-9](?:053|080|081|443|444|853)\b")  # as they stand on the pages, a first digit for each server
 DATABASE = "postgresql://zonemint@db.zufar.io/zonemint"
 PATIENCE = 60.0  # seconds for one block
 
@@ -37,7 +37,7 @@ class Terminal:
     def __init__(self, folder: Path, postgres: Postgres) -> None:
         self._folder = folder
         self._database = postgres.database()
-        self._ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+        self._ports: dict[str, str] = {}
         home = folder / "home"
         home.mkdir()
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -47,7 +47,7 @@ class Terminal:
 
     def run(self, block: Block) -> None:
         """Run a block; what does not end by itself goes on in the background until `close`."""
-        text = re.sub(rf"\b(?:{'|'.join(PORTS)})\b", lambda port: self._ports[port[0]], block.text)
+        text = PORT.sub(self._port, block.text)
         text = text.replace(DATABASE, self._database)
         if text.startswith("zonemint up "):
             self._start(text, block.place)
@@ -58,6 +58,11 @@ class Terminal:
         else:
             self._shell(text, block.place)
         self.ran.append(block)
+
+    def _port(self, written: re.Match[str]) -> str:
+        if written[0] not in self._ports:
+            (self._ports[written[0]],) = map(str, free_ports(1))
+        return self._ports[written[0]]
 
     def close(self) -> None:
         """Stop the servers as Ctrl-C does; raises AssertionError when one does not end well."""

@@ -266,6 +266,7 @@ async def test_a_client_that_reads_nothing_is_written_one_large_reply_at_a_time(
         writer.write(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n" * 8)
         await reader.readexactly(1)
         (connection,) = connections.open
+        assert isinstance(connection, Connection)
         # What the kernel and the reader take on the way is less than a reply; and then nothing moves any more.
         await asyncio.sleep(0.1)
         assert connection._transport.get_write_buffer_size() <= BIG

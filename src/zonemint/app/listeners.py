@@ -1,16 +1,17 @@
-"""The HTTP and HTTPS listeners: ports that are held from the start, so that a failure is one clear line."""
+"""Listeners for connections: ports that are held from the start, so that a failure is one clear line."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from zonemint.core.errors import ConfigError
 from zonemint.core.ports import bound, refusal
 from zonemint.web.dispatch import Dispatcher
 from zonemint.web.http1 import Connection, Connections
+from zonemint.web.negotiated import Negotiated
 
 __all__ = ["Listener", "addresses", "own_address"]
 
@@ -51,13 +52,19 @@ class Listener:
         self._connections: Connections | None = None
         self.port: int = self._sockets[0].getsockname()[1]
 
-    async def serve(self, dispatcher: Dispatcher, context: ssl.SSLContext | None = None) -> None:
-        """Answer from now on; with a context it speaks TLS."""
-        loop = asyncio.get_running_loop()
+    async def serve(
+        self, dispatcher: Dispatcher, context: ssl.SSLContext | None = None, *, negotiates: bool = False
+    ) -> None:
+        """Answer HTTP from now on; with a context over TLS, and with `negotiates` HTTP/2 to those who want it."""
         connections = self._connections = Connections(dispatcher)
+        await self.accept(lambda: Negotiated(connections) if negotiates else Connection(connections), context)
+
+    async def accept(self, factory: Callable[[], asyncio.Protocol], context: ssl.SSLContext | None = None) -> None:
+        """Have each connection taken by a protocol that `factory` makes."""
+        loop = asyncio.get_running_loop()
         for sock in self._sockets:
             server = await loop.create_server(
-                lambda: Connection(connections),
+                factory,
                 sock=sock,
                 backlog=_BACKLOG,
                 ssl=context,

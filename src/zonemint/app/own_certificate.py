@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from ipaddress import ip_address
 
@@ -10,6 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from zonemint.app.host_certificates import HostIssuer
+from zonemint.app.tls import Contexts
 from zonemint.config import DataDir
 from zonemint.core.clock import Clock
 from zonemint.core.errors import KeyFileError
@@ -24,7 +24,7 @@ __all__ = ["OwnCertificate"]
 
 
 class OwnCertificate:
-    """Keeps `server.crt` and `server.key` good for the hosts that we are reached by, and the TLS context with them."""
+    """Keeps `server.crt` and `server.key` good for the hosts that we are reached by, and the TLS contexts with them."""
 
     def __init__(
         self,
@@ -43,14 +43,13 @@ class OwnCertificate:
         self._hosts = hosts
         self._addresses = addresses
         self._clock = clock
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.contexts = Contexts()
 
     async def renew_if_due(self) -> None:
         """Issue a new certificate when the present one is missing, wrong, revoked, or past two thirds of its life."""
         if not await self._serves():
             await self._renew()
-        self.context.load_cert_chain(self._data.server_certificate, self._data.server_key)
+        self.contexts.load(self._data.server_certificate, self._data.server_key)
 
     async def _serves(self) -> bool:
         """Tell whether the present certificate fits its key, our CA and our hosts, is not revoked and young enough."""

@@ -12,6 +12,7 @@ from zonemint.app.background import Background
 from zonemint.app.base import Base
 from zonemint.app.brought_certificate import BroughtCertificate
 from zonemint.app.ca import Ca, check_domains
+from zonemint.app.encrypted_dns import EncryptedDns, is_on_https
 from zonemint.app.hooks import HookMetrics, receivers, senders
 from zonemint.app.inventory import Numbers
 from zonemint.app.inventory_metrics import InventoryMetrics
@@ -36,8 +37,10 @@ from zonemint.pki.authority import Authority
 from zonemint.store import leases
 from zonemint.store.opening import Store, open_store
 from zonemint.store.sqlite import SqliteDatabase
+from zonemint.web.doh import DohResources
 from zonemint.web.endpoint import Sources
 from zonemint.web.health import HealthResources
+from zonemint.web.negotiated import PROTOCOLS
 from zonemint.web.routes import Resources, dispatcher
 
 __all__ = ["Server"]
@@ -64,6 +67,8 @@ class Server:
         self.dns_port = 0
         self.http_port = 0
         self.https_port = 0
+        self.dot_port = 0
+        self.doh_port = 0
 
     @property
     def directory_url(self) -> str:
@@ -110,6 +115,8 @@ class Server:
         https = self._listener("HTTPS", "--https-port", hosts, config.listen.https_port) if config.has_https else None
         http = self._listener("HTTP", "--http-port", hosts, config.listen.http_port)
         self.https_port, self.http_port = https.port if https else 0, http.port
+        encrypted = EncryptedDns(base, hosts) if dns else None
+        self.dot_port, self.doh_port = (encrypted.dot_port, encrypted.doh_port) if encrypted else (0, 0)
 
         ca = None
         if self._authority is not None:
@@ -143,12 +150,19 @@ class Server:
             secure += api
             plain += api[:1] if config.acmedns.plain_http else []
 
-        certificate = await self._certificate(ca) if https else None
+        negotiates = dns is not None and is_on_https(config)
+        if dns is not None and negotiates:
+            secure.append(DohResources(dns.answer_to, sources))
+
+        certificate = await self._certificate(ca) if config.has_certificate else None
         if https is not None and certificate is not None:
+            context = certificate.contexts.make(*PROTOCOLS) if negotiates else certificate.contexts.make()
             if ca is not None and config.enrollment.enabled:
-                ca.ask_for_certificates(certificate.context)
-            await https.serve(dispatcher(*secure), certificate.context)
+                ca.ask_for_certificates(context)
+            await https.serve(dispatcher(*secure), context, negotiates=negotiates)
             stack.push_async_callback(https.close)
+        if dns is not None and encrypted is not None and certificate is not None:
+            await encrypted.serve(dns, certificate.contexts, sources)
         await http.serve(dispatcher(*plain))
         stack.push_async_callback(http.close)
 

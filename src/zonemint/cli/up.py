@@ -35,6 +35,8 @@ def up(
         int | None, typer.Option("--https-port", metavar="PORT", help="ACME and the TXT API.")
     ] = None,
     http_port: Annotated[int | None, typer.Option("--http-port", metavar="PORT", help="Roots, CRL, metrics.")] = None,
+    dot_port: Annotated[int | None, typer.Option("--dot-port", metavar="PORT", help="DNS over TLS, too.")] = None,
+    doh_port: Annotated[int | None, typer.Option("--doh-port", metavar="PORT", help="DNS over HTTPS, too.")] = None,
     external_url: Annotated[
         str | None, typer.Option("--external-url", metavar="URL", help="Where clients reach the HTTPS listener.")
     ] = None,
@@ -74,6 +76,8 @@ def up(
             dns_port=dns_port,
             https_port=https_port,
             http_port=http_port,
+            dot_port=dot_port,
+            doh_port=doh_port,
             external_url=external_url,
             database=database,
             roles=only or (),
@@ -150,7 +154,7 @@ def _notes(folder: DataDir, saved: Config, config: Config) -> list[str]:
 
     notes = []
     before = dict(settings(masked(saved)))
-    if changed := [f"{key} = {value}" for key, value in settings(masked(config)) if before[key] != value]:
+    if changed := [f"{key} = {value}" for key, value in settings(masked(config)) if before.get(key) != value]:
         notes.append(f"for this run only: {', '.join(changed)}; other commands go by {folder.config}")
     if (
         "ca" in config.roles
@@ -168,7 +172,9 @@ def _notes(folder: DataDir, saved: Config, config: Config) -> list[str]:
 
 def _screen(folder: DataDir, config: Config, authority: Authority | None, server: Server, notes: Sequence[str]) -> str:
     """Say what runs where, what may surprise, and what to do next."""
+    from zonemint.app.encrypted_dns import is_on_https
     from zonemint.config import advertised, masked
+    from zonemint.web.doh import PATH
 
     address = advertised(config.listen)
     port = "" if server.http_port == 80 else f":{server.http_port}"
@@ -185,6 +191,10 @@ def _screen(folder: DataDir, config: Config, authority: Authority | None, server
         facts.append(f"ACME directory    {server.directory_url}")
     if server.dns_port:
         facts.append(f"DNS               {address} port {server.dns_port} (UDP and TCP)")
+    if server.dot_port:
+        facts.append(f"DNS over TLS      {address} port {server.dot_port}, name ns1.{config.domain}")
+    if doh := server.doh_port or (server.https_port if is_on_https(config) else 0):
+        facts.append(f"DNS over HTTPS    https://ns1.{config.domain}{'' if doh == 443 else f':{doh}'}{PATH}")
     if "acmedns" in config.roles:
         facts.append(f"TXT API           {config.api_url}/register and /update (acme-dns)")
     if authority is not None:

@@ -24,9 +24,14 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dns_port: Annotated[int, Meta(description="DNS, UDP and TCP.")] = 53
     https_port: Annotated[int, Meta(description="ACME and the acme-dns API.")] = 443
     http_port: Annotated[int, Meta(description="What must not need TLS: roots, CRL, readiness, metrics.")] = 80
+    dot_port: Annotated[int | None, Meta(description="DNS over TLS, whose port is 853; unset: none.")] = None
+    doh_port: Annotated[
+        int | None,
+        Meta(description="DNS over HTTPS at /dns-query, with HTTP/2; the HTTPS port gives that both. Unset: none."),
+    ] = None
     certificate: Annotated[
         str,
-        Meta(description="The HTTPS listener's chain, PEM, read again when it changes; empty: our own CA's."),
+        Meta(description="The chain that TLS shows, PEM, read again when it changes; empty: our own CA's."),
     ] = ""
     key: Annotated[str, Meta(description="The file of that certificate's private key, PEM.")] = ""
 
@@ -36,8 +41,8 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         check("listen.address", self.address, ipaddress.ip_address)
         if self.advertise and check("listen.advertise", self.advertise, ipaddress.ip_address).is_unspecified:
             raise SettingError("listen.advertise", f"'{self.advertise}' is no address that a client can reach")
-        for key in ("dns_port", "https_port", "http_port"):
-            if not 0 <= (port := getattr(self, key)) <= 65535:
+        for key in ("dns_port", "https_port", "http_port", "dot_port", "doh_port"):
+            if not 0 <= (port := getattr(self, key) or 0) <= 65535:
                 raise SettingError(f"listen.{key}", f"{port} is not a port: 0 to 65535 are")
 
 

@@ -125,7 +125,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def has_https(self) -> bool:
         """Whether there is anything for an HTTPS listener to say, and a certificate to say it with."""
-        return "ca" in self.roles or ("acmedns" in self.roles and bool(self.listen.certificate))
+        return "ca" in self.roles or ("acmedns" in self.roles and self.has_certificate)
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether there is a certificate for our listeners: our own CA's, or one that was brought."""
+        return "ca" in self.roles or bool(self.listen.certificate)
 
     @property
     def api_url(self) -> str:
@@ -185,6 +190,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise SettingError("roles", f"it must be a list of some of {', '.join(_ROLES)}")
         served = tuple(self.validation.resolvers) if "dns" not in self.roles else self.domains
         asked = self.validation.resolver or all(any(is_within(one, zone) for zone in served) for one in self.domains)
+        for key in ("dot_port", "doh_port"):
+            if getattr(self.listen, key) is not None and not self.has_certificate:
+                raise SettingError(f"listen.{key}", "no CA runs here that could issue for it: set listen.certificate")
         if "ca" in self.roles and not asked:
             raise SettingError("validation.resolver", "no DNS server for the domains runs here: name the one to ask")
         if "acmedns" in self.roles and not self.has_https and not self.acmedns.plain_http:
@@ -225,6 +233,8 @@ def override(
     dns_port: int | None = None,
     https_port: int | None = None,
     http_port: int | None = None,
+    dot_port: int | None = None,
+    doh_port: int | None = None,
     external_url: str | None = None,
     database: str | None = None,
     roles: Sequence[str] = (),
@@ -248,6 +258,8 @@ def override(
             dns_port=dns_port,
             https_port=https_port,
             http_port=http_port,
+            dot_port=dot_port,
+            doh_port=doh_port,
             certificate=certificate,
             key=key,
         ),

@@ -12,7 +12,7 @@ from zonemint.core.errors import ConfigError
 from zonemint.core.ports import bound, refusal
 from zonemint.dns import codes
 from zonemint.dns.answers.requestor import Client, Transport
-from zonemint.dns.answers.services import Later, Ready
+from zonemint.dns.answers.services import Later, Ready, Stream
 from zonemint.dns.answers.views import Views
 from zonemint.dns.transports.tcp import Connections, TcpConnection
 from zonemint.dns.transports.udp import UdpListener
@@ -61,6 +61,10 @@ class DnsServer:
         for sock in tcp:
             self._tcp.append(await loop.create_server(lambda: TcpConnection(self._connections), sock=sock))
 
+    def connection(self) -> TcpConnection:
+        """Make what answers a connection that somebody else accepted, such as one with TLS (RFC 7858)."""
+        return TcpConnection(self._connections)
+
     async def close(self) -> None:
         """Stop listening and close all connections."""
         for listener in self._udp:
@@ -74,13 +78,21 @@ class DnsServer:
 
     async def answer(self, message: bytes) -> bytes:
         """Answer a well-formed query of this process, as it would be answered over TCP."""
+        reply = await self.answer_to(message, _HERE)
+        assert reply is not None
+        return reply
+
+    async def answer_to(self, message: bytes, client: Client) -> bytes | None:
+        """Answer a message that came some other way, in one message of any size; None where silence is right."""
         self._freshen()
-        reply = self._views.of(_HERE.address).respond(message, _HERE)
+        reply = self._views.of(client.address).respond(message, client)
         if isinstance(reply, Later):
             answered: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
             reply.then(answered.set_result)
             reply = await answered
-        assert isinstance(reply, bytes)
+        if isinstance(reply, Stream):
+            # What takes many messages is for connections that carry nothing else.
+            return message[:2] + bytes((0x80 | message[2] & 0x79, codes.REFUSED)) + bytes(8)
         return reply
 
     def queries(self) -> dict[tuple[str, str], int]:

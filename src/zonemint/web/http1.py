@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Mapping
-from typing import cast
+from typing import Protocol, cast
 from urllib.parse import unquote
 
 import httptools
@@ -16,7 +16,7 @@ from zonemint.web.dispatch import Dispatcher
 from zonemint.web.endpoint import Call, Endpoint
 from zonemint.web.reply import Reply, written
 
-__all__ = ["Connection", "Connections"]
+__all__ = ["Connection", "Connections", "Open"]
 
 _HEAD = 32768  # octets of request line and headers
 _BODY = 65536  # octets of a body; an endpoint may take less
@@ -29,13 +29,25 @@ _PIPELINE = 16  # requests that one connection may send ahead; what follows is n
 _log = structlog.get_logger()
 
 
+class Open(Protocol):
+    """A connection, as those know it who close it."""
+
+    deadline: float
+
+    def close_when_answered(self) -> None:
+        """Close it as soon as nothing is under way."""
+
+    def abort(self) -> None:
+        """Cut it."""
+
+
 class Connections:
     """The open connections of one listener, and what they talk to."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self.dispatcher = dispatcher
         self.loop = asyncio.get_running_loop()
-        self.open: set[Connection] = set()
+        self.open: set[Open] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self._sweeper = self.loop.call_later(_SWEEP, self._sweep)
 

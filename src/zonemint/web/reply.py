@@ -7,11 +7,11 @@ from email.utils import formatdate
 from http import HTTPStatus
 from time import time
 
-__all__ = ["Reply", "written"]
+__all__ = ["Reply", "date", "written"]
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _NO_BODY = frozenset({204, 304})
-_date = (0, "")
+_today = (0, "")
 
 
 class Reply:
@@ -56,13 +56,13 @@ def _head(status: int, headers: Iterable[tuple[str, str]], *, close: bool) -> by
     if text.count("\n") != len(lines) or text.count("\r") != len(lines):
         raise ValueError("a header has a line break in it")
     connection = "connection: close\r\n" if close else ""
-    return f"{_STATUS_LINES[status]}date: {_now()}\r\n{text}{connection}\r\n".encode("latin-1")
+    return f"{_STATUS_LINES[status]}date: {date()}\r\n{text}{connection}\r\n".encode("latin-1")
 
 
-def _now() -> str:
-    """Write the time once a second (RFC 9110 section 5.6.7)."""
-    global _date
+def date() -> str:
+    """Return the value of the Date header, made once a second (RFC 9110 section 5.6.7)."""
+    global _today
     second = int(time())
-    if second != _date[0]:
-        _date = (second, formatdate(second, usegmt=True))
-    return _date[1]
+    if second != _today[0]:
+        _today = (second, formatdate(second, usegmt=True))
+    return _today[1]

@@ -92,7 +92,8 @@ class TcpConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         # Whoever is gone before we look has no address any more, and gets no answer.
         host, port = (transport.get_extra_info("peername") or ("0.0.0.0", 0))[:2]  # noqa: S104
-        self._client = Client.of(host, port, Transport.TCP)
+        is_tls = transport.get_extra_info("sslcontext") is not None
+        self._client = Client.of(host, port, Transport.TLS if is_tls else Transport.TCP)
         self._connections.touch(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
