@@ -22,8 +22,8 @@ _NO_BUFFER = 512
 class QueryLog:
     """Writes down the queries that are asked for.
 
-    write: takes a line; classes: of `success`, `denial`, `error`; every: one of so many; names: in lower-case wire form,
-    none for all; networks: of clients, none for all.
+    write: takes a line; classes: of `success`, `denial`, `error`; every: one of so many; names: in lower-case wire
+    form, none for all; networks: of clients, none for all.
     """
 
     def __init__(
