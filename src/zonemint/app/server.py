@@ -19,6 +19,7 @@ from zonemint.app.inventory_metrics import InventoryMetrics
 from zonemint.app.listeners import Listener, addresses, own_address
 from zonemint.app.metrics import Metrics
 from zonemint.app.own_certificate import OwnCertificate
+from zonemint.app.query_log import query_log
 from zonemint.app.sharing import Sharing
 from zonemint.app.store_watch import StoreWatch
 from zonemint.app.sweeper import Keep, Sweeper
@@ -201,7 +202,10 @@ class Server:
         values = {zone: txt_values(base, zone) for zone in served}
         zones = ZoneKeeper(catalog, base.db, values, config, base.data, base.address, base.clock)
         await zones.load()
-        dns = DnsServer(Views(Responder(catalog)), freshen=zones.refresh)
+        log = query_log(config.query_log, base.data)
+        if log is not None:
+            base.stack.callback(log[1].close)
+        dns = DnsServer(Views(Responder(catalog)), freshen=zones.refresh, log=log[0] if log else None)
         await dns.start(hosts, config.listen.dns_port)
         base.stack.push_async_callback(dns.close)
         self.dns_port = dns.port
