@@ -28,6 +28,7 @@ COUNTS = {
     "txt_storage": 1,
     "records": 1,
     "zone_serials": 1,
+    "zone_changes": 2,
     "authority_certificates": 1,
     "crls": 1,
     "revocations": 1,
@@ -96,6 +97,10 @@ def fill(path: Path) -> Path:
             )
         put("INSERT INTO records VALUES ('lab.test', 'www.lab.test', 'A', '192.0.2.1', 300, 1, 'me')")
         put("INSERT INTO zone_serials VALUES ('lab.test', 4294967290, 'content')")
+        for added in (0, 1):
+            put(
+                "INSERT INTO zone_changes VALUES ('lab.test', 5, ?, 'www.lab.test', 'TXT', '\"\u00fc\"', 300)", (added,)
+            )
         put("INSERT INTO revocations VALUES ('ab', 20000, 3)")
         put("INSERT INTO crls (number, der, next_update, revoked, issuer) VALUES (7, ?, 9, 1, 'ab')", (b"crl",))
         put("INSERT INTO signings VALUES ('s1', 'o1', '[]', ?, '', '', 1, '', 0, '', '')", (b"csr",))
