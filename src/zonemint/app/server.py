@@ -30,8 +30,7 @@ from zonemint.core.clock import Clock, system_clock
 from zonemint.core.errors import ConfigError
 from zonemint.core.files import hold
 from zonemint.core.ids import new_id
-from zonemint.dns.answers.responder import Responder
-from zonemint.dns.answers.views import Views
+from zonemint.dns.answers.services import Services
 from zonemint.dns.server import DnsServer
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.pki.authority import Authority
@@ -205,7 +204,8 @@ class Server:
         log = query_log(config.query_log, base.data)
         if log is not None:
             base.stack.callback(log[1].close)
-        dns = DnsServer(Views(Responder(catalog)), freshen=zones.refresh, log=log[0] if log else None)
+        views = dns_views(config, {"": catalog}, Services(), await cookies(base))
+        dns = DnsServer(views, freshen=zones.refresh, log=log[0] if log else None)
         await dns.start(hosts, config.listen.dns_port)
         base.stack.push_async_callback(dns.close)
         self.dns_port = dns.port
