@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 
 import msgspec
 
+from zonemint.app.base import Base
 from zonemint.app.listeners import addresses
 from zonemint.config import Config, advertised
-from zonemint.core.networks import LOOPBACK, Network, networks
+from zonemint.core.networks import ANY, LOOPBACK, Network, networks
+from zonemint.dns import codes
+from zonemint.dns.answers.chaos import Chaos
 from zonemint.dns.answers.responder import Responder
 from zonemint.dns.answers.services import Services
 from zonemint.dns.answers.views import Views
 from zonemint.dns.guard.access import Access, Rules, classes
-from zonemint.dns.guard.cookies import Cookies
+from zonemint.dns.guard.cookies import MASTER_SIZE, Cookies
 from zonemint.dns.guard.rate import RateLimit
 from zonemint.dns.guard.terms import Denial, Terms
 from zonemint.dns.zones.catalog import Catalog
+from zonemint.store import shared_secrets
 
-__all__ = ["dns_views"]
+__all__ = ["cookies", "dns_views"]
 
 
 def dns_views(config: Config, catalogs: Mapping[str, Catalog], services: Services, cookies: Cookies | None) -> Views:
@@ -28,6 +33,8 @@ def dns_views(config: Config, catalogs: Mapping[str, Catalog], services: Service
     catalogs: the zones of each view, under "" those of clients in none; services: what the friendliest class is
     offered, and the others but for recursion.
     """
+    chaos = Chaos(version=config.dns.version.encode(), identity=config.dns.nsid.encode())
+    services = msgspec.structs.replace(services, classes={codes.CH: chaos, **services.classes})
     terms, limit = _terms(config, cookies), _limit(config)
     made: dict[Access, Responder] = {}
 
@@ -43,10 +50,23 @@ def dns_views(config: Config, catalogs: Mapping[str, Catalog], services: Service
         offered = services if access.recursion else msgspec.structs.replace(services, recursion=None)
         return Responder(catalogs[access.view], offered, own)
 
-    found = classes(_rules(config))
+    rules = _rules(config)
+    # A right that nobody has makes no classes.
+    if services.recursion is None:
+        rules = rules._replace(recursion=())
+    if limit is None:
+        rules = rules._replace(unlimited=ANY)
+    found = classes(rules)
     stranger = next(access for network, access in found.items() if not network.prefixlen)
     pairs = [((network,), responder(access)) for network, access in found.items()]
     return Views(responder(stranger), pairs)
+
+
+async def cookies(base: Base) -> Cookies | None:
+    """Return what makes cookies, by the secret that all nodes on the store have; None where the settings want none."""
+    if not base.config.dns.cookies:
+        return None
+    return Cookies(await base.db.write(shared_secrets.agree("dns cookies", os.urandom(MASTER_SIZE))))
 
 
 def _terms(config: Config, cookies: Cookies | None) -> Terms:
