@@ -38,6 +38,7 @@ COUNTS = {
     "hook_cursors": 1,
     "token_issuers": 1,
     "used_tokens": 1,
+    "shared_secrets": 1,
     "audit": 2,
 }
 
@@ -109,6 +110,7 @@ def fill(path: Path) -> Path:
         put("INSERT INTO hook_cursors VALUES ('desk', 'audit', '7', 1, 2, 'no answer', 3, 4)")
         put("INSERT INTO token_issuers VALUES ('kid', 'admin', '{}', '', 1, 'me')")
         put("INSERT INTO used_tokens VALUES ('id', 2)")
+        put("INSERT INTO shared_secrets VALUES ('dns cookies', ?)", (b"\x00secret",))
         put("INSERT INTO authorities VALUES ('root', 'PEM', 'PEM', 'lab.test', 1)")
         put("INSERT INTO authority_certificates VALUES ('ab', 'issuer', 'PEM', 1)")
     return path

@@ -111,6 +111,11 @@ class DnsServer:
             return message[:2] + bytes((0x80 | message[2] & 0x79, codes.REFUSED)) + bytes(8)
         return ready
 
+    def limited(self) -> dict[str, int]:
+        """Return how many answers were beyond their network's limit, by what became of them."""
+        limits = {one.limit for one in self._views.responders if one.limit is not None}
+        return {"truncated": sum(one.truncated for one in limits), "dropped": sum(one.dropped for one in limits)}
+
     def queries(self) -> dict[tuple[str, str], int]:
         """Return how many queries were answered so far, by transport (`udp`, `tcp`) and rcode."""
         counts: Counter[tuple[str, str]] = Counter()
