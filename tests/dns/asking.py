@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 import dns.edns
@@ -110,6 +111,9 @@ def ask(server: Catalog | Responder, name: str, type_: str = "A", *, tcp: bool =
     assert reply is not None
     message = dns.message.from_wire(reply)
     assert query.is_response(message)
+    # dnspython leaves out what comes twice.
+    counts = struct.unpack_from("!3H", reply, 6)
+    assert sum(sum(map(len, section)) for section in message.sections[1:]) + (message.edns >= 0) == sum(counts)
     return message
 
 

@@ -95,11 +95,19 @@ TABLE = {
         [],
     ),
     "RFC 6672 2.3: not for its own name": ("moved A", "NOERROR", True, [], [SOA]),
-    "RFC 8482 4.1: ANY is one record set": (
-        "www ANY",
+    "RFC 8482 4.1: ANY is one record set, the smallest": ("www ANY", "NOERROR", True, ['www 300 TXT "hello"'], []),
+    "RFC 6672 3.2: ANY goes on behind a DNAME": (
+        "x.moved ANY",
         "NOERROR",
         True,
-        ["www 300 A 192.0.2.10", "www 300 A 192.0.2.11"],
+        ["moved 300 DNAME wild", "x.moved 300 CNAME x.wild", "x.wild 300 A 192.0.2.30"],
+        [],
+    ),
+    "RFC 6672 3.2: CNAME does not": (
+        "x.moved CNAME",
+        "NOERROR",
+        True,
+        ["moved 300 DNAME wild", "x.moved 300 CNAME x.wild"],
         [],
     ),
     "RFC 8482: ANY of an empty non-terminal": ("tree ANY", "NOERROR", True, [], [SOA]),
@@ -155,6 +163,14 @@ def test_longest_suffix_answers() -> None:
     referral = ask(catalog, "one.auth.lab.test.", "TXT")
     assert lines(referral.authority) == ["auth 300 NS ns1"]
     assert not referral.flags & dns.flags.AA
+
+
+def test_addresses_are_those_of_the_zone_that_has_the_host() -> None:
+    """A zone above may know another address of the host, as glue that is older."""
+    catalog = Catalog()
+    catalog.put(zone("@ 60 SOA a b 1 1 1 1 1\nk 60 NS ns.k\nns.k 60 A 192.0.2.1\n@ 60 MX 10 ns.k\n"))
+    catalog.put(zone("@ 60 SOA a b 1 1 1 1 1\nns 60 A 192.0.2.2\n", "k.lab.test"))
+    assert lines(ask(catalog, full("@"), "MX").additional) == ["ns.k 60 A 192.0.2.2"]
 
 
 def test_ds_of_a_top_zone_is_its_own() -> None:
@@ -219,6 +235,22 @@ def test_dname_that_makes_a_name_too_long() -> None:
     message = ask(catalog, f"{label}.d.lab.test.")
     assert message.rcode() == dns.rcode.YXDOMAIN
     assert lines(message.answer) == [f"d 60 DNAME {target}."]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("x.x.x.d DNAME", ["x 60 DNAME d", "x.d 60 DNAME @", "x.x 60 CNAME x.d", "x.x.x.d 60 CNAME x.x"]),
+        ("y.e TXT", ["e 60 DNAME @", "y 60 CNAME z.e", "y.e 60 CNAME y", 'z 60 TXT "z"', "z.e 60 CNAME z"]),
+    ],
+)
+def test_a_dname_that_is_met_again_is_there_once(question: str, answer: list[str]) -> None:
+    """RFC 2181 section 5: a set has no record twice."""
+    catalog = Catalog()
+    text = "x.d 60 DNAME @\nx 60 DNAME d\ne 60 DNAME @\ny 60 CNAME z.e\nz 60 TXT z\n"
+    catalog.put(zone("@ 60 SOA a b 1 1 1 1 1\n" + text))
+    name, type_ = question.split()
+    assert lines(ask(catalog, full(name), type_).answer) == answer
 
 
 def test_alias_to_the_owner_of_a_dname_is_no_loop() -> None:

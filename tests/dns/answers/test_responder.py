@@ -242,6 +242,20 @@ def test_additional_records_go_without_a_word_but_glue_does_not() -> None:
         assert not parsed.additional
 
 
+def test_a_referral_keeps_its_glue_and_drops_other_addresses() -> None:
+    """RFC 9471: glue for servers below the cut, or TC (section 3.1); for others neither has to be (section 3.2)."""
+    text = "@ 60 SOA a b 1 1 1 1 1\ncut 60 NS ns.cut\nns.cut 60 A 192.0.2.1\ncut 60 NS host\n"
+    catalog = Catalog()
+    catalog.put(zone(text + "".join([f"host 60 A 192.0.2.{n}\n" for n in range(60)])))
+    server = Responder(catalog)
+    reply = answer(server, question("x.cut.lab.test.", "A").to_wire())
+    assert reply is not None
+    parsed = dns.message.from_wire(reply)
+    assert not parsed.flags & dns.flags.TC
+    assert lines(parsed.additional) == ["ns.cut 60 A 192.0.2.1"]
+    assert len(lines(ask(server, "x.cut.lab.test.", tcp=True).additional)) == 61
+
+
 def test_negative_answers_of_one_length_are_each_right() -> None:
     """They share their bytes, so none of them may point into a name that the others do not have."""
     server = Responder(lab_catalog())

@@ -28,8 +28,8 @@ _Heads = tuple[bytes, bytes, bytes, bytes]
 class Compiled(msgspec.Struct, frozen=True, gc=False):
     """Everything of an answer but its id, question and OPT.
 
-    heads: flags and counts, by RD + 2 * EDNS; tail: the records; lean: the same without additional records, None
-    where they may not be left out; error: the EDNS option that says why.
+    heads: flags and counts, by RD + 2 * EDNS; tail: the records; lean: the same without the additional records that
+    may be left out, None where there are none; error: the EDNS option that says why.
     """
 
     rcode: int
@@ -100,8 +100,8 @@ def compile_answer(name: bytes, answer: Answer, *, skip: int = 0) -> Compiled:
     skip: bytes at the name's start that no pointer may lead to, so that the answer fits other names too.
     """
     lean = None
-    if answer.additional and not answer.glue:
-        lean = compile_answer(name, msgspec.structs.replace(answer, additional=[]))
+    if len(answer.additional) > answer.glue:
+        lean = compile_answer(name, msgspec.structs.replace(answer, additional=answer.additional[: answer.glue]))
     writer = _Writer(name, skip)
     counts = [writer.rrsets(section) for section in (answer.answer, answer.authority, answer.additional)]
     flags = 0x84 if answer.authoritative else 0x80

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from zonemint.core.errors import StoreUnavailable
@@ -25,9 +27,9 @@ _STORE_SILENT = extended_error(0, "the records cannot be read now")
 class Answer(msgspec.Struct):
     """The sections of an answer.
 
-    authoritative: the AA bit; glue: the additional addresses are those of a referral and must not be dropped
-    silently (RFC 9471); keep: how long it may be given again; negative_of: the apex of the zone that has
-    nothing to say but its SOA; error: the EDNS option that says why it failed (RFC 8914).
+    authoritative: the AA bit; glue: how many of the additional record sets, the first, may not be left out silently
+    (RFC 9471 section 3.1); keep: how long it may be given again; negative_of: the apex of the zone that has nothing
+    to say but its SOA; error: the EDNS option that says why it failed (RFC 8914).
     """
 
     rcode: int = codes.NOERROR
@@ -35,7 +37,7 @@ class Answer(msgspec.Struct):
     answer: list[Owned] = []
     authority: list[Owned] = []
     additional: list[Owned] = []
-    glue: bool = False
+    glue: int = 0
     keep: Keep = Keep.LASTING
     negative_of: bytes | None = None
     error: bytes = b""
@@ -78,13 +80,15 @@ def _step(catalog: Catalog, zone: Zone, name: bytes, type_: int, answer: Answer,
             answer.negative_of = zone.apex
         answer.authority = [(zone.apex, zone.negative)]
     elif found.kind is Kind.DATA:
-        answer.answer.append((found.owner, rrset))
-        answer.additional = _addresses(catalog, zone, found.owner, rrset)
+        _add(answer, found.owner, rrset)
+        answer.additional = _addresses(catalog, found.owner, rrset)
     elif found.kind is Kind.REFERRAL:
         answer.authoritative = bool(answer.answer)
         answer.authority = [(found.owner, rrset)]
-        answer.additional = _addresses(catalog, zone, found.owner, rrset)
-        answer.glue = True
+        glue = _glue(zone, found.owner, rrset)
+        others = [owned for owned in _addresses(catalog, found.owner, rrset) if not _is_below(owned[0], found.owner)]
+        answer.additional = glue + others
+        answer.glue = len(glue)
     else:
         return _follow(found.owner, rrset, name, type_, answer)
     return None
@@ -92,7 +96,7 @@ def _step(catalog: Catalog, zone: Zone, name: bytes, type_: int, answer: Answer,
 
 def _follow(owner: bytes, rrset: RRset, name: bytes, type_: int, answer: Answer) -> bytes | None:
     """Add an alias; of a DNAME also the CNAME that it stands for (RFC 6672 section 3.1)."""
-    answer.answer.append((owner, rrset))
+    _add(answer, owner, rrset)
     if rrset.type == codes.CNAME:
         return rrset.data[0].lower()
     target = name[: -len(owner)] + rrset.data[0]
@@ -100,18 +104,41 @@ def _follow(owner: bytes, rrset: RRset, name: bytes, type_: int, answer: Answer)
         answer.rcode = codes.YXDOMAIN
         return None
     answer.answer.append((name, RRset(codes.CNAME, rrset.ttl, (target,))))
-    # Asked for the alias itself, this is it.
-    return None if type_ in {codes.CNAME, codes.ANY} else target.lower()
+    # Asked for the alias itself, this is it; ANY goes on (RFC 6672 section 3.2 step 3C).
+    return None if type_ == codes.CNAME else target.lower()
 
 
-def _addresses(catalog: Catalog, zone: Zone, owner: bytes, rrset: RRset) -> list[Owned]:
-    """Collect the addresses of the hosts that the data name, as far as they are in our zones (RFC 1034 4.3.2 step 6).
+def _add(answer: Answer, owner: bytes, rrset: RRset) -> None:
+    """Add a record set, once: chains may lead to the same DNAME again (RFC 2181 section 5)."""
+    if (owner, rrset) not in answer.answer:
+        answer.answer.append((owner, rrset))
 
-    The zone itself is looked into first and below its cuts too: that is where glue is.
-    """
+
+def _addresses(catalog: Catalog, owner: bytes, rrset: RRset) -> list[Owned]:
+    """Collect the addresses of the hosts that the data name, as far as our zones have them (RFC 1034 4.3.2 step 6)."""
+    found: list[Owned] = []
+    for host in _hosts(owner, rrset):
+        home = catalog.find(host, codes.A)
+        if home is not None:
+            found += _at(home, host)
+    return found
+
+
+def _glue(zone: Zone, cut: bytes, servers: RRset) -> list[Owned]:
+    """Collect the addresses without which nobody finds the servers of a cut, since they are below it."""
+    return [owned for host in _hosts(cut, servers) if _is_below(host, cut) for owned in _at(zone, host)]
+
+
+def _at(zone: Zone, host: bytes) -> list[Owned]:
+    node = zone.nodes.get(host, ())
+    return [(host, one) for type_ in (codes.A, codes.AAAA) if (one := of_type(node, type_)) is not None]
+
+
+def _hosts(owner: bytes, rrset: RRset) -> Iterable[bytes]:
+    """List the hosts that the data name, each once, in lower-case wire form."""
     start = _TARGET_AT.get(rrset.type)
     if start is None:
-        return []
+        return ()
     hosts: dict[bytes, None] = {}
     for data in rrset.data:
         end = start
@@ -119,10 +146,12 @@ def _addresses(catalog: Catalog, zone: Zone, owner: bytes, rrset: RRset) -> list
             end += 1 + data[end]
         host = data[start : end + 1].lower()
         hosts[owner if host == wire.ROOT and rrset.type in {codes.SVCB, codes.HTTPS} else host] = None
-    found: list[Owned] = []
-    for host in hosts:
-        node = zone.nodes.get(host)
-        if node is None and (other := catalog.find(host, codes.A)) is not None:
-            node = other.nodes.get(host)
-        found += [(host, one) for type_ in (codes.A, codes.AAAA) if (one := of_type(node or (), type_)) is not None]
-    return found
+    return hosts
+
+
+def _is_below(name: bytes, above: bytes) -> bool:
+    """Tell whether a name is another one or below it; both in lower-case wire form."""
+    at = 0
+    while len(name) - at > len(above):
+        at += 1 + name[at]
+    return name[at:] == above

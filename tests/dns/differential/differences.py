@@ -1,0 +1,252 @@
+"""The differences between us and others that are known, each with a rule that takes it away from a pair of replies.
+
+docs/dns-differences.md says of each who is right, and by which section of which RFC. A rule is as narrow as it can be:
+what it does not speak of has still to be equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from tests.dns.differential.replies import Reply, RRset
+from tests.dns.differential.worlds import Question
+
+__all__ = ["DIFFERENCES", "Case", "Difference", "explain"]
+
+_NONE: frozenset[RRset] = frozenset()
+
+
+class Case(Protocol):
+    """A question, and what can be known of it besides the two replies."""
+
+    question: Question
+    limit: int
+    """How many bytes a reply may have."""
+
+    def zone_of(self, name: str, type_: str) -> str | None:
+        """Return the origin of our zone for a name and a type; None outside."""
+
+    def ask(self, name: str, type_: str) -> Reply:
+        """Return our whole answer to another question."""
+
+    def ask_alone(self, name: str, type_: str) -> Reply:
+        """Do so with the zone of the case's question as our only one."""
+
+    def alone(self) -> Reply:
+        """Return our answer to the case's question itself, with its zone as our only one."""
+
+
+Pair = tuple[Reply, Reply]
+"""Our reply and theirs."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """who: of PROGRAMS; rule: returns the pair without the difference, or as it was where there is none."""
+
+    who: frozenset[str]
+    rule: Callable[[Case, Reply, Reply], Pair]
+
+
+def _target(alias: RRset) -> str:
+    return next(iter(alias.data))
+
+
+def _is_below(name: str, owner: str) -> bool:
+    return owner == "." or name == owner or name.endswith("." + owner)
+
+
+def _is_referral(reply: Reply) -> bool:
+    return {rrset.type for rrset in reply.authority} == {"NS"}
+
+
+def _whole(case: Case, ours: Reply) -> Reply:
+    """Return what ours would be if it had room."""
+    if not ours.truncated:
+        return ours
+    return replace(case.ask(case.question.name, case.question.type), dnssec_ok=ours.dnssec_ok)
+
+
+def _followed(case: Case, reply: Reply) -> list[RRset]:
+    """List the CNAMEs of an answer that lead on: not what was asked for, and under ANY only those made by a DNAME."""
+    type_ = case.question.type
+    pairs = zip((None, *reply.answer), reply.answer, strict=False)
+    return [
+        rrset
+        for before, rrset in pairs
+        if rrset.type == "CNAME" and type_ != "CNAME" and (type_ != "ANY" or (before and before.type == "DNAME"))
+    ]
+
+
+def _edge(case: Case, reply: Reply) -> int | None:
+    """Return how many record sets of an answer come before its chain leaves the zone that it began in."""
+    home = case.zone_of(case.question.name, case.question.type)
+    for rrset in _followed(case, reply):
+        if case.zone_of(_target(rrset), case.question.type) != home:
+            return reply.answer.index(rrset) + 1
+    return None
+
+
+def _a_chain_stays_in_its_zone(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    return (ours, theirs) if _edge(case, _whole(case, ours)) is None else (case.alone(), theirs)
+
+
+def _a_chain_ends_at_the_edge(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    whole = _whole(case, ours)
+    edge = _edge(case, whole)
+    if edge is None:
+        return ours, theirs
+    cut = replace(whole, rcode="NOERROR", answer=whole.answer[:edge], authority=_NONE, additional=_NONE)
+    home = case.zone_of(case.question.name, case.question.type)
+    if case.question.type == "DS" and home is not None and _target(whole.answer[edge - 1]) == home:
+        cut = replace(cut, authority=case.ask(home, "TYPE65402").authority)
+    return replace(cut, truncated=ours.truncated and theirs.truncated), theirs
+
+
+def _any_ends_at_a_dname(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    if case.question.type != "ANY" or not ours.answer or ours.answer[0].type != "DNAME" or ours.rcode == "YXDOMAIN":
+        return ours, theirs
+    return replace(ours, rcode="NOERROR", answer=ours.answer[:2], authority=_NONE, additional=_NONE), theirs
+
+
+def _loops(case: Case, reply: Reply) -> bool:
+    aliases = _followed(case, reply)
+    return bool(aliases) and _target(aliases[-1]) in {rrset.owner for rrset in aliases}
+
+
+def _a_loop_is_a_failure(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    return (replace(ours, rcode="SERVFAIL"), theirs) if _loops(case, ours) else (ours, theirs)
+
+
+def _a_record_comes_twice(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    if not any(rrset.type in {"CNAME", "DNAME"} for rrset in theirs.answer):
+        return ours, theirs
+    return ours, replace(theirs, repeats=False)
+
+
+def _an_alias_has_no_nsec(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    if case.question.type != "NSEC" or not ours.answer or ours.answer[0].type != "CNAME":
+        return ours, theirs
+    home = case.zone_of(case.question.name, "NSEC")
+    assert home is not None
+    negative = case.ask(home, "TYPE65402").authority
+    return replace(ours, rcode="NOERROR", answer=(), authority=negative, additional=_NONE), theirs
+
+
+def _name_servers_of_positive_answers(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    if not (theirs.answer and theirs.authoritative and _is_referral(theirs)) or ours.authority:
+        return ours, theirs
+    (servers,) = theirs.authority
+    if servers.owner != case.zone_of(theirs.answer[-1].owner, case.question.type):
+        return ours, theirs
+    left = {rrset for rrset in theirs.additional if rrset.owner not in servers.data or rrset in ours.additional}
+    return ours, replace(theirs, authority=_NONE, additional=frozenset(left))
+
+
+def _a_zone_exists_above(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    """NSD takes the apex of a zone that it serves for a name of the zone above, where that has no such name."""
+    if case.question.type != "DS" or ours.rcode != "NXDOMAIN":
+        return ours, theirs
+    last = _target(ours.answer[-1]) if ours.answer else case.question.name.lower()
+    if case.zone_of(last, "A") != last:
+        return ours, theirs
+    return replace(ours, rcode="NOERROR"), theirs
+
+
+def _ds_is_not_followed(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    """NSD follows no alias for DS where the alias stands at the apex of another zone that it serves."""
+    name = case.question.name.lower()
+    if case.question.type != "DS" or not ours.answer or ours.answer[0].type != "CNAME" or ours.answer[0].owner != name:
+        return ours, theirs
+    home = case.zone_of(name, "DS")
+    if case.zone_of(name, "A") != name or home is None:
+        return ours, theirs
+    return replace(ours, rcode="NOERROR", answer=(), authority=case.ask(home, "TYPE65402").authority), theirs
+
+
+def _is_true(case: Case, rrset: RRset) -> bool:
+    """Tell whether we, too, say this of its owner, be it by a wildcard or below a cut."""
+    name, type_ = rrset.owner, rrset.type
+    return any(
+        rrset in (*reply.answer, *reply.additional) for reply in (case.ask(name, type_), case.ask_alone(name, type_))
+    )
+
+
+def _which_records_are_added(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    """Leave out what only one of the two adds, but for the glue of a referral."""
+    cuts = [rrset.owner for rrset in ours.authority] if _is_referral(ours) else []
+    optional = {r for r in ours.additional ^ theirs.additional if not any(_is_below(r.owner, cut) for cut in cuts)}
+    if not all(_is_true(case, rrset) for rrset in optional):
+        return ours, theirs
+    return (
+        replace(ours, additional=ours.additional - optional),
+        replace(theirs, additional=theirs.additional - optional),
+    )
+
+
+def _which_records_any_gets(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    if case.question.type != "ANY" or not ours.answer or not ours.authoritative or ours.rcode != "NOERROR":
+        return ours, theirs
+    if theirs.truncated or (theirs.answer and all(_is_true(case, rrset) for rrset in theirs.answer)):
+        return replace(ours, answer=theirs.answer, additional=theirs.additional, truncated=theirs.truncated), theirs
+    return ours, theirs
+
+
+def _what_is_left_of_a_truncated_reply(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    if not (ours.truncated and theirs.truncated):
+        return ours, theirs
+    return ours, replace(theirs, answer=ours.answer, authority=ours.authority, additional=ours.additional)
+
+
+def _glue_that_does_not_fit(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    if theirs.truncated or not (ours.truncated or 2 * ours.size > case.limit):
+        return ours, theirs
+    whole = case.ask(case.question.name, case.question.type)
+    if not _is_referral(whole) or theirs.authority != whole.authority or not theirs.additional < whole.additional:
+        return ours, theirs
+    return replace(theirs, dnssec_ok=ours.dnssec_ok), theirs
+
+
+def _less_compression(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    """BIND writes DNAMEs and what they make in full, so that its replies come to the limit sooner."""
+    if ours.truncated or not theirs.truncated or 2 * ours.size < case.limit:
+        return ours, theirs
+    return ours, replace(
+        theirs, truncated=False, answer=ours.answer, authority=ours.authority, additional=ours.additional
+    )
+
+
+_ALL = frozenset({"nsd", "knotd", "named"})
+_NSD, _KNOT, _BIND = (frozenset({who}) for who in ("nsd", "knotd", "named"))
+
+DIFFERENCES: Mapping[str, Difference] = {
+    "NSEC of an alias": Difference(_KNOT | _BIND, _an_alias_has_no_nsec),
+    "ANY below a DNAME": Difference(_BIND, _any_ends_at_a_dname),
+    "A loop of aliases is a failure": Difference(_BIND, _a_loop_is_a_failure),
+    "A chain stays in its zone": Difference(_KNOT, _a_chain_stays_in_its_zone),
+    "A chain ends at the edge of its zone": Difference(_BIND, _a_chain_ends_at_the_edge),
+    "A record comes twice": Difference(_NSD | _KNOT, _a_record_comes_twice),
+    "DS at an alias": Difference(_NSD, _ds_is_not_followed),
+    "DS of a zone that nobody delegates": Difference(_NSD, _a_zone_exists_above),
+    "Name servers of positive answers": Difference(_NSD, _name_servers_of_positive_answers),
+    "Glue that does not fit": Difference(_NSD | _BIND, _glue_that_does_not_fit),
+    "Less compression": Difference(_BIND, _less_compression),
+    "Which records ANY gets": Difference(_ALL, _which_records_any_gets),
+    "What is left of a truncated reply": Difference(_ALL, _what_is_left_of_a_truncated_reply),
+    "Which records are added": Difference(_ALL, _which_records_are_added),
+}
+"""By the heading that they have in docs/dns-differences.md, in the order in which their rules are tried."""
+
+
+def explain(case: Case, who: str, ours: Reply, theirs: Reply) -> tuple[Pair, list[str]]:
+    """Take all known differences away; return what is left of the replies, and the names of those that there were."""
+    found = []
+    for name, difference in DIFFERENCES.items():
+        if who in difference.who:
+            before = (ours, theirs)
+            ours, theirs = difference.rule(case, ours, theirs)
+            if (ours, theirs) != before:
+                found.append(name)
+    return (replace(ours, size=0), replace(theirs, size=0)), found
