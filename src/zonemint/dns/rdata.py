@@ -13,9 +13,19 @@ import dns.rdatatype
 from zonemint.core.errors import ConfigError, ForeignDataError
 from zonemint.dns import codes, wire
 
-__all__ = ["from_text", "strings", "to_text", "txt"]
+__all__ = ["from_text", "strings", "to_text", "txt", "uncompressed"]
 
 _NAMES = frozenset({codes.CNAME, codes.NS, codes.PTR, codes.DNAME})
+_HOLDS_NAMES = {
+    **dict.fromkeys((2, 3, 4, 5, 7, 8, 9, 12, 39), (0, 1)),
+    **dict.fromkeys((6, 14, 17), (0, 2)),
+    **dict.fromkeys((15, 18, 21, 36), (2, 1)),
+    26: (2, 2),
+    33: (6, 1),
+}
+"""Types whose data others may have sent with compressed names: where the first one starts, and how many there are
+(RFC 3597 section 4, with KX and DNAME, which were once defined so)."""
+_NAPTR = 35
 _PLAIN_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+")
 _QUOTED = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
 _STRING = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|((?:[^\s"\\]|\\.)+))', re.DOTALL)
@@ -106,3 +116,22 @@ def txt(value: str) -> bytes:
     raw = value.encode()
     pieces = [raw[at : at + 255] for at in range(0, len(raw), 255)] or [b""]
     return b"".join([bytes((len(piece),)) + piece for piece in pieces])
+
+
+def uncompressed(type_: int, message: bytes, start: int, end: int) -> bytes:
+    """Return the data at message[start:end] without compressed names; raises ForeignDataError."""
+    first, count = _HOLDS_NAMES.get(type_, (0, 0))
+    at = start + first
+    if type_ == _NAPTR:
+        count, at = 1, start + 4
+        for _ in range(3):
+            at += 1 + message[at] if at < end else end
+    elif not count:
+        return message[start:end]
+    out = message[start:at]
+    for _ in range(count):
+        name, at = wire.read_name(message, at)
+        out += name
+    if at > end:
+        raise ForeignDataError(f"data of type {codes.type_to_text(type_)} end early")
+    return out + message[at:end]

@@ -94,24 +94,26 @@ class _Writer:
         self.out[at - 2 : at] = (len(self.out) - at).to_bytes(2, "big")
 
 
-def compile_answer(name: bytes, answer: Answer, *, skip: int = 0) -> Compiled:
+def compile_answer(name: bytes, answer: Answer, *, skip: int = 0, recursion: bool = False) -> Compiled:
     """Write the sections of an answer to a question about a name (lower-case wire form).
 
-    skip: bytes at the name's start that no pointer may lead to, so that the answer fits other names too.
+    skip: bytes at the name's start that no pointer may lead to, so that the answer fits other names too;
+    recursion: whether it is offered, the RA bit.
     """
     lean = None
     if len(answer.additional) > answer.glue:
-        lean = compile_answer(name, msgspec.structs.replace(answer, additional=answer.additional[: answer.glue]))
+        needed = msgspec.structs.replace(answer, additional=answer.additional[: answer.glue])
+        lean = compile_answer(name, needed, recursion=recursion)
     writer = _Writer(name, skip)
     counts = [writer.rrsets(section) for section in (answer.answer, answer.authority, answer.additional)]
     flags = 0x84 if answer.authoritative else 0x80
-    heads = _heads(flags, answer.rcode, *counts)
+    heads = _heads(flags, answer.rcode & 15 | recursion << 7, *counts)
     return Compiled(answer.rcode, heads, bytes(writer.out), lean, answer.error)
 
 
-def _heads(flags: int, rcode: int, answers: int, authorities: int, additionals: int) -> _Heads:
+def _heads(flags: int, low: int, answers: int, authorities: int, additionals: int) -> _Heads:
     def head(rd: int, edns: int) -> bytes:
-        return _COUNTS.pack(flags | rd, rcode & 15, 1, answers, authorities, additionals + edns)
+        return _COUNTS.pack(flags | rd, low, 1, answers, authorities, additionals + edns)
 
     return head(0, 0), head(1, 0), head(0, 1), head(1, 1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -29,7 +29,8 @@ class Answer(msgspec.Struct):
 
     authoritative: the AA bit; glue: how many of the additional record sets, the first, may not be left out silently
     (RFC 9471 section 3.1); keep: how long it may be given again; negative_of: the apex of the zone that has nothing
-    to say but its SOA; error: the EDNS option that says why it failed (RFC 8914).
+    to say but its SOA; error: the EDNS option that says why it failed (RFC 8914); beyond: the name that others would
+    have to be asked for, and servers: their packed addresses, so far as a zone of ours delegates it.
     """
 
     rcode: int = codes.NOERROR
@@ -41,10 +42,14 @@ class Answer(msgspec.Struct):
     keep: Keep = Keep.LASTING
     negative_of: bytes | None = None
     error: bytes = b""
+    beyond: bytes | None = None
+    servers: tuple[bytes, ...] = ()
 
 
-def resolve(catalog: Catalog, name: bytes, type_: int, asked: Asked | None = None) -> Answer:
-    """Answer a question of class IN; `name` is in lower-case wire form.
+def resolve(
+    catalog: Catalog, name: bytes, type_: int, asked: Asked | None = None, before: Sequence[Owned] = ()
+) -> Answer:
+    """Answer a question of class IN; `name` is in lower-case wire form, `before` the aliases that have led to it.
 
     REFUSED outside our zones. A chain of aliases is followed within and across them, and its rcode is that of the
     last name (RFC 6604); an alias that leads out of our zones is answered alone. SERVFAIL when a zone's source
@@ -52,8 +57,8 @@ def resolve(catalog: Catalog, name: bytes, type_: int, asked: Asked | None = Non
     """
     zone = catalog.find(name, type_)
     if zone is None:
-        return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT, error=NOT_AUTHORITATIVE)
-    answer = Answer()
+        return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT, error=NOT_AUTHORITATIVE, beyond=name)
+    answer = Answer(answer=list(before))
     try:
         for _ in range(CHAIN_LIMIT + 1):
             target = _step(catalog, zone, name, type_, answer, asked)
@@ -62,6 +67,7 @@ def resolve(catalog: Catalog, name: bytes, type_: int, asked: Asked | None = Non
             name = target
             zone = catalog.find(name, type_)
             if zone is None:
+                answer.beyond = name
                 break
     except StoreUnavailable:
         return Answer(codes.SERVFAIL, authoritative=False, keep=Keep.NOT, error=_STORE_SILENT)
@@ -89,6 +95,8 @@ def _step(catalog: Catalog, zone: Zone, name: bytes, type_: int, answer: Answer,
         others = [owned for owned in _addresses(catalog, found.owner, rrset) if not _is_below(owned[0], found.owner)]
         answer.additional = glue + others
         answer.glue = len(glue)
+        answer.beyond = name
+        answer.servers = tuple([data for _, hosts in answer.additional for data in hosts.data])
     else:
         return _follow(found.owner, rrset, name, type_, answer)
     return None

@@ -8,7 +8,9 @@ from typing import TypeVar
 
 from zonemint.core.errors import ForeignDataError
 from zonemint.dns import codes, wire
+from zonemint.dns.answers.beyond import Way, go_beyond
 from zonemint.dns.answers.compiled import UDP_SIZE, Compiled, assemble, bare, compile_answer
+from zonemint.dns.answers.foreign import CHECKING_DISABLED, Foreign, passed_on
 from zonemint.dns.answers.lookup import Answer, resolve
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Later, Reply, Services
@@ -48,6 +50,7 @@ class Responder:
     ) -> None:
         self._catalog = catalog
         self._services = services
+        self._recursion = services.recursion is not None
         self._terms = terms
         self._negative: dict[tuple[bytes, int, int], Compiled] = {}
         self._lasting: dict[bytes, bytes] = {}
@@ -119,7 +122,6 @@ class Responder:
         return options.attach(reply, said) if fits else None
 
     def _answer(self, message: bytes, query: wire.Query, client: Client, asked: Asked | None = None) -> Reply:
-        end = query.end
         rcodes = self.udp_rcodes if client.is_datagram else self.tcp_rcodes
         if query.version:
             rcodes[codes.BADVERS] += 1
@@ -132,8 +134,24 @@ class Responder:
         try:
             answer = self._resolve(query, asked)
         except Unread as unread:
-            return Later(unread.asked.values, partial(self._answer_again, message, query, client, unread.asked))
-        compiled, keep = self._compile(query, answer)
+            return Later(unread.asked.values, partial(self._answer, message, query, client, unread.asked))
+        if answer.beyond is not None and services.recursion is not None and message[2] & 1:
+            disabled = message[3] & CHECKING_DISABLED != 0
+            finish = partial(self._finish, message, query, client, said)
+            way = Way(self._catalog, services.recursion, query.type, query.dnssec_ok, disabled, finish)
+            return go_beyond(way, answer)
+        return self._finish(message, query, client, said, answer)
+
+    def _finish(
+        self, message: bytes, query: wire.Query, client: Client, said: options.Said, found: Answer | Foreign
+    ) -> bytes:
+        if isinstance(found, Answer):
+            compiled, keep = self._compile(query, found)
+        else:
+            compiled = passed_on(found, message, edns=query.edns, dnssec_ok=query.dnssec_ok)
+            keep = Keep.NOT
+        end = query.end
+        rcodes = self.udp_rcodes if client.is_datagram else self.tcp_rcodes
         rcodes[compiled.rcode] += 1
         ours = said.options + compiled.error if query.edns else b""
         limit = _datagram(query.size) if client.is_datagram else 0xFFFF
@@ -152,12 +170,10 @@ class Responder:
             reply = assemble(message, end, query.edns, query.dnssec_ok, compiled, limit - len(ours))
         return options.attach(reply, ours, padded=said.padded)
 
-    def _answer_again(self, message: bytes, query: wire.Query, client: Client, asked: Asked) -> Reply:
-        reply = self._answer(message, query, client, asked)
-        return reply if self._terms.limit is None else self._limited(message, reply, client)
-
     def _limited(self, message: bytes, reply: Reply, client: Client) -> Reply:
         """Leave an answer out, or send a small one in its place, when its network was sent enough of the kind."""
+        if isinstance(reply, Later):
+            return reply.passed(lambda late: self._limited(message, late, client))
         limit = self._terms.limit
         if limit is None or not client.is_datagram or not isinstance(reply, bytes):
             return reply
@@ -191,13 +207,14 @@ class Responder:
 
     def _compile(self, query: wire.Query, answer: Answer) -> tuple[Compiled, Keep]:
         if answer.negative_of is None:
-            return compile_answer(query.name, answer), answer.keep
+            return compile_answer(query.name, answer, recursion=self._recursion), answer.keep
         # What a zone says about names that it does not have is the same for all names of one length.
         size = len(query.name)
         alike = (answer.negative_of, size, answer.rcode)
         negative = self._negative.get(alike)
         if negative is None:
-            negative = compile_answer(query.name, answer, skip=size - len(answer.negative_of))
+            skip = size - len(answer.negative_of)
+            negative = compile_answer(query.name, answer, skip=skip, recursion=self._recursion)
             _remember(self._negative, alike, negative, _PASSING)
         # Of types, too, anybody can think of any number.
         return negative, min(answer.keep, Keep.PASSING)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from zonemint.dns.answers.lookup import Answer
+from zonemint.dns.answers.foreign import Foreign, Question
 from zonemint.dns.answers.requestor import Client
 
 __all__ = ["Handler", "Later", "Ready", "Recursion", "Reply", "Services", "Stream"]
@@ -28,6 +28,10 @@ class Later:
     def then(self, send: Callable[[Ready], None]) -> None:
         """Have `send` called with the answer, once, in a turn of the loop of its own."""
         self._awaited.add_done_callback(lambda awaited: self._go_on(send))
+
+    def passed(self, through: Callable[[Reply], Reply]) -> Later:
+        """Return the same with its reply passed through a function, also when it then has to wait again."""
+        return Later(self._awaited, lambda: through(self._again()))
 
     def _go_on(self, send: Callable[[Ready], None]) -> None:
         # An error is looked at here, since whoever makes the answer may have no more use for the result.
@@ -56,8 +60,8 @@ Reply: TypeAlias = Ready | Later
 Handler: TypeAlias = Callable[[bytes, Client], Reply]
 """Answers whole messages of a kind that the zones' data say nothing to."""
 
-Recursion: TypeAlias = Callable[[bytes, int], "Answer | Future[Answer]"]
-"""Answers a question of class IN about a name (lower-case wire form) that is in none of our zones, at once or later."""
+Recursion: TypeAlias = Callable[[Question], "Foreign | Future[Foreign]"]
+"""Answers a question about a name that is in none of our zones, at once or later; the future never fails."""
 
 
 class Services(msgspec.Struct, frozen=True):
