@@ -17,7 +17,7 @@ from bench.acme_client import Job, certificate_request
 from bench.cpu import pinned, running
 from zonemint.acmedns import accounts
 from zonemint.app.dynamic import change
-from zonemint.app.zones import auth_of
+from zonemint.app.zone_list import auth_of
 from zonemint.config import DataDir, load
 from zonemint.store import txt
 from zonemint.store.database import Steps

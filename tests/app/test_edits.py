@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zonemint.app.edits import owner, read_record, type_of
-from zonemint.config import Config
+from zonemint.config import Config, DataDir
 from zonemint.core.errors import BadName, ConfigError
 from zonemint.dns import rdata
 from zonemint.dns.zones.records import Record
 from zonemint.dns.zones.zone import Zone
 
 ZONE = "lab.test"
+DATA = DataDir(Path("/nowhere"))
 CONFIG = Config(ZONE, extra_domains=(f"deep.{ZONE}",))
 ANYTHING = st.text(st.characters(), max_size=600)  # halves of surrogate pairs too, which stand for bytes of no UTF-8
 SOA = Record(ZONE, 300, "SOA", "ns1.lab.test. hostmaster.lab.test. 1 3600 600 604800 60")
@@ -90,7 +93,7 @@ def test_data_are_read_as_they_are_meant(type_: str, written: str, meant: str) -
     ],
 )
 def test_owners(written: str, meant: str) -> None:
-    assert owner(CONFIG, ZONE, written) == meant
+    assert owner(CONFIG, DATA, ZONE, written) == meant
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,7 @@ def test_owners(written: str, meant: str) -> None:
 )
 def test_owners_that_are_refused(written: str, why: str) -> None:
     with pytest.raises((BadName, ConfigError), match=why):
-        owner(CONFIG, ZONE, written)
+        owner(CONFIG, DATA, ZONE, written)
 
 
 def test_types() -> None:

@@ -18,6 +18,7 @@ from zonemint.store import (
     orders,
     records,
     revocations,
+    shared_secrets,
     signings,
     traces,
     txt,
@@ -353,3 +354,10 @@ async def test_nodes_tell_each_other_of_later_certificates_once(db: Store, anoth
     told = [LaterCertificate("b", "issuer", "PEM"), LaterCertificate("a", "root", "PEM")]
     await asyncio.gather(*(each.write(authorities.add_later(one, now=1)) for one in told for each in (db, other)))
     assert await db.read(authorities.later()) == sorted(told)
+
+
+async def test_nodes_agree_on_a_secret(another: Opener) -> None:
+    here, there = await another(), await another()
+    first = await here.write(shared_secrets.agree("dns cookies", b"a" * 32))
+    assert await there.write(shared_secrets.agree("dns cookies", b"b" * 32)) == first == b"a" * 32
+    assert await there.write(shared_secrets.agree("another", b"c")) == b"c"

@@ -191,10 +191,38 @@ def test_check_names_the_file_and_line_of_every_zone_that_is_wrong(folder: Path)
 
 
 def test_check_tells_of_a_file_that_is_of_no_zone(folder: Path) -> None:
-    (folder / "zones/stray.test.zone").touch()
+    for name in ("Loud.test", "a b", "x.auth.lab.test"):
+        (folder / f"zones/{name}.zone").touch()
     done = zone(folder, "check")
     assert done.returncode == 0
-    assert done.stderr.startswith(f"{folder}/zones/stray.test.zone is not served: ")
+    loud, space, auth = done.stderr.splitlines()
+    assert loud == f"{folder}/zones/Loud.test.zone is not served: a zone's file is called loud.test.zone"
+    assert space.startswith(f"{folder}/zones/a b.zone is not served: 'a b' is not a domain name")
+    assert auth.startswith(f"{folder}/zones/x.auth.lab.test.zone is not served: 'x.auth.lab.test' lies in an auth zone")
+
+
+def test_every_file_in_the_folder_is_a_zone_and_a_table_of_the_settings_too(folder: Path) -> None:
+    (folder / "zones/2.0.192.in-addr.arpa.zone").write_text("1 60 PTR www.lab.test.\n")
+    with (folder / "zonemint.toml").open("a") as file:
+        file.write('\n[zones."home.arpa"]\nfile = "mine"\n[zones.box]\n')
+    (folder / "mine").write_text("@ 60 NS ns.elsewhere.test.\n")
+    rows = {row["zone"]: row for row in json.loads(said(zone(folder, "list", "--json")))}
+    assert list(rows) == [DOMAIN, OTHER, "home.arpa", "box", "2.0.192.in-addr.arpa"]
+    assert (rows["home.arpa"]["file"], rows["home.arpa"]["implied"]) == (1, 1)
+    assert rows["box"]["implied"] == 2
+    text = said(zone(folder, "export", "2.0.192.in-addr.arpa"))
+    assert f"2.0.192.in-addr.arpa.\t300\tIN\tNS\tns1.{DOMAIN}.\n" in text
+    assert said(zone(folder, "add", "box", "@", "60", "A", "192.0.2.1"))
+    assert f"{folder}/mine: ok, 2 records" in said(zone(folder, "check"))
+
+
+def test_a_zone_in_another_one_is_delegated_there(folder: Path) -> None:
+    (folder / f"zones/deep.{DOMAIN}.zone").touch()
+    (row,) = [row for row in shown(folder) if row[0] == f"deep.{DOMAIN}"]
+    assert row[2:] == ("NS", f"ns1.{DOMAIN}.", "implied")
+    inside = refused(zone(folder, "add", DOMAIN, "www.deep", "60", "A", "192.0.2.1"))
+    assert inside == f"www.deep.{DOMAIN} lies in the zone deep.{DOMAIN}, not in {DOMAIN}"
+    assert said(zone(folder, "add", f"deep.{DOMAIN}", "www", "60", "A", "192.0.2.1"))
 
 
 def test_one_file_is_checked_without_a_data_folder(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.pki.conftest import Ca
 from zonemint.core.errors import ConfigError, KeyFileError
+from zonemint.core.networks import PRIVATE_NETWORKS
 from zonemint.pki import authority, constraints, issue, keys
 from zonemint.pki.serials import new_serial
 
@@ -67,7 +68,7 @@ def test_the_certificates_of_the_authority(ca: Ca) -> None:
     assert made.current.domains == ("lab.test", "example.internal", "localhost")
     permitted = limits.value.permitted_subtrees or []
     networks = [tree.value for tree in permitted if isinstance(tree, x509.IPAddress)]
-    assert networks == list(constraints.PRIVATE_NETWORKS)
+    assert networks == list(PRIVATE_NETWORKS)
     assert all(network.is_private or str(network) == "100.64.0.0/10" for network in networks)
 
 

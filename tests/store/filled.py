@@ -28,6 +28,7 @@ COUNTS = {
     "txt_storage": 1,
     "records": 1,
     "zone_serials": 1,
+    "zone_changes": 2,
     "authority_certificates": 1,
     "crls": 1,
     "revocations": 1,
@@ -37,6 +38,7 @@ COUNTS = {
     "hook_cursors": 1,
     "token_issuers": 1,
     "used_tokens": 1,
+    "shared_secrets": 1,
     "audit": 2,
 }
 
@@ -96,6 +98,10 @@ def fill(path: Path) -> Path:
             )
         put("INSERT INTO records VALUES ('lab.test', 'www.lab.test', 'A', '192.0.2.1', 300, 1, 'me')")
         put("INSERT INTO zone_serials VALUES ('lab.test', 4294967290, 'content')")
+        for added in (0, 1):
+            put(
+                "INSERT INTO zone_changes VALUES ('lab.test', 5, ?, 'www.lab.test', 'TXT', '\"\u00fc\"', 300)", (added,)
+            )
         put("INSERT INTO revocations VALUES ('ab', 20000, 3)")
         put("INSERT INTO crls (number, der, next_update, revoked, issuer) VALUES (7, ?, 9, 1, 'ab')", (b"crl",))
         put("INSERT INTO signings VALUES ('s1', 'o1', '[]', ?, '', '', 1, '', 0, '', '')", (b"csr",))
@@ -104,6 +110,7 @@ def fill(path: Path) -> Path:
         put("INSERT INTO hook_cursors VALUES ('desk', 'audit', '7', 1, 2, 'no answer', 3, 4)")
         put("INSERT INTO token_issuers VALUES ('kid', 'admin', '{}', '', 1, 'me')")
         put("INSERT INTO used_tokens VALUES ('id', 2)")
+        put("INSERT INTO shared_secrets VALUES ('dns cookies', ?)", (b"\x00secret",))
         put("INSERT INTO authorities VALUES ('root', 'PEM', 'PEM', 'lab.test', 1)")
         put("INSERT INTO authority_certificates VALUES ('ab', 'issuer', 'PEM', 1)")
     return path

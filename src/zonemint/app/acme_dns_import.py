@@ -10,8 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from zonemint.app import edits
-from zonemint.app.dynamic import zone_of
-from zonemint.app.zones import auth_of
+from zonemint.app.zone_list import auth_of, zone_of
 from zonemint.config import Config, DataDir
 from zonemint.core.errors import BadName, ConfigError, ForeignDataError
 from zonemint.core.hash_chain import Detail
@@ -143,10 +142,10 @@ async def _bring_record(record: ForeignRecord, db: Database, config: Config, dat
         name = normalize(record.name.removeprefix("*."))
         if any(is_within(name, auth) for auth in config.auth_zones):
             return "the records of this zone's own name are implied"
-        zone = zone_of(config, name)
+        zone = zone_of(config, data, name)
         if zone is None:
             return "its name lies in no zone of ours"
-        owner = edits.owner(config, zone, record.name)
+        owner = edits.owner(config, data, zone, record.name)
         wanted = edits.read_record(zone, owner, record.ttl, edits.type_of(record.type), record.words)
         is_new = await edits.add(db, config, data, zone, wanted, actor=actor, by=_BY)
     except (ConfigError, BadName) as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from zonemint.app.dynamic import change, zone_of
+from zonemint.app.dynamic import change
+from zonemint.app.zone_list import zone_of
 from zonemint.app.zones import ZoneKeeper
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import Clock
@@ -37,7 +38,7 @@ class Aliases:
         # Our own hosts are nobody's to get certificates for, whatever names a token has.
         if domain in _own_hosts(config) or any(is_within(domain, zone) for zone in config.auth_zones):
             raise AcmeDnsError("bad_domain", 400)
-        zone = zone_of(config, domain)
+        zone = zone_of(config, self._data, domain)
         if zone is None:
             await self._db.write(also())
             return False

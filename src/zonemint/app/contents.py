@@ -7,7 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from zonemint.app.zones import build, fixed_records
+from zonemint.app.zone_list import plan_of
+from zonemint.app.zone_reading import build, fixed_records
 from zonemint.config import Config, DataDir, advertised
 from zonemint.dns import codes, rdata
 from zonemint.dns.zones.records import Record
@@ -36,8 +37,9 @@ def contents(
 
     serial: what the zone was last served with; None keeps the one that its records give.
     """
-    file = data.zone_file(zone)
-    fixed = fixed_records(config, file, zone, advertised(config.listen))
+    plan = plan_of(config, data, zone)
+    file = plan.file
+    fixed = fixed_records(config, plan, advertised(config.listen))
     served = build(zone, fixed, dynamic, serial=serial, file=file).records()
     given: list[Record | DynamicRecord] = [*dynamic, *fixed]
     sources = {_key(one.name, one.type, canonical(one)): one for one in given}

@@ -6,24 +6,18 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from zonemint.app.zones import build, fixed_records
+from zonemint.app.zone_list import plan_of
+from zonemint.app.zone_reading import build, fixed_records
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.errors import ConfigError
 from zonemint.core.hash_chain import Detail
-from zonemint.core.names import is_within
 from zonemint.dns.zones.records import Record
-from zonemint.store import audit, records
+from zonemint.store import audit, records, zone_changes
 from zonemint.store.database import Database, Lock, Steps
 from zonemint.store.records import DynamicRecord
+from zonemint.store.zone_changes import ZoneChange
 
-__all__ = ["change", "zone_of"]
-
-
-def zone_of(config: Config, name: str) -> str | None:
-    """Return the zone of ours that a name belongs to, None when it is nobody's here."""
-    if "dns" not in config.roles:
-        return None
-    return max((zone for zone in config.domains if is_within(name, zone)), key=len, default=None)
+__all__ = ["change"]
 
 
 async def change(
@@ -39,25 +33,31 @@ async def change(
 ) -> bool:
     """Add and remove records of a zone, and do what belongs with it, in one transaction; tell whether one changed.
 
+    It reads the zone's file, for it is made for commands; what serves the zone has `ZoneKeeper.change`.
+
     `actor` is who it was, for the audit log. Raises ConfigError, and changes nothing, when the zone with its file could
     not be served afterwards.
     """
-    file = data.zone_file(zone)
-    fixed = fixed_records(config, file, zone, advertised(config.listen))
+    plan = plan_of(config, data, zone)
+    file = plan.file
+    fixed = fixed_records(config, plan, advertised(config.listen))
 
     def steps() -> Steps[bool]:
         yield Lock(f"zone {zone}")
         facts: list[audit.Fact] = []
+        changes: list[ZoneChange] = []
         for record in remove:
             if (yield from records.remove(zone, record.name, record.type, record.data)):
                 facts += [_fact(audit.Kind.RECORD_REMOVED, actor, record)]
+                changes.append(ZoneChange(False, record.name, record.type, record.data, record.ttl))
         for record in add:
             _check_is_new(record, fixed, file)
             if (yield from records.add(record)):
                 facts += [_fact(audit.Kind.RECORD_ADDED, actor, record)]
+                changes.append(ZoneChange(True, record.name, record.type, record.data, record.ttl))
         build(zone, fixed, (yield from records.of_zone(zone)), serial=None, file=file)
         if facts:
-            yield from records.bump(zone)
+            yield from zone_changes.note(zone, (yield from records.bump(zone)), changes)
         if also is not None:
             yield from also()
         if facts:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 
 from zonemint.app.contents import canonical, contents
-from zonemint.app.dynamic import change, zone_of
+from zonemint.app.dynamic import change
+from zonemint.app.zone_list import zone_of
 from zonemint.config import Config, DataDir
 from zonemint.core.errors import ConfigError
 from zonemint.core.names import absolute, is_within
@@ -22,13 +23,13 @@ __all__ = ["add", "owner", "read_record", "remove", "type_of"]
 _ENDS_IN_NAME = frozenset({"CNAME", "DNAME", "MX", "NS", "PTR", "SRV"})
 
 
-def owner(config: Config, zone: str, text: str) -> str:
+def owner(config: Config, data: DataDir, zone: str, text: str) -> str:
     """Read the name of a record, relative to its zone or absolute, perhaps a wildcard; raises BadName, ConfigError."""
     wildcard = "*." if text == "*" or text.startswith("*.") else ""
     name = absolute(text.removeprefix("*").removeprefix(".") or "@" if wildcard else text, zone)
     if auth := next((one for one in config.auth_zones if is_within(name, one)), None):
         raise ConfigError(f"{name} lies in {auth}: the records there are those of the acme-dns API")
-    if (nearest := zone_of(config, name)) != zone:
+    if (nearest := zone_of(config, data, name)) != zone:
         raise ConfigError(f"{name} lies in {f'the zone {nearest}' if nearest else 'no zone of ours'}, not in {zone}")
     return wildcard + name
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from zonemint.acmedns import accounts
-from zonemint.app.dynamic import change, zone_of
-from zonemint.app.zones import auth_of, fixed_records
+from zonemint.app.dynamic import change
+from zonemint.app.zone_list import auth_of, nearest, plan_of, served
+from zonemint.app.zone_reading import fixed_records
 from zonemint.clients.accounts import Account, load, save
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.errors import ConfigError
@@ -80,7 +81,7 @@ class Registrar:
                     f"the account of {domain} is not one of this server: remove it to get a new one", file=self.file
                 )
         aliases: dict[str, Alias] = {}
-        for zone, group in _groups(self.config, domains):
+        for zone, group in _groups(served(self.config, self.data), domains):
             aliases |= await self._register(zone, group, known)
             done(len(group))
         return {domain: known[domain] for domain in domains}, [aliases[domain] for domain in domains]
@@ -124,7 +125,7 @@ class Registrar:
         self, zone: str, targets: Mapping[str, str], also: Callable[[], Steps[None]] | None, *, now_ms: int
     ) -> dict[str, Alias]:
         """Make the CNAMEs of a zone that lack, in one transaction with what belongs to it."""
-        fixed = fixed_records(self.config, self.data.zone_file(zone), zone, advertised(self.config.listen))
+        fixed = fixed_records(self.config, plan_of(self.config, self.data, zone), advertised(self.config.listen))
         there = {(one.name, one.data) for one in fixed if one.type == "CNAME"}
         add: list[DynamicRecord] = []
         stale: dict[str, list[DynamicRecord]] = {}
@@ -161,11 +162,11 @@ class Registrar:
         return f"{own}{PREFIX}{domain}"
 
 
-def _groups(config: Config, domains: Sequence[str]) -> Iterator[tuple[str | None, list[str]]]:
+def _groups(zones: Container[str], domains: Sequence[str]) -> Iterator[tuple[str | None, list[str]]]:
     """Split domains into groups of one zone, none of them large."""
 
     def zone(domain: str) -> str:
-        return zone_of(config, domain) or ""
+        return nearest(domain, zones) or ""
 
     for origin, group in groupby(sorted(domains, key=zone), zone):
         members = list(group)

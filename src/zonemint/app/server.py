@@ -12,13 +12,16 @@ from zonemint.app.background import Background
 from zonemint.app.base import Base
 from zonemint.app.brought_certificate import BroughtCertificate
 from zonemint.app.ca import Ca, check_domains
+from zonemint.app.dns_views import cookies, dns_views
 from zonemint.app.encrypted_dns import EncryptedDns, is_on_https
+from zonemint.app.guard_metrics import GuardMetrics
 from zonemint.app.hooks import HookMetrics, receivers, senders
 from zonemint.app.inventory import Numbers
 from zonemint.app.inventory_metrics import InventoryMetrics
 from zonemint.app.listeners import Listener, addresses, own_address
 from zonemint.app.metrics import Metrics
 from zonemint.app.own_certificate import OwnCertificate
+from zonemint.app.query_log import query_log
 from zonemint.app.sharing import Sharing
 from zonemint.app.store_watch import StoreWatch
 from zonemint.app.sweeper import Keep, Sweeper
@@ -29,8 +32,7 @@ from zonemint.core.clock import Clock, system_clock
 from zonemint.core.errors import ConfigError
 from zonemint.core.files import hold
 from zonemint.core.ids import new_id
-from zonemint.dns.answers.responder import Responder
-from zonemint.dns.answers.views import Views
+from zonemint.dns.answers.services import Services
 from zonemint.dns.server import DnsServer
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.pki.authority import Authority
@@ -132,6 +134,8 @@ class Server:
         process = ca.process if ca else new_id()
         sweeper = Sweeper(db, self._keep(), self._clock, lambda: self._may_sweep(db, process))
         metrics = Metrics(dns.queries if dns else dict, lambda: zones.failures if zones else {}, sweeper)
+        if dns is not None:
+            metrics.register(GuardMetrics(dns))
         secure: list[Resources] = []
         plain: list[Resources] = [HealthResources(lambda: self._missing(db), metrics.fresh, sources)]
         if ca is not None:
@@ -201,7 +205,17 @@ class Server:
         values = {zone: txt_values(base, zone) for zone in served}
         zones = ZoneKeeper(catalog, base.db, values, config, base.data, base.address, base.clock)
         await zones.load()
-        dns = DnsServer(Views(Responder(catalog)), freshen=zones.refresh)
+        log = query_log(config.query_log, base.data)
+        if log is not None:
+            base.stack.callback(log[1].close)
+        views = dns_views(config, {"": catalog}, Services(), await cookies(base))
+        dns = DnsServer(
+            views,
+            freshen=zones.refresh,
+            tcp_limit=config.dns.tcp_connections,
+            tcp_idle=config.dns.tcp_idle,
+            log=log[0] if log else None,
+        )
         await dns.start(hosts, config.listen.dns_port)
         base.stack.push_async_callback(dns.close)
         self.dns_port = dns.port

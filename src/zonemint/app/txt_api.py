@@ -10,9 +10,9 @@ from zonemint.app.aliases import Aliases
 from zonemint.app.base import Base
 from zonemint.app.txt_values import AskedValues, StoredValues
 from zonemint.app.zones import ZoneKeeper
+from zonemint.core.networks import ANY, PRIVATE_NETWORKS
 from zonemint.core.rates import Rates
 from zonemint.dns.zones.zone import TxtSource
-from zonemint.pki.constraints import PRIVATE_NETWORKS
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.web.acmedns import AcmeDnsResources
 from zonemint.web.admin import AdminResources
@@ -21,8 +21,6 @@ from zonemint.web.routes import Resources
 from zonemint.web.storage import StorageResources
 
 __all__ = ["txt_resources", "txt_values"]
-
-_ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 def txt_values(base: Base, zone: str) -> TxtSource:
@@ -64,7 +62,7 @@ def _registrars(registration: str | tuple[str, ...]) -> Sequence[IPv4Network | I
         case "private":
             return PRIVATE_NETWORKS
         case "open":
-            return _ANYWHERE
+            return ANY
         case "token":
             return ()
         case "closed":

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
 
 import structlog
 
+from zonemint.app.live_changes import Decide, Live, LiveChanges
+from zonemint.app.zone_list import Plan, plans
+from zonemint.app.zone_reading import edit_of, fixed_records
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import Clock
-from zonemint.core.errors import ConfigError, StoreError
-from zonemint.core.names import is_within
-from zonemint.dns.zones import implied, zonefile
+from zonemint.core.errors import ConfigError, StoreError, StoreUnavailable
+from zonemint.dns import codes, wire
+from zonemint.dns.zones import implied
 from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.overlay import Draft, Edit, Overlay
 from zonemint.dns.zones.records import Record, is_later
 from zonemint.dns.zones.zone import TxtSource, TxtZone, Zone
-from zonemint.store import records
+from zonemint.store import records, zone_changes
 from zonemint.store.database import Lock, Steps
 from zonemint.store.opening import Store
 from zonemint.store.records import DynamicRecord
 from zonemint.store.sqlite import SqliteDatabase
+from zonemint.store.zone_changes import ZoneChange
 
-__all__ = ["ZoneKeeper", "auth_of", "auth_zones_in", "build", "fixed_records"]
+__all__ = ["ZoneKeeper"]
 
 _LOOK = 0.005  # seconds
 _RETRY = 1.0  # seconds, after a failure
@@ -33,81 +39,31 @@ _RETRY = 1.0  # seconds, after a failure
 _log = structlog.get_logger()
 
 
-class _Moved(NamedTuple):
-    """What the store now says of a zone whose serial there is not the one that we serve."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a zone's file held when it was read."""
 
-    source: _Source
-    serial: int
-    digest: str
-    dynamic: list[DynamicRecord]
-
-
-@dataclass(slots=True)
-class _Source:
-    """What a zone file held when it was last read; `stamp` is its modification time and size."""
-
-    origin: str
-    file: Path
+    plan: Plan
     stamp: tuple[int, int] | None
     records: list[Record]
     digest: str
-    serial: int = 0
 
 
-def auth_of(config: Config) -> str:
-    """Return the first auth zone's name, where accounts are unless it is said otherwise."""
-    return config.auth_zones[0]
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """What the store now says of a zone: what changed, or, where that is not known, all dynamic records."""
 
-
-def auth_zones_in(config: Config, origin: str) -> list[str]:
-    """Return the auth zones that a zone of ours delegates, if they are served here: its domain is their nearest."""
-    if "acmedns" not in config.roles:
-        return []
-    nearest = {
-        auth: max((domain for domain in config.domains if is_within(auth, domain)), key=len)
-        for auth in config.auth_zones
-    }
-    return [auth for auth, domain in nearest.items() if domain == origin]
-
-
-def fixed_records(config: Config, file: Path, origin: str, address: str) -> list[Record]:
-    """Return the records of a zone's file, if there is one, and what they imply; raises ConfigError with the line.
-
-    address: that of the implied hosts; a record with a line is from the file, one without is implied.
-    """
-    try:
-        given = zonefile.parse(file.read_text(encoding="utf-8"), origin, file=file)
-    except FileNotFoundError:
-        given = []
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the zone file cannot be read: {error}", file=file) from error
-    added = implied.private_zone(
-        origin,
-        given,
-        address=address,
-        ttl=int(config.dns.ttl),
-        negative_ttl=int(config.dns.negative_ttl),
-        with_ca=origin == config.domain and "ca" in config.roles,
-        auth_zones=auth_zones_in(config, origin),
-    )
-    return [*given, *added]
-
-
-def build(
-    origin: str, fixed: Sequence[Record], dynamic: Sequence[DynamicRecord], *, serial: int | None, file: Path
-) -> Zone:
-    """Put a zone together; raises ConfigError with the place in the file when its records contradict each other."""
-    beside = [Record(one.name, one.ttl, one.type, one.data) for one in dynamic]
-    try:
-        return Zone.build(origin, [*fixed, *beside], serial=serial)
-    except ConfigError as error:
-        raise ConfigError(error.detail, file=file, line=error.line or None) from None
+    served: Live
+    serial: int
+    digest: str
+    changes: list[ZoneChange] | None
+    dynamic: list[DynamicRecord]
 
 
 class ZoneKeeper:
     """Keeps the catalog true: to the zone files, to the store's records, and to what other processes do to it.
 
-    values: the source of each auth zone.
+    values: the source of each auth zone; failures: why a zone's newest content is not served, by its name.
     """
 
     def __init__(
@@ -127,35 +83,58 @@ class ZoneKeeper:
         self._data = data
         self._address = address
         self._clock = clock
-        self._sources: dict[str, _Source] = {}
+        self._served: dict[str, Live] = {}
+        self._refused: dict[str, tuple[Plan, tuple[int, int] | None]] = {}
+        self._missing: set[str] = set()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._version = 0
         self._next_look = 0.0
         self.failures: dict[str, str] = {}
+        self._changes = LiveChanges(
+            db,
+            clock,
+            live=self._live,
+            lock=self._locks.__getitem__,
+            catch_up=self.take_over,
+            served=self._apply,
+        )
 
     async def load(self) -> None:
-        """Read every zone for the first time; raises ConfigError for the first that is wrong."""
+        """Read every zone for the first time; raises ConfigError for the first domain that is wrong."""
         if isinstance(self._db, SqliteDatabase):
             self._version = self._db.version()
-        for origin in self._config.domains:
-            await self._load(self._read(origin))
+        for plan in plans(self._config, self._data).values():
+            await self._try(plan)
+            if plan.required and plan.origin in self.failures:
+                raise ConfigError(self.failures[plan.origin])
+
+    async def change(self, zone: str, decide: Decide, *, actor: str, by: str) -> list[Edit]:
+        """Change the dynamic records of a zone that is served, and return how, when it is on disk and served.
+
+        decide: is called with the zone as it stands and returns the edits; it may be called again, and what it raises
+        comes out of here with nothing done. So a condition that it has looked at still holds when its edits are made.
+        actor: who it was, for the audit log; by: what made it. Many changes at once share a transaction, a serial and a
+        sync of the disk. Raises ConfigError when a record is not dynamic and would be removed, or the zone could not be
+        served; StoreError, also for a zone that is not served now.
+        """
+        return await self._changes.make(zone, decide, actor=actor, by=by)
 
     async def reload_changed_files(self) -> None:
-        """Read the files that changed; a broken one leaves the old zone as it is and is told in the log."""
-        for origin, source in self._sources.items():
-            if _stamp(source.file) == source.stamp:
+        """Read the files that are new or changed; a broken one leaves the old zone as it is, and the log tells."""
+        wanted = plans(self._config, self._data)
+        for origin in [*self._served, *self._refused]:
+            if origin not in wanted:
+                self._drop(origin)
+        for plan in wanted.values():
+            self._missing.discard(plan.origin)
+            served, refused = self._served.get(plan.origin), self._refused.get(plan.origin)
+            if refused is not None:
+                if refused == (plan, _stamp(plan.file)):
+                    continue
+            elif served is not None and (served.plan, served.stamp) == (plan, _stamp(plan.file)):
                 continue
-            try:
-                await self._load(self._read_again(source))
-            except (ConfigError, StoreError) as error:
-                if isinstance(error, ConfigError):
-                    # Another try comes with the next change. The store comes back without one.
-                    source.stamp = _stamp(source.file)
-                if self.failures.get(origin) != str(error):
-                    _log.error("a zone was not reloaded, its old content stays", zone=origin, error=str(error))
-                self.failures[origin] = str(error)
-            else:
-                self.failures.pop(origin, None)
-                _log.info("zone reloaded", zone=origin, serial=self._sources[origin].serial)
+            if await self._try(plan):
+                _log.info("zone loaded", zone=plan.origin, serial=self._served[plan.origin].serial)
 
     async def take_over(self) -> None:
         """Take over what other nodes wrote to the store; raises StoreError."""
@@ -182,102 +161,186 @@ class ZoneKeeper:
         else:
             self._version = version
 
-    def _read(self, origin: str) -> _Source:
-        file = self._data.zone_file(origin)
-        stamp = _stamp(file)
-        fixed = fixed_records(self._config, file, origin, self._address)
+    async def _try(self, plan: Plan) -> bool:
+        """Load a zone; if that fails, keep the old one, and note it."""
+        origin, stamp = plan.origin, _stamp(plan.file)
+        try:
+            async with self._locks[origin]:
+                await self._load(self._read(plan, stamp))
+        except (ConfigError, StoreError) as error:
+            self._fail(origin, str(error), "a zone was not loaded")
+            if isinstance(error, ConfigError):
+                # Another try comes with the next change. The store comes back without one.
+                self._refused[origin] = (plan, stamp)
+            if origin not in self._served and "dns" in self._config.roles:
+                self._catalog.suspend(origin)
+            return False
+        self._refused.pop(origin, None)
+        self.failures.pop(origin, None)
+        return True
+
+    def _fail(self, origin: str, why: str, what: str) -> None:
+        if self.failures.get(origin) != why:
+            stays = "its old content stays" if origin in self._served else "every question about it is SERVFAIL"
+            _log.error(f"{what}, {stays}", zone=origin, error=why)
+        self.failures[origin] = why
+
+    def _drop(self, origin: str) -> None:
+        """Serve a zone no more whose file is gone, at the second look: whoever replaces a file may be late."""
+        if origin not in self._missing:
+            self._missing.add(origin)
+            return
+        self._missing.discard(origin)
+        self._served.pop(origin, None)
+        self._refused.pop(origin, None)
+        self.failures.pop(origin, None)
+        self._catalog.remove(origin)
+        _log.info("zone removed, its file is gone", zone=origin)
+
+    def _read(self, plan: Plan, stamp: tuple[int, int] | None) -> _Read:
+        """Read a zone's file; one that vanished is no empty one, since whoever replaces it may be late."""
+        served = self._served.get(plan.origin)
+        if served is not None and served.stamp is not None and stamp is None:
+            raise ConfigError("the zone file is gone; put it back, or start anew to serve without it", file=plan.file)
+        fixed = fixed_records(self._config, plan, self._address)
         content = "\n".join(f"{one.name} {one.ttl} {one.type} {one.data}" for one in fixed)
-        return _Source(origin, file, stamp, fixed, sha256(content.encode()).hexdigest())
+        return _Read(plan, stamp, fixed, sha256(content.encode()).hexdigest())
 
-    def _read_again(self, source: _Source) -> _Source:
-        """Read a zone whose file changed; one that vanished is no empty one, since whoever replaces it may be late."""
-        if source.stamp is not None and not source.file.exists():
-            raise ConfigError("the zone file is gone; put it back, or start anew to serve without it", file=source.file)
-        return self._read(source.origin)
-
-    async def _load(self, source: _Source) -> None:
+    async def _load(self, read: _Read) -> None:
         """Serve a zone as it was just read, under a serial that is on disk first and is never an old one's."""
-        saved = await self._db.read(self._saved(source))
-        serial, dynamic = saved if saved is not None else await self._db.write(self._next_serial(source))
-        self._serve(source, serial, dynamic)
-        self._sources[source.origin] = source
+        try:
+            zone = Zone.build(read.plan.origin, read.records)
+        except ConfigError as error:
+            raise ConfigError(error.detail, file=read.plan.file, line=error.line or None) from None
+        saved = await self._db.read(self._saved(read))
+        serial, dynamic = saved if saved is not None else await self._db.write(self._next_serial(read, zone))
+        overlay = _laid_over(zone, dynamic, serial, read.plan.file)
+        self._served[read.plan.origin] = served = Live(read.plan, read.stamp, read.digest, zone, overlay, serial)
+        if "dns" in self._config.roles:
+            self._catalog.put(zone)
+        for auth in read.plan.auth:
+            self._serve_auth(auth, served)
+        # What came meanwhile went to the old zone.
+        self._version = -1
 
-    def _saved(self, source: _Source) -> Steps[tuple[int, list[DynamicRecord]] | None]:
+    def _saved(self, read: _Read) -> Steps[tuple[int, list[DynamicRecord]] | None]:
         """Return the serial that stands for this very content, and the records beside it; None where there is none.
 
         Of two nodes whose file changes, the second one finds the serial of the first. It is no serial for a node that
         has served its old content under it, when the first one's change reached it before its own file.
         """
-        saved = yield from records.serial(source.origin)
-        before = self._sources.get(source.origin)
-        if saved is None or saved[1] != source.digest:
+        origin = read.plan.origin
+        saved = yield from records.serial(origin)
+        before = self._served.get(origin)
+        if saved is None or saved[1] != read.digest:
             return None
-        if before is not None and before.serial == saved[0] and before.digest != source.digest:
+        if before is not None and before.serial == saved[0] and before.digest != read.digest:
             return None
-        return saved[0], (yield from records.of_zone(source.origin))
+        return saved[0], (yield from records.of_zone(origin))
 
-    def _next_serial(self, source: _Source) -> Steps[tuple[int, list[DynamicRecord]]]:
+    def _next_serial(self, read: _Read, zone: Zone) -> Steps[tuple[int, list[DynamicRecord]]]:
         """Give the content a serial, unless it cannot be served; raises ConfigError."""
-        yield Lock(f"zone {source.origin}")
-        dynamic = yield from records.of_zone(source.origin)
-        build(source.origin, source.records, dynamic, serial=1, file=source.file)
-        saved = yield from records.serial(source.origin)
-        own = next((int(one.data.split()[2]) for one in source.records if one.type == "SOA"), 0)
+        origin = read.plan.origin
+        yield Lock(f"zone {origin}")
+        dynamic = yield from records.of_zone(origin)
+        _drafted(zone, dynamic, read.plan.file)
+        saved = yield from records.serial(origin)
+        own = zone.serial
         serial = int(self._clock()) if saved is None else saved[0] + 1 & 0xFFFFFFFF
         serial = own if own > 1 and (saved is None or is_later(own, serial)) else serial
-        yield from records.save_serial(source.origin, serial, source.digest)
+        yield from records.save_serial(origin, serial, read.digest)
         return serial, dynamic
 
     def _moved(self) -> Steps[list[_Moved]]:
         """Find the zones that another process gave another serial."""
         moved = []
-        for source in self._sources.values():
-            saved = yield from records.serial(source.origin)
-            if saved is not None and saved[0] != source.serial:
-                moved.append(_Moved(source, *saved, (yield from records.of_zone(source.origin))))
+        saved = yield from records.serials()
+        for origin, served in self._served.items():
+            serial, digest = saved.get(origin, (served.serial, ""))
+            if serial == served.serial:
+                continue
+            changes = yield from zone_changes.since(origin, served.serial, serial)
+            dynamic = (yield from records.of_zone(origin)) if changes is None else []
+            moved.append(_Moved(served, serial, digest, changes, dynamic))
         return moved
 
     def _take(self, moved: Sequence[_Moved]) -> None:
-        for source, serial, digest, dynamic in moved:
-            if self._sources.get(source.origin) is not source:
-                # Its file was read anew meanwhile; the next look goes by that.
+        for one in moved:
+            served = one.served
+            origin = served.plan.origin
+            if self._served.get(origin) is not served or not is_later(one.serial, served.serial):
+                # Its file was read anew meanwhile, or it is further already; the next look goes by that.
                 continue
-            if digest != source.digest:
-                _log.warning("another node has another zone file or advertises another address", zone=source.origin)
+            if one.digest != served.digest:
+                _log.warning("another node has another zone file or advertises another address", zone=origin)
+            draft = Draft(served.zone, served.overlay)
             try:
-                self._serve(source, serial, dynamic)
+                if one.changes is None:
+                    draft.replace([edit_of(row.name, row.type, row.ttl, row.data) for row in one.dynamic])
+                else:
+                    draft.edit([edit_of(c.name, c.type, c.ttl, c.data, added=c.added) for c in one.changes])
+                self._apply(served, draft, one.serial)
             except ConfigError as error:
-                if self.failures.get(source.origin) != str(error):
-                    self.failures[source.origin] = str(error)
-                    _log.error("a zone cannot be served with its new records", zone=source.origin, error=str(error))
+                self._fail(origin, str(error), "a zone cannot be served with its new records")
             else:
-                self.failures.pop(source.origin, None)
+                if origin not in self._refused:
+                    self.failures.pop(origin, None)
 
-    def _serve(self, source: _Source, serial: int, dynamic: Sequence[DynamicRecord]) -> None:
-        zone = build(source.origin, source.records, dynamic, serial=serial, file=source.file)
-        source.serial = serial
-        if "dns" in self._config.roles:
-            self._catalog.put(zone)
-        for auth in auth_zones_in(self._config, source.origin):
-            self._serve_auth(auth, source, serial)
+    def _live(self, origin: str) -> Live:
+        served = self._served.get(origin)
+        if served is None:
+            raise StoreUnavailable(f"zone {origin} is not served now")
+        return served
 
-    def _serve_auth(self, auth: str, source: _Source, serial: int) -> None:
+    def _apply(self, served: Live, draft: Draft, serial: int) -> None:
+        """Serve what was drafted and is in the store, unless something later is served already."""
+        if not is_later(serial, served.serial):
+            return
+        delta = served.zone.apply(draft.changes, serial)
+        served.overlay.take(draft)
+        served.serial = serial
+        for auth in served.plan.auth:
+            if (wire.name_from_text(auth), codes.NS) in delta.touched:
+                self._serve_auth(auth, served)
+
+    def _serve_auth(self, auth: str, served: Live) -> None:
         """Serve an auth zone, unless the zone file gives it to another server.
 
         Beside a foreign server of the domain it is its own name server, whose address the other one has as glue.
         """
         is_parent_here = "dns" in self._config.roles
-        if is_parent_here and not implied.delegates_to_us(auth, source.origin, source.records):
+        server = served.plan.server
+        delegation = served.zone.rrset(wire.name_from_text(auth), codes.NS)
+        if is_parent_here and (delegation is None or delegation.data != (wire.name_from_text(server),)):
             self._catalog.remove(auth)
             return
         apex = implied.auth_zone(
             auth,
-            f"ns1.{source.origin}" if is_parent_here else auth,
+            server if is_parent_here else auth,
             address=self._address,
             ttl=int(self._config.dns.ttl),
             negative_ttl=int(self._config.dns.negative_ttl),
         )
-        self._catalog.put(TxtZone.build(auth, apex, serial=serial, source=self._values[auth]))
+        self._catalog.put(TxtZone.build(auth, apex, serial=served.serial, source=self._values[auth]))
+
+
+def _drafted(zone: Zone, dynamic: Sequence[DynamicRecord], file: Path) -> Draft:
+    """Lay dynamic records over a zone that has none yet; raises ConfigError."""
+    draft = Draft(zone, Overlay())
+    try:
+        draft.replace([edit_of(one.name, one.type, one.ttl, one.data) for one in dynamic])
+    except ConfigError as error:
+        raise ConfigError(error.detail, file=file) from None
+    return draft
+
+
+def _laid_over(zone: Zone, dynamic: Sequence[DynamicRecord], serial: int, file: Path) -> Overlay:
+    draft = _drafted(zone, dynamic, file)
+    overlay = Overlay()
+    zone.set_serial(serial)
+    zone.apply(draft.changes, serial)
+    overlay.take(draft)
+    return overlay
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

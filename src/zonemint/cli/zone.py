@@ -30,11 +30,12 @@ TypeArgument = Annotated[str, typer.Argument(metavar="TYPE", help="The record's 
 @app.command("list")
 def list_zones(data: DataOption = None, as_json: JsonOption = False) -> None:
     """List the zones: serial, and how many records come from where."""
+    from zonemint.app.zone_list import plans
     from zonemint.cli.output import show_table
     from zonemint.cli.session import run
 
     async def read(session: Session) -> list[dict[str, object]]:
-        return [await _summary(session, zone) for zone in session.config.domains]
+        return [await _summary(session, zone) for zone in plans(session.config, session.data)]
 
     show_table(run(data, read), ["zone", "serial", "file", "implied", "dynamic"], as_json=as_json)
 
@@ -132,13 +133,10 @@ def export(zone: ZoneArgument, data: DataOption = None) -> None:
 
 def _origin(session: Session, text: str) -> str:
     """Return the zone that a person named; raises ConfigError, BadName."""
-    from zonemint.core.errors import ConfigError
+    from zonemint.app.zone_list import plan_of
     from zonemint.core.names import normalize
 
-    zone = normalize(text)
-    if zone not in session.config.domains:
-        raise ConfigError(f"there is no zone '{zone}' here; there is {', '.join(session.config.domains)}")
-    return zone
+    return plan_of(session.config, session.data, normalize(text)).origin
 
 
 async def _contents(session: Session, zone: str) -> tuple[list[Content], int | None]:
@@ -169,7 +167,7 @@ async def _add(session: Session, zone: str, name: str, ttl: int, type_: str, wor
     from zonemint.app import edits
 
     zone = _origin(session, zone)
-    owner = edits.owner(session.config, zone, name)
+    owner = edits.owner(session.config, session.data, zone, name)
     record = edits.read_record(zone, owner, ttl, edits.type_of(type_), words)
     added = await edits.add(session.db, session.config, session.data, zone, record, actor=session.actor, by=_BY)
     text = f"{owner} {record.ttl} {record.type} {record.data}"
@@ -181,7 +179,7 @@ async def _remove(session: Session, zone: str, name: str, type_: str, words: lis
     from zonemint.app import edits
 
     zone = _origin(session, zone)
-    owner, type_ = edits.owner(session.config, zone, name), edits.type_of(type_)
+    owner, type_ = edits.owner(session.config, session.data, zone, name), edits.type_of(type_)
     wanted = edits.read_record(zone, owner, 0, type_, words).data if words else None
     gone = await edits.remove(session.db, session.config, session.data, zone, owner, type_, wanted, actor=session.actor)
     return [f"removed {one.name} {one.ttl} {one.type} {one.data}" for one in gone]
@@ -189,24 +187,24 @@ async def _remove(session: Session, zone: str, name: str, type_: str, words: lis
 
 def _check_folder(data: Path | None) -> list[str]:
     """Check every zone of the data folder, print the good ones, and return what is wrong with others."""
+    from zonemint.app.zone_list import plans, unserved
     from zonemint.cli.output import say
     from zonemint.cli.session import run
     from zonemint.core.errors import ConfigError
 
     async def work(session: Session) -> list[str]:
         refusals = []
-        for zone in session.config.domains:
+        wanted = plans(session.config, session.data)
+        for zone, plan in wanted.items():
             try:
                 found, _ = await _contents(session, zone)
             except ConfigError as error:
                 refusals.append(str(error))
             else:
-                file = session.data.zone_file(zone)
-                state = "ok" if file.exists() else "no such file, and the zone goes without it"
-                print(f"{file}: {state}, {len(found)} records")
-        served = {session.data.zone_file(zone) for zone in session.config.domains}
-        for stray in sorted(set(session.data.zones.glob("*.zone")) - served):
-            say(f"{stray} is not served: '{stray.stem}' is none of the domains in {session.data.config}")
+                state = "ok" if plan.file.exists() else "no such file, and the zone goes without it"
+                print(f"{plan.file}: {state}, {len(found)} records")
+        for stray, why in unserved(session.config, session.data):
+            say(f"{stray} is not served: {why}")
         return refusals
 
     return run(data, work)
@@ -214,7 +212,8 @@ def _check_folder(data: Path | None) -> list[str]:
 
 def _check_file(file: Path, origin: str | None) -> list[str]:
     """Check one file with what it implies; print that it is good, or return what is wrong with it."""
-    from zonemint.app.zones import build, fixed_records
+    from zonemint.app.zone_list import single
+    from zonemint.app.zone_reading import build, fixed_records
     from zonemint.config import Config
     from zonemint.core.errors import BadName, ConfigError
     from zonemint.core.names import normalize
@@ -227,7 +226,7 @@ def _check_file(file: Path, origin: str | None) -> list[str]:
         raise typer.BadParameter(str(error), param_hint="--origin") from None
     try:
         # Any address will do for the implied hosts.
-        fixed = fixed_records(Config(zone), file, zone, "127.0.0.1")
+        fixed = fixed_records(Config(zone), single(file, zone), "127.0.0.1")
         build(zone, fixed, [], serial=None, file=file)
     except ConfigError as error:
         return [str(error)]

@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from zonemint.config.values import Seconds
+from zonemint.config.values import Seconds, SettingError, check
+from zonemint.core.networks import networks
 
 __all__ = ["Dns"]
 
+_LISTS = ("allow", "deny", "recursion", "rate_limit_exempt")
+_SHOWN = ("nsid", "version")
+
 
 class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long resolvers may keep our answers."""
+    """How long resolvers may keep our answers, who is answered, and how much; a network may be `private` or `any`."""
 
     ttl: Annotated[Seconds, Meta(description="Time to live of records that no zone file gives one.")] = Seconds(300)
     negative_ttl: Annotated[
         Seconds, Meta(description="Time to live of 'no such name' and 'no such data' (RFC 2308).")
     ] = Seconds(60)
+    allow: Annotated[tuple[str, ...], Meta(description="Networks whose questions are answered.")] = ("any",)
+    deny: Annotated[tuple[str, ...], Meta(description="Networks whose questions are not; it goes before allow.")] = ()
+    denial: Annotated[
+        Literal["refuse", "ignore"], Meta(description="What the others get: refuse (REFUSED), or ignore (nothing).")
+    ] = "refuse"
+    recursion: Annotated[
+        tuple[str, ...],
+        Meta(description="Networks that may ask for names that are not ours, where these are forwarded."),
+    ] = ("private",)
+    rate_limit: Annotated[
+        int,
+        Meta(ge=0, le=1_000_000, description="UDP answers of a kind to a network in a second; 0: no limit."),
+    ] = 200
+    rate_limit_slip: Annotated[
+        int,
+        Meta(ge=0, le=10, description="Each of how many answers beyond it is sent truncated; 0: none."),
+    ] = 2
+    rate_limit_exempt: Annotated[tuple[str, ...], Meta(description="Networks without that limit.")] = ("private",)
+    cookies: Annotated[bool, Meta(description="Whether clients are given cookies, which free them of the limit.")] = (
+        True
+    )
+    nsid: Annotated[
+        str, Meta(description="What this server calls itself to those who ask (NSID, id.server); empty: nothing.")
+    ] = ""
+    version: Annotated[str, Meta(description="What version.bind in class CH says; empty: it is refused.")] = ""
+    tcp_connections: Annotated[
+        int, Meta(ge=1, le=100_000, description="Open TCP connections; another one closes the quietest.")
+    ] = 1024
+    tcp_connections_per_client: Annotated[
+        int, Meta(ge=1, le=100_000, description="The same of one address, or of 56 bits of IPv6.")
+    ] = 256
+    tcp_idle: Annotated[Seconds, Meta(description="How long a quiet TCP connection stays open.")] = Seconds(10)
+
+    def __post_init__(self) -> None:
+        for key in _LISTS:
+            for text in getattr(self, key):
+                check(f"dns.{key}", text, lambda one: networks([one]))
+        for key in _SHOWN:
+            text = getattr(self, key)
+            if len(text.encode()) > 255 or not text.isprintable():
+                raise SettingError(f"dns.{key}", "it must have at most 255 bytes, all printable")

@@ -20,6 +20,7 @@ from zonemint.config.limits import Limits
 from zonemint.config.listen import Listen
 from zonemint.config.profiles import BUILT_IN, LONGEST_LIFETIME, Profile
 from zonemint.config.provisioners import FIRST, Provisioner
+from zonemint.config.query_log import QueryLog
 from zonemint.config.store import Store
 from zonemint.config.validation import Validation
 from zonemint.config.values import Seconds, SettingError, check, origin, quoted
@@ -51,6 +52,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = Listen()
     store: Store = Store()
     dns: Dns = Dns()
+    query_log: QueryLog = QueryLog()
     ca: Ca = Ca()
     acme: Acme = Acme()
     limits: Limits = Limits()

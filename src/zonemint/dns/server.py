@@ -14,6 +14,7 @@ from zonemint.dns import codes
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Later, Ready, Stream
 from zonemint.dns.answers.views import Views
+from zonemint.dns.transports.query_log import QueryLog
 from zonemint.dns.transports.tcp import Connections, TcpConnection
 from zonemint.dns.transports.udp import UdpListener
 
@@ -29,7 +30,8 @@ class DnsServer:
     """Answers messages over UDP and TCP on the running event loop, each client by the responder of its view.
 
     freshen: called before messages are answered, to take over what others changed;
-    batched: see udp.UdpListener; tcp_limit: open connections; tcp_idle: seconds until a quiet one is closed.
+    batched: see udp.UdpListener; tcp_limit: open connections; tcp_idle: seconds until a quiet one is closed;
+    log: what is told of each query.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class DnsServer:
         batched: bool | None = None,
         tcp_limit: int = 256,
         tcp_idle: float = 10.0,
+        log: QueryLog | None = None,
     ) -> None:
         self.port = 0
         self._views = views
         self._batched = batched
         self._freshen = freshen
-        self._connections = Connections(views, freshen, limit=tcp_limit, idle=tcp_idle)
+        self._log = log
+        self._connections = Connections(views, freshen, limit=tcp_limit, idle=tcp_idle, log=log)
         self._udp: list[UdpListener] = []
         self._tcp: list[asyncio.Server] = []
 
@@ -56,7 +60,9 @@ class DnsServer:
         """
         udp, tcp = _bind(addresses, port)
         self.port = udp[0].getsockname()[1]
-        self._udp = [UdpListener(sock, self._views, self._freshen, batched=self._batched) for sock in udp]
+        self._udp = [
+            UdpListener(sock, self._views, self._freshen, batched=self._batched, log=self._log) for sock in udp
+        ]
         loop = asyncio.get_running_loop()
         for sock in tcp:
             self._tcp.append(await loop.create_server(lambda: TcpConnection(self._connections), sock=sock))
@@ -85,15 +91,30 @@ class DnsServer:
     async def answer_to(self, message: bytes, client: Client) -> bytes | None:
         """Answer a message that came some other way, in one message of any size; None where silence is right."""
         self._freshen()
+        answered: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+
+        def send(reply: Ready) -> None:
+            # Whoever asked may have gone meanwhile.
+            if not answered.done():
+                answered.set_result(reply)
+
+        log = None if client is _HERE else self._log
+        tell = send if log is None else log.noting(client, message, send)
         reply = self._views.of(client.address).respond(message, client)
         if isinstance(reply, Later):
-            answered: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
-            reply.then(answered.set_result)
-            reply = await answered
-        if isinstance(reply, Stream):
+            reply.then(tell)
+        else:
+            tell(reply)
+        ready = await answered
+        if isinstance(ready, Stream):
             # What takes many messages is for connections that carry nothing else.
             return message[:2] + bytes((0x80 | message[2] & 0x79, codes.REFUSED)) + bytes(8)
-        return reply
+        return ready
+
+    def limited(self) -> dict[str, int]:
+        """Return how many answers were beyond their network's limit, by what became of them."""
+        limits = {one.limit for one in self._views.responders if one.limit is not None}
+        return {"truncated": sum(one.truncated for one in limits), "dropped": sum(one.dropped for one in limits)}
 
     def queries(self) -> dict[tuple[str, str], int]:
         """Return how many queries were answered so far, by transport (`udp`, `tcp`) and rcode."""

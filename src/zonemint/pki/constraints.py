@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network
 
 from cryptography import x509
 
 from zonemint.core.names import is_within
+from zonemint.core.networks import PRIVATE_NETWORKS
 
-__all__ = ["PRIVATE_NETWORKS", "build", "permitted_domains", "refused"]
-
-PRIVATE_NETWORKS: tuple[IPv4Network | IPv6Network, ...] = (
-    IPv4Network("127.0.0.0/8"),
-    IPv4Network("10.0.0.0/8"),
-    IPv4Network("172.16.0.0/12"),
-    IPv4Network("192.168.0.0/16"),
-    IPv4Network("100.64.0.0/10"),
-    IPv6Network("::1/128"),
-    IPv6Network("fc00::/7"),
-)
-"""Loopback and the ranges that no public network routes (RFC 1918, RFC 6598, RFC 4193).
-
-Shared address space (100.64/10) is here because overlay networks number their hosts from it. Link-local addresses
-are not: the same one means another host on every link.
-"""
+__all__ = ["build", "permitted_domains", "refused"]
 
 
 def build(domains: Sequence[str]) -> x509.NameConstraints:

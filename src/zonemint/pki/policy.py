@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 
 from zonemint.core.errors import BadName
 from zonemint.core.hosts import is_address
 from zonemint.core.names import hostname, is_within
+from zonemint.core.networks import PRIVATE_NETWORKS, Network
 from zonemint.core.patterns import Patterns
 from zonemint.core.text import shown
-from zonemint.pki.constraints import PRIVATE_NETWORKS
 
 __all__ = ["Policy"]
-
 
 _NOTHING = Patterns.read(())
 
@@ -29,7 +28,7 @@ class Policy:
     """
 
     domains: Sequence[str]
-    networks: Sequence[IPv4Network | IPv6Network] = PRIVATE_NETWORKS
+    networks: Sequence[Network] = PRIVATE_NETWORKS
     allow: Patterns | None = None
     deny: Patterns = _NOTHING
     wildcards: bool = True

@@ -18,6 +18,7 @@ __all__ = [
     "remove",
     "save_serial",
     "serial",
+    "serials",
 ]
 
 
@@ -90,13 +91,21 @@ def serial(zone: str) -> Steps[tuple[int, str] | None]:
     return (rows[0][0], rows[0][1]) if rows else None
 
 
-def bump(zone: str) -> Steps[None]:
-    """Give a zone the next serial, since its dynamic records changed in this transaction."""
-    yield Sql(
+def serials() -> Steps[dict[str, tuple[int, str]]]:
+    """Return what `serial` returns, of every zone."""
+    rows = yield Sql("SELECT zone, serial, content FROM zone_serials")
+    return {zone: (number, content) for zone, number, content in rows}
+
+
+def bump(zone: str) -> Steps[int]:
+    """Give a zone the next serial, since its dynamic records changed in this transaction; return it."""
+    rows = yield Sql(
         "INSERT INTO zone_serials VALUES ($1, 1, '') "
-        "ON CONFLICT (zone) DO UPDATE SET serial = (zone_serials.serial + 1) & 4294967295",
+        "ON CONFLICT (zone) DO UPDATE SET serial = (zone_serials.serial + 1) & 4294967295 RETURNING serial",
         (zone,),
     )
+    number: int = rows[0][0]
+    return number
 
 
 def raise_serials(by: int) -> Steps[None]:

@@ -8,6 +8,7 @@ from zonemint.app.ca import check_domains
 from zonemint.app.contents import contents
 from zonemint.app.doctor.finding import Finding
 from zonemint.app.succession_watch import due
+from zonemint.app.zone_list import plans, unserved
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import ConfigError
@@ -22,7 +23,7 @@ __all__ = ["authority", "zones"]
 
 async def zones(config: Config, data: DataDir, db: Database) -> AsyncIterator[Finding]:
     """Build each zone from its file and the store, as a server that starts does."""
-    for zone in config.domains:
+    for zone in plans(config, data):
         what = f"the zone {zone}"
         saved = await db.read(records.serial(zone))
         dynamic = await db.read(records.of_zone(zone))
@@ -32,6 +33,8 @@ async def zones(config: Config, data: DataDir, db: Database) -> AsyncIterator[Fi
             yield Finding.wrong(what, str(error), "mend the line; a server that runs keeps the zone as it was")
         else:
             yield Finding.ok(what, f"{len(found)} records")
+    for file, why in unserved(config, data):
+        yield Finding.note(f"the file {file.name}", f"it is not served: {why}", "rename or remove it")
 
 
 def authority(config: Config, data: DataDir, now: float) -> tuple[Authority | None, Finding]:

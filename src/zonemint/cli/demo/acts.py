@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import msgspec
 
-from zonemint.app.dynamic import change, zone_of
-from zonemint.app.zones import auth_of
+from zonemint.app.dynamic import change
+from zonemint.app.zone_list import auth_of, zone_of
 from zonemint.cli.demo import evidence, steps, trust
 from zonemint.cli.demo.lab import Lab
 from zonemint.cli.demo.screen import Screen
@@ -158,7 +158,7 @@ def _run(lab: Lab, screen: Screen, words: Sequence[str]) -> subprocess.Completed
 
 async def _lead(session: Session, alias: str, target: str) -> None:
     """Make an alias of ours lead to another target."""
-    zone = zone_of(session.config, alias)
+    zone = zone_of(session.config, session.data, alias)
     assert zone is not None
     old = await session.db.read(records.at(zone, alias, "CNAME"))
     new = [msgspec.structs.replace(record, data=f"{target}.", created_by="zonemint demo") for record in old]

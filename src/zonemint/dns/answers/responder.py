@@ -15,7 +15,7 @@ from zonemint.dns.answers.lookup import Answer, resolve
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Later, Reply, Services
 from zonemint.dns.guard import options
-from zonemint.dns.guard.rate import Verdict
+from zonemint.dns.guard.rate import RateLimit, Verdict
 from zonemint.dns.guard.terms import Denial, Terms
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.zone import Asked, Keep, Unread
@@ -60,6 +60,11 @@ class Responder:
         self.udp_rcodes = [0] * 24
         self.tcp_rcodes = [0] * 24
         catalog.watch(lambda apex, delta: self._forget())
+
+    @property
+    def limit(self) -> RateLimit | None:
+        """The limit of what is sent by UDP, which several responders may share."""
+        return self._terms.limit
 
     def _forget(self) -> None:
         self._negative.clear()

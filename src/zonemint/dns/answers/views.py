@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from collections.abc import Iterator, Sequence
 
+from zonemint.core.networks import Network
 from zonemint.dns.answers.responder import Responder
 
 __all__ = ["Views"]
 
 _REMEMBERED = 16_384
 """How many addresses are remembered with their view before all are forgotten."""
-
-Network = IPv4Network | IPv6Network
 
 
 class Views:
@@ -22,11 +20,11 @@ class Views:
     """
 
     def __init__(self, usual: Responder, others: Sequence[tuple[Sequence[Network], Responder]] = ()) -> None:
-        pairs = [(network, responder) for networks, responder in others for network in networks]
-        self._pairs = sorted(pairs, key=lambda pair: pair[0].prefixlen, reverse=True)
+        # Addresses may be forged, any number of them, so one that is not known yet has to be cheap too.
+        self._four, self._six = ([*_tables(others, bits)] for bits in (32, 128))
         self._known: dict[bytes, Responder] = {}
         self.usual = usual
-        self.responders = list(dict.fromkeys([usual, *(responder for _, responder in pairs)]))
+        self.responders = list(dict.fromkeys([usual, *(responder for _, responder in others)]))
 
     @property
     def only(self) -> Responder | None:
@@ -39,7 +37,25 @@ class Views:
         if found is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            host = ip_address(address)
-            found = next((responder for network, responder in self._pairs if host in network), self.usual)
-            self._known[address] = found
+            found = self._known[address] = self._find(address)
         return found
+
+    def _find(self, address: bytes) -> Responder:
+        number = int.from_bytes(address, "big")
+        for shift, table in self._four if len(address) == 4 else self._six:
+            if (found := table.get(number >> shift)) is not None:
+                return found
+        return self.usual
+
+
+_Table = tuple[int, dict[int, Responder]]
+
+
+def _tables(others: Sequence[tuple[Sequence[Network], Responder]], bits: int) -> Iterator[_Table]:
+    """Yield a table for each length of networks, the longest first: how far to shift an address, and who answers."""
+    pairs = [
+        (network, responder) for networks, responder in others for network in networks if network.max_prefixlen == bits
+    ]
+    for length in sorted({network.prefixlen for network, _ in pairs}, reverse=True):
+        shift = bits - length
+        yield shift, {int(one.network_address) >> shift: who for one, who in pairs if one.prefixlen == length}

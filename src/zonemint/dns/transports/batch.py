@@ -7,11 +7,13 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from zonemint.dns.answers.requestor import Client, Transport, packed
 from zonemint.dns.answers.services import Later
 from zonemint.dns.answers.views import Views
+from zonemint.dns.transports.query_log import QueryLog
 
 __all__ = ["Batch", "Origin", "available"]
 
@@ -67,20 +69,22 @@ class Batch:
 
     Each datagram's slot is read, looked up and overwritten by its answer: the id stays where it is, and the
     sender's address and (with `any_address`) our own address of the packet are used again for the way back.
-    postpone: is given the answers that come later, when the slot is another's.
+    postpone: is given the answers that come later, when the slot is another's; log: is told of those that come now.
     """
 
     def __init__(
         self,
         sock: socket.socket,
         views: Views,
-        postpone: Callable[[Later, Origin], None],
+        postpone: Callable[[Later, Origin, Client, bytes], None],
         *,
         any_address: bool,
+        log: QueryLog | None = None,
     ) -> None:
         self._fd = sock.fileno()
         self._views = views
         self._postpone = postpone
+        self._log = log
         self._family = sock.family
         self._any_address = any_address
         self._pktinfo4 = any_address and sock.family == socket.AF_INET
@@ -123,6 +127,10 @@ class Batch:
         only = self._views.only
         if only is not None:
             lasting, passing, rcodes = only.lasting, only.passing, only.udp_rcodes
+        log = self._log
+        if log is not None:
+            began = perf_counter()
+            asked = [buffers[at * _SLOT : at * _SLOT + size].tobytes() for at, size in enumerate(self._lengths[:count])]
         silent = []
         start = 0
         for i, length in enumerate(self._lengths[:count].tolist()):
@@ -138,7 +146,8 @@ class Batch:
             else:
                 client = self._client(i)
                 responder = only or self._views.of(client.address)
-                whole = responder.respond(buffers[start : start + length].tobytes(), client)
+                message = buffers[start : start + length].tobytes()
+                whole = responder.respond(message, client)
                 size = 0
                 if isinstance(whole, bytes):
                     size = len(whole)
@@ -146,9 +155,15 @@ class Batch:
                 else:
                     silent.append(i)
                     if isinstance(whole, Later):
-                        self._postpone(whole, self._origin(i))
+                        self._postpone(whole, self._origin(i), client, message)
             lengths[i] = size
             start += _SLOT
+        if log is not None:
+            each = (perf_counter() - began) / count
+            for i, message in enumerate(asked):
+                if lengths[i]:
+                    reply = buffers[i * _SLOT : i * _SLOT + lengths[i]].tobytes()
+                    log.note(self._client(i), message, reply, each)
         if self._pktinfo4:
             # The answer leaves by the route to the client, which need not be the interface that it came in by.
             self._interfaces[:] = self._no_interfaces

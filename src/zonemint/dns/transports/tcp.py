@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import cast
 
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Later, Ready, Stream
 from zonemint.dns.answers.views import Views
+from zonemint.dns.transports.query_log import QueryLog
 
 __all__ = ["Connections", "TcpConnection"]
 
@@ -29,9 +31,18 @@ class Connections:
     limit: when more come, the quietest is closed; idle: seconds after which a quiet one is closed.
     """
 
-    def __init__(self, views: Views, freshen: Callable[[], None], *, limit: int = 256, idle: float = 10.0) -> None:
+    def __init__(
+        self,
+        views: Views,
+        freshen: Callable[[], None],
+        *,
+        limit: int = 256,
+        idle: float = 10.0,
+        log: QueryLog | None = None,
+    ) -> None:
         self.views = views
         self.freshen = freshen
+        self.log = log
         self.limit = limit
         self.idle = idle
         self._open: dict[TcpConnection, float] = {}
@@ -122,19 +133,24 @@ class TcpConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         buffer = self._buffer
-        responder = self._connections.views.of(self._client.address)
+        responder, log = self._connections.views.of(self._client.address), self._connections.log
         at = 0
         for _ in range(_TURN):
             end = at + 2 + int.from_bytes(buffer[at : at + 2], "big")
             if self._full or self._waiting >= _WAITING or len(buffer) - at < 2 or len(buffer) < end:
                 break
-            reply = responder.respond(bytes(buffer[at + 2 : end]), self._client)
+            message = bytes(buffer[at + 2 : end])
+            began = perf_counter()
+            reply = responder.respond(message, self._client)
+            if log is not None and not isinstance(reply, Later):
+                log.note(self._client, message, reply if isinstance(reply, bytes) else None, perf_counter() - began)
             if reply is None:
                 self.abort()
                 return
             if isinstance(reply, Later):
                 self._waiting += 1
-                reply.then(self._answer_late)
+                send = self._answer_late
+                reply.then(send if log is None else log.noting(self._client, message, send))
             else:
                 self._give(reply)
             at = end

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from time import perf_counter
 
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Later, Ready
 from zonemint.dns.answers.views import Views
 from zonemint.dns.transports import batch
 from zonemint.dns.transports.batch import Origin
+from zonemint.dns.transports.query_log import QueryLog
 
 __all__ = ["UdpListener"]
 
@@ -30,10 +32,17 @@ class UdpListener:
     """
 
     def __init__(
-        self, sock: socket.socket, views: Views, freshen: Callable[[], None], *, batched: bool | None = None
+        self,
+        sock: socket.socket,
+        views: Views,
+        freshen: Callable[[], None],
+        *,
+        batched: bool | None = None,
+        log: QueryLog | None = None,
     ) -> None:
         self._socket = sock
         self._views = views
+        self._log = log
         host = sock.getsockname()[0]
         any_address = host in {"0.0.0.0", "::"}  # noqa: S104  # compared, not bound
         if any_address and sock.family == socket.AF_INET:
@@ -43,7 +52,7 @@ class UdpListener:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._serve: Callable[[], None] = self._serve_singly
         if batch.available() if batched is None else batched:
-            self._serve = batch.Batch(sock, views, self._postpone, any_address=any_address).serve
+            self._serve = batch.Batch(sock, views, self._postpone, any_address=any_address, log=log).serve
         self._freshen = freshen
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._receive)
@@ -60,14 +69,18 @@ class UdpListener:
             except OSError:
                 return
             client = Client.of(address[0], address[1], Transport.UDP)
+            began = perf_counter()
             reply = self._views.of(client.address).respond(message, client)
+            if self._log is not None and not isinstance(reply, Later):
+                self._log.note(client, message, reply if isinstance(reply, bytes) else None, perf_counter() - began)
             if isinstance(reply, bytes):
                 self._send(Origin(address, ancillary), reply)
             elif isinstance(reply, Later):
-                self._postpone(reply, Origin(address, ancillary))
+                self._postpone(reply, Origin(address, ancillary), client, message)
 
-    def _postpone(self, later: Later, origin: Origin) -> None:
-        later.then(partial(self._send, origin))
+    def _postpone(self, later: Later, origin: Origin, client: Client, message: bytes) -> None:
+        send: Callable[[Ready], None] = partial(self._send, origin)
+        later.then(send if self._log is None else self._log.noting(client, message, send))
 
     def _send(self, origin: Origin, reply: Ready) -> None:
         if not isinstance(reply, bytes):

@@ -10,7 +10,7 @@ import msgspec
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, wire
 
-__all__ = ["WILDCARD", "Node", "Owned", "RRset", "Record", "check_node", "is_later", "of_type"]
+__all__ = ["WILDCARD", "Node", "Owned", "RRset", "Record", "check_node", "is_later", "of_type", "with_rrset"]
 
 WILDCARD = b"\x01*"
 """The first label of a wildcard's name (RFC 4592 section 2.1.1)."""
@@ -54,6 +54,15 @@ def of_type(node: Node, type_: int) -> RRset | None:
         if rrset.type == type_:
             return rrset
     return None
+
+
+def with_rrset(node: Node, type_: int, rrset: RRset | None) -> Node:
+    """Return a node with another record set of a type, or with none."""
+    if rrset is None:
+        return tuple([one for one in node if one.type != type_])
+    if of_type(node, type_) is None:
+        return (*node, rrset)
+    return tuple([rrset if one.type == type_ else one for one in node])
 
 
 def check_node(owner: bytes, apex: bytes, node: Node) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
 from zonemint.dns.zones.delta import Changes, Delta, difference, onto, serial_of, with_serial
-from zonemint.dns.zones.records import WILDCARD, Node, Owned, Record, RRset, check_node, is_later, of_type
+from zonemint.dns.zones.records import WILDCARD, Node, Owned, Record, RRset, check_node, is_later, of_type, with_rrset
 
 __all__ = ["Asked", "Found", "Keep", "Kind", "TxtSource", "TxtValues", "TxtZone", "Unread", "Zone"]
 
@@ -108,7 +108,7 @@ class Zone:
         for record in records:
             try:
                 key = (wire.name_from_text(record.name), _type(record.type))
-                self._check_is_inside(key[0])
+                self.check_is_inside(key[0])
                 data = rdata.from_text(key[1], record.data)
                 _check_ttl(record.ttl)
             except ConfigError as error:
@@ -129,7 +129,7 @@ class Zone:
         if of_type(self.nodes.get(self.apex, ()), codes.SOA) is None:
             raise ConfigError(f"zone {self.origin}: it has no SOA record")
         if serial is not None:
-            self._set_serial(serial)
+            self.set_serial(serial)
 
     def apply(self, changes: Changes, serial: int) -> Delta:
         """Make many changes at once, and return what they were; watchers are told before this returns.
@@ -143,11 +143,11 @@ class Zone:
         for (owner, type_), rrset in changes.items():
             node = nodes.get(owner)
             if node is None:
-                self._check_is_inside(owner)
+                self.check_is_inside(owner)
                 node = self.nodes.get(owner, ())
             if rrset is not None:
                 _check_ttl(rrset.ttl)
-            nodes[owner] = _with(node, type_, rrset)
+            nodes[owner] = with_rrset(node, type_, rrset)
             if type_ == codes.SOA and owner == self.apex:
                 if rrset is None:
                     raise ConfigError(f"zone {self.origin}: its SOA record cannot be removed")
@@ -163,7 +163,7 @@ class Zone:
         for owner, node in nodes.items():
             self._replace(owner, node)
         if is_later(serial, self.serial):
-            self._set_serial(serial)
+            self.set_serial(serial)
         delta = Delta(self.apex, before, self.soa, tuple(removed), tuple(added))
         for changed in self._watchers:
             changed(delta)
@@ -244,7 +244,8 @@ class Zone:
                 return found
             at += 1 + name[at]
 
-    def _check_is_inside(self, owner: bytes) -> None:
+    def check_is_inside(self, owner: bytes) -> None:
+        """Raise ConfigError for a name (lower-case wire form) that is not at or below the apex."""
         at = 0
         while owner[at:] != self.apex:
             if not owner[at]:
@@ -282,9 +283,10 @@ class Zone:
             owner = owner[1 + owner[0] :]
             self._children[owner] = self._children.get(owner, 0) + 1
 
-    def _set_serial(self, serial: int) -> None:
+    def set_serial(self, serial: int) -> None:
+        """Put a serial into the SOA of a zone that nobody is served yet."""
         fresh = with_serial(self.soa, serial)
-        self._replace(self.apex, _with(self.nodes[self.apex], codes.SOA, fresh))
+        self._replace(self.apex, with_rrset(self.nodes[self.apex], codes.SOA, fresh))
 
 
 class TxtZone(Zone):
@@ -345,15 +347,6 @@ def _at(node: Node, owner: bytes, type_: int, keep: Keep) -> Found:
         return Found(Kind.DATA, owner, min(node, key=lambda rrset: sum(map(len, rrset.data))), keep)
     rrset = of_type(node, codes.CNAME)
     return Found(Kind.NODATA, keep=keep) if rrset is None else Found(Kind.ALIAS, owner, rrset, keep)
-
-
-def _with(node: Node, type_: int, rrset: RRset | None) -> Node:
-    """Return a node with another record set of a type, or with none."""
-    if rrset is None:
-        return tuple([one for one in node if one.type != type_])
-    if of_type(node, type_) is None:
-        return (*node, rrset)
-    return tuple([rrset if one.type == type_ else one for one in node])
 
 
 def _keep(names: set[bytes], owner: bytes, belongs: bool) -> None:

@@ -1,0 +1,98 @@
+"""Who is answered what: the settings' networks, made into a responder for each class of clients."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+
+import msgspec
+
+from zonemint.app.base import Base
+from zonemint.app.listeners import addresses
+from zonemint.config import Config, advertised
+from zonemint.core.networks import ANY, LOOPBACK, Network, networks
+from zonemint.dns import codes
+from zonemint.dns.answers.chaos import Chaos
+from zonemint.dns.answers.responder import Responder
+from zonemint.dns.answers.services import Services
+from zonemint.dns.answers.views import Views
+from zonemint.dns.guard.access import Access, Rules, classes
+from zonemint.dns.guard.cookies import MASTER_SIZE, Cookies
+from zonemint.dns.guard.rate import RateLimit
+from zonemint.dns.guard.terms import Denial, Terms
+from zonemint.dns.zones.catalog import Catalog
+from zonemint.store import shared_secrets
+
+__all__ = ["cookies", "dns_views"]
+
+
+def dns_views(config: Config, catalogs: Mapping[str, Catalog], services: Services, cookies: Cookies | None) -> Views:
+    """Return a responder for each class of clients; the one for strangers is the usual one.
+
+    catalogs: the zones of each view, under "" those of clients in none; services: what the friendliest class is
+    offered, and the others but for recursion.
+    """
+    chaos = Chaos(version=config.dns.version.encode(), identity=config.dns.nsid.encode())
+    services = msgspec.structs.replace(services, classes={codes.CH: chaos, **services.classes})
+    terms, limit = _terms(config, cookies), _limit(config)
+    made: dict[Access, Responder] = {}
+
+    def responder(access: Access) -> Responder:
+        if access not in made:
+            made[access] = _responder(access)
+        return made[access]
+
+    def _responder(access: Access) -> Responder:
+        own = msgspec.structs.replace(terms, limit=limit if access.limited else None)
+        if not access.allowed:
+            return Responder(Catalog(), terms=msgspec.structs.replace(own, denial=Denial(config.dns.denial)))
+        offered = services if access.recursion else msgspec.structs.replace(services, recursion=None)
+        return Responder(catalogs[access.view], offered, own)
+
+    rules = _rules(config)
+    # A right that nobody has makes no classes.
+    if services.recursion is None:
+        rules = rules._replace(recursion=())
+    if limit is None:
+        rules = rules._replace(unlimited=ANY)
+    found = classes(rules)
+    stranger = next(access for network, access in found.items() if not network.prefixlen)
+    pairs = [((network,), responder(access)) for network, access in found.items()]
+    return Views(responder(stranger), pairs)
+
+
+async def cookies(base: Base) -> Cookies | None:
+    """Return what makes cookies, by the secret that all nodes on the store have; None where the settings want none."""
+    if not base.config.dns.cookies:
+        return None
+    return Cookies(await base.db.write(shared_secrets.agree("dns cookies", os.urandom(MASTER_SIZE))))
+
+
+def _terms(config: Config, cookies: Cookies | None) -> Terms:
+    dns = config.dns
+    return Terms(cookies=cookies, nsid=dns.nsid.encode(), keepalive=min(int(dns.tcp_idle * 10), 0xFFFF))
+
+
+def _limit(config: Config) -> RateLimit | None:
+    """Return what all limited clients share, so that a network has one limit."""
+    dns = config.dns
+    return RateLimit(dns.rate_limit, slip=dns.rate_limit_slip) if dns.rate_limit else None
+
+
+def _rules(config: Config) -> Rules:
+    dns = config.dns
+    return Rules(
+        allow=networks(dns.allow),
+        deny=networks(dns.deny),
+        recursion=networks(dns.recursion),
+        unlimited=networks(dns.rate_limit_exempt),
+        always=_own(config),
+    )
+
+
+def _own(config: Config) -> tuple[Network, ...]:
+    """Return where questions of this machine itself come from; those of validations have to be answered."""
+    texts = {*addresses(config.listen.address), advertised(config.listen)}
+    hosts = [ip_address(text) for text in texts]
+    return (*LOOPBACK, *(ip_network(host) for host in hosts if not host.is_unspecified))

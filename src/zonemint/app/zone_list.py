@@ -1,0 +1,142 @@
+"""Which zones there are: the domains, those of the settings, and every file in the folder of zones."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+from zonemint.config import Config, DataDir, ZoneSettings
+from zonemint.core.errors import BadName, ConfigError
+from zonemint.core.names import is_within, normalize, parent
+
+__all__ = ["Kind", "Plan", "auth_of", "nearest", "plan_of", "plans", "served", "single", "unserved", "zone_of"]
+
+
+class Kind(Enum):
+    """Who fills a zone: its file and the dynamic records beside it."""
+
+    PRIMARY = "primary"
+
+
+class Plan(NamedTuple):
+    """A zone that is to be served.
+
+    server: its name server, unless its file names others; hosts: names in it that have our address; cuts: the zones
+    right below that are ours too; auth: those right below that are the acme-dns API's; required: whether there is no
+    start without it.
+    """
+
+    origin: str
+    file: Path
+    kind: Kind
+    server: str
+    hosts: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
+    auth: tuple[str, ...] = ()
+    required: bool = False
+
+
+def auth_of(config: Config) -> str:
+    """Return the first auth zone's name, where accounts are unless it is said otherwise."""
+    return config.auth_zones[0]
+
+
+def plans(config: Config, data: DataDir) -> dict[str, Plan]:
+    """Return the zones by their names, the domains first; without the role `dns` these are all."""
+    origins = dict.fromkeys(config.domains)
+    if "dns" in config.roles:
+        origins |= dict.fromkeys(config.zones)
+        origins |= dict.fromkeys(_stray(data, config))
+    auth_zones = config.auth_zones if "acmedns" in config.roles else ()
+    cuts: dict[str, list[str]] = {}
+    auth: dict[str, list[str]] = {}
+    for below, found in ((origins, cuts), (auth_zones, auth)):
+        for name in below:
+            if (above := nearest(parent(name), origins)) is not None:
+                found.setdefault(above, []).append(name)
+    return {
+        origin: _plan(config, _file(config, data, origin), origin)._replace(
+            cuts=tuple(cuts.get(origin, ())), auth=tuple(auth.get(origin, ()))
+        )
+        for origin in origins
+    }
+
+
+def plan_of(config: Config, data: DataDir, origin: str) -> Plan:
+    """Return the plan of one zone that there is; raises ConfigError when there is none of this name."""
+    found = plans(config, data)
+    if origin not in found:
+        raise ConfigError(f"there is no zone '{origin}' here; there is {', '.join(found)}")
+    return found[origin]
+
+
+def single(file: Path, origin: str) -> Plan:
+    """Return the plan of a zone by itself, whose file may be anywhere."""
+    return _plan(Config(origin), file, origin)
+
+
+def nearest(name: str, zones: Container[str]) -> str | None:
+    """Return the zone that a name belongs to: the longest at or above it."""
+    while name and name not in zones:
+        name = parent(name)
+    return name or None
+
+
+def served(config: Config, data: DataDir) -> Container[str]:
+    """Return the names of the zones whose records are ours; none without the role `dns`."""
+    return plans(config, data) if "dns" in config.roles else ()
+
+
+def zone_of(config: Config, data: DataDir, name: str) -> str | None:
+    """Return the zone of ours that a name belongs to, None when it is nobody's here."""
+    return nearest(name, served(config, data))
+
+
+def unserved(config: Config, data: DataDir) -> Iterator[tuple[Path, str]]:
+    """Yield the files in the folder of zones that no zone is read from, and why."""
+    files = {plan.file for plan in plans(config, data).values()}
+    for file in sorted(data.zones.glob("*.zone")):
+        if file in files:
+            continue
+        try:
+            name = normalize(file.stem)
+        except BadName as error:
+            yield file, str(error)
+            continue
+        if file.stem != name:
+            yield file, f"a zone's file is called {name}.zone"
+        elif "dns" not in config.roles:
+            yield file, "no DNS server runs here"
+        elif not _is_ours(name, config):
+            yield file, f"'{name}' lies in an auth zone: the records there are those of the acme-dns API"
+        else:
+            yield file, f"the settings have another file for the zone '{name}'"
+
+
+def _stray(data: DataDir, config: Config) -> Iterator[str]:
+    """Yield the names of zones whose files are in the folder; see `unserved` for the others."""
+    for file in sorted(data.zones.glob("*.zone")):
+        with suppress(BadName):
+            if file.stem == normalize(file.stem) and _is_ours(file.stem, config):
+                yield file.stem
+
+
+def _plan(config: Config, file: Path, origin: str) -> Plan:
+    is_domain = origin in config.domains
+    server = f"ns1.{origin if is_domain else config.domain}"
+    hosts: tuple[str, ...] = (server,) if is_domain else ()
+    if origin == config.domain and "ca" in config.roles:
+        hosts += (f"ca.{origin}",)
+    return Plan(origin, file, Kind.PRIMARY, server, hosts, required=is_domain)
+
+
+def _is_ours(name: str, config: Config) -> bool:
+    return not any(is_within(name, zone) for zone in config.auth_zones)
+
+
+def _file(config: Config, data: DataDir, origin: str) -> Path:
+    said = config.zones.get(origin, ZoneSettings()).file
+    return data.path / said if said else data.zone_file(origin)
