@@ -189,6 +189,22 @@ async def test_a_file_that_changes_keeps_what_is_dynamic(node: Node) -> None:
     assert node.addresses("www") == {"192.0.2.9"}
 
 
+async def test_a_file_that_changes_is_compared_for_who_keeps_a_journal(node: Node) -> None:
+    file, before = node.data.zone_file(ZONE), node.serial
+    journal = node.keeper.journals.keep(ZONE)
+    await node.make(edit(True, "dyn", "192.0.2.2"))
+    file.write_text("www 60 A 192.0.2.9\n")
+    await node.keeper.reload_changed_files()
+    found = journal.since(before)
+    assert found is not None
+    assert [len(one.touched) for one in found] == [1, 1]
+    assert found[-1].new_serial == node.serial
+    node.keeper.journals.forget(ZONE)
+    file.write_text("www 60 A 192.0.2.10\n")
+    await node.keeper.reload_changed_files()
+    assert node.told[-1] is None
+
+
 async def test_zones_come_and_go_with_their_files(node: Node) -> None:
     file = node.data.zone_file(f"sub.{ZONE}")
     file.write_text("www 60 A nothing\n")

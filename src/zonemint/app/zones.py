@@ -21,6 +21,7 @@ from zonemint.core.errors import ConfigError, StoreError, StoreUnavailable
 from zonemint.dns import codes, wire
 from zonemint.dns.zones import implied
 from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.journal import Journals, compared
 from zonemint.dns.zones.overlay import Draft, Edit, Overlay
 from zonemint.dns.zones.records import Record, is_later
 from zonemint.dns.zones.zone import TxtSource, TxtZone, Zone
@@ -63,7 +64,8 @@ class _Moved:
 class ZoneKeeper:
     """Keeps the catalog true: to the zone files, to the store's records, and to what other processes do to it.
 
-    values: the source of each auth zone; failures: why a zone's newest content is not served, by its name.
+    values: the source of each auth zone; failures: why a zone's newest content is not served, by its name; journals:
+    what changed lately, in the zones for which somebody began one.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class ZoneKeeper:
         self._version = 0
         self._next_look = 0.0
         self.failures: dict[str, str] = {}
+        self.journals = Journals(catalog)
         self._changes = LiveChanges(
             db,
             clock,
@@ -215,9 +218,12 @@ class ZoneKeeper:
         saved = await self._db.read(self._saved(read))
         serial, dynamic = saved if saved is not None else await self._db.write(self._next_serial(read, zone))
         overlay = _laid_over(zone, dynamic, serial, read.plan.file)
+        before = self._served.get(read.plan.origin)
         self._served[read.plan.origin] = served = Live(read.plan, read.stamp, read.digest, zone, overlay, serial)
         if "dns" in self._config.roles:
-            self._catalog.put(zone)
+            # To compare whole zones costs something, and only who keeps a journal needs it.
+            is_wanted = before is not None and self.journals.get(zone.apex) is not None
+            self._catalog.put(zone, compared(before.zone, zone) if before is not None and is_wanted else None)
         for auth in read.plan.auth:
             self._serve_auth(auth, served)
         # What came meanwhile went to the old zone.
