@@ -213,6 +213,7 @@ class Server:
             views,
             freshen=zones.refresh,
             tcp_limit=config.dns.tcp_connections,
+            tcp_per_client=config.dns.tcp_connections_per_client,
             tcp_idle=config.dns.tcp_idle,
             log=log[0] if log else None,
         )

@@ -14,8 +14,9 @@ from zonemint.dns import codes
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Later, Ready, Stream
 from zonemint.dns.answers.views import Views
+from zonemint.dns.transports.connections import Connections
 from zonemint.dns.transports.query_log import QueryLog
-from zonemint.dns.transports.tcp import Connections, TcpConnection
+from zonemint.dns.transports.tcp import TcpConnection
 from zonemint.dns.transports.udp import UdpListener
 
 __all__ = ["DnsServer"]
@@ -30,8 +31,8 @@ class DnsServer:
     """Answers messages over UDP and TCP on the running event loop, each client by the responder of its view.
 
     freshen: called before messages are answered, to take over what others changed;
-    batched: see udp.UdpListener; tcp_limit: open connections; tcp_idle: seconds until a quiet one is closed;
-    log: what is told of each query.
+    batched: see udp.UdpListener; tcp_limit, tcp_per_client: open connections, of all and of one client;
+    tcp_idle: seconds until a quiet one is closed; log: what is told of each query.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class DnsServer:
         freshen: Callable[[], None] = lambda: None,
         batched: bool | None = None,
         tcp_limit: int = 256,
+        tcp_per_client: int = 256,
         tcp_idle: float = 10.0,
         log: QueryLog | None = None,
     ) -> None:
@@ -49,7 +51,9 @@ class DnsServer:
         self._batched = batched
         self._freshen = freshen
         self._log = log
-        self._connections = Connections(views, freshen, limit=tcp_limit, idle=tcp_idle, log=log)
+        self._connections = Connections(
+            views, freshen, limit=tcp_limit, per_client=tcp_per_client, idle=tcp_idle, log=log
+        )
         self._udp: list[UdpListener] = []
         self._tcp: list[asyncio.Server] = []
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from time import perf_counter
 from typing import cast
 
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Later, Ready, Stream
-from zonemint.dns.answers.views import Views
-from zonemint.dns.transports.query_log import QueryLog
+from zonemint.dns.transports.connections import Connections, network_of
 
-__all__ = ["Connections", "TcpConnection"]
+__all__ = ["TcpConnection"]
 
 _TURN = 64
 """How many messages of one connection are answered in one go, so that others on the loop live."""
@@ -25,68 +23,10 @@ _BACKLOG = 2 + 0xFFFF
 """How many received bytes wait for their answers before no more are read: one message has room."""
 
 
-class Connections:
-    """All open connections, the one that was quiet longest first.
-
-    limit: when more come, the quietest is closed; idle: seconds after which a quiet one is closed.
-    """
-
-    def __init__(
-        self,
-        views: Views,
-        freshen: Callable[[], None],
-        *,
-        limit: int = 256,
-        idle: float = 10.0,
-        log: QueryLog | None = None,
-    ) -> None:
-        self.views = views
-        self.freshen = freshen
-        self.log = log
-        self.limit = limit
-        self.idle = idle
-        self._open: dict[TcpConnection, float] = {}
-        self._sweep: asyncio.TimerHandle | None = None
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def touch(self, connection: TcpConnection) -> None:
-        """Note that a connection was opened or said something."""
-        loop = asyncio.get_running_loop()
-        self._open.pop(connection, None)
-        self._open[connection] = loop.time()
-        if len(self._open) > self.limit:
-            next(iter(self._open)).abort()
-        if self._sweep is None:
-            self._sweep = loop.call_later(self.idle, self._close_idle)
-
-    def drop(self, connection: TcpConnection) -> None:
-        """Forget a connection."""
-        self._open.pop(connection, None)
-        if not self._open and self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
-
-    def _close_idle(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._sweep = None
-        for connection, since in list(self._open.items()):
-            if since + self.idle > loop.time():
-                self._sweep = loop.call_at(since + self.idle, self._close_idle)
-                return
-            connection.abort()
-
-    def close(self) -> None:
-        """Close all connections."""
-        for connection in list(self._open):
-            connection.abort()
-
-
 class TcpConnection(asyncio.Protocol):
     """One client's connection; messages are answered in the order they came in.
 
-    An answer that has to wait does not keep back those behind it (RFC 7766 section 6.2.1.1).
+    An answer that has to wait does not keep back those behind it (RFC 7766 section 6.2.1.1). network: the client's.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -96,6 +36,7 @@ class TcpConnection(asyncio.Protocol):
         self._waiting = 0
         self._streams: deque[Stream] = deque()
         self._client: Client
+        self.network: bytes
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -105,6 +46,7 @@ class TcpConnection(asyncio.Protocol):
         host, port = (transport.get_extra_info("peername") or ("0.0.0.0", 0))[:2]  # noqa: S104
         is_tls = transport.get_extra_info("sslcontext") is not None
         self._client = Client.of(host, port, Transport.TLS if is_tls else Transport.TCP)
+        self.network = network_of(self._client.address)
         self._connections.touch(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
