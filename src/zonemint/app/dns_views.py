@@ -26,6 +26,8 @@ from zonemint.store import shared_secrets
 
 __all__ = ["cookies", "dns_views"]
 
+_ERRORS = 100  # answers to a network in a second that say no more than that a message cannot be read
+
 
 def dns_views(config: Config, catalogs: Mapping[str, Catalog], services: Services, cookies: Cookies | None) -> Views:
     """Return a responder for each class of clients; the one for strangers is the usual one.
@@ -71,7 +73,12 @@ async def cookies(base: Base) -> Cookies | None:
 
 def _terms(config: Config, cookies: Cookies | None) -> Terms:
     dns = config.dns
-    return Terms(cookies=cookies, nsid=dns.nsid.encode(), keepalive=min(int(dns.tcp_idle * 10), 0xFFFF))
+    return Terms(
+        cookies=cookies,
+        nsid=dns.nsid.encode(),
+        keepalive=min(int(dns.tcp_idle * 10), 0xFFFF),
+        errors=RateLimit(_ERRORS),
+    )
 
 
 def _limit(config: Config) -> RateLimit | None:

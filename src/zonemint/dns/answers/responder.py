@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from zonemint.core.errors import ForeignDataError
 from zonemint.dns import codes, wire
+from zonemint.dns.answers import faults
 from zonemint.dns.answers.beyond import Way, go_beyond
 from zonemint.dns.answers.compiled import UDP_SIZE, Compiled, assemble, bare, compile_answer
 from zonemint.dns.answers.foreign import CHECKING_DISABLED, Foreign, passed_on
@@ -30,6 +31,8 @@ _LASTING = 16_384
 _PASSING = 4_096
 """The same for names that anybody can think of: they must not push the others out."""
 
+_TOLD = 600
+"""How much of a message is logged that met a mistake."""
 _META_TYPES = range(128, 255)
 """Zone transfers among them (RFC 6895 section 3.1); ANY is a question like others."""
 
@@ -75,7 +78,12 @@ class Responder:
         """Answer one message, at once or later; None where silence is right: no message, or an answer itself."""
         if len(message) < 12 or message[2] & 0x80 or self._terms.denial is Denial.IGNORE:
             return None
-        reply = self._respond(message, client)
+        try:
+            reply = self._respond(message, client)
+        except Exception:
+            # Those that came in the same batch are answered, and so is whoever found the mistake.
+            faults.tell(client=str(client), message=message[:_TOLD].hex())
+            reply = _header(message, codes.SERVFAIL)
         return reply if self._terms.limit is None else self._limited(message, reply, client)
 
     def _respond(self, message: bytes, client: Client) -> Reply:
@@ -92,8 +100,22 @@ class Responder:
                 return self._answer(message, wire.parse_query(message), client)
             except ForeignDataError:
                 rcode = codes.FORMERR
+        error = _header(message, rcode)
+        if client.is_datagram and self._makes_loop(error, client):
+            return None
         rcodes[rcode] += 1
-        return message[:2] + bytes((0x80 | message[2] & 0x79, rcode)) + bytes(8)
+        return error
+
+    def _makes_loop(self, error: bytes, client: Client) -> bool:
+        """Tell whether an error might be answered by another one, and so on for ever.
+
+        A program that answers everything, such as those on low ports (RFC 862 to 868), answers our errors too. Whoever
+        does so elsewhere is stopped by a number that no client meets.
+        """
+        if client.port < 1024 and client.port != 53:
+            return True
+        errors = self._terms.errors
+        return errors is not None and errors.judge(client.address, error) is not Verdict.SEND
 
     def _recall(self, message: bytes, client: Client) -> bytes | None:
         """Find the answer to the same question in other letter case, or with other options.
@@ -232,6 +254,11 @@ class Responder:
         if query.class_ != codes.IN or query.type in _META_TYPES:
             return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT, error=options.NOT_SUPPORTED)
         return resolve(self._catalog, query.name, query.type, asked)
+
+
+def _header(message: bytes, rcode: int) -> bytes:
+    """Make an answer of a header alone, to what cannot be read further."""
+    return message[:2] + bytes((0x80 | message[2] & 0x79, rcode)) + bytes(8)
 
 
 def _datagram(size: int) -> int:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from zonemint.dns.answers import faults
 from zonemint.dns.answers.foreign import Foreign, Question
 from zonemint.dns.answers.requestor import Client
 
@@ -37,7 +38,11 @@ class Later:
         # An error is looked at here, since whoever makes the answer may have no more use for the result.
         if not self._awaited.cancelled():
             self._awaited.exception()
-        reply = self._again()
+        try:
+            reply = self._again()
+        except Exception:
+            faults.tell()
+            reply = None
         if isinstance(reply, Later):
             reply.then(send)
         else:

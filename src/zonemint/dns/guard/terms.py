@@ -24,7 +24,8 @@ class Terms(msgspec.Struct, frozen=True):
 
     denial: they are answered nothing, and how that is told; cookies: None where there are none; nsid: what the server
     calls itself, empty for nothing (RFC 5001); keepalive: how long a quiet connection stays open, in units of 100
-    milliseconds (RFC 7828); limit: of the answers that go out by UDP, None for no limit.
+    milliseconds (RFC 7828); limit: of the answers that go out by UDP, None for no limit; errors: the same of answers
+    to what cannot be read, for all.
     """
 
     denial: Denial | None = None
@@ -32,3 +33,4 @@ class Terms(msgspec.Struct, frozen=True):
     nsid: bytes = b""
     keepalive: int = 0
     limit: RateLimit | None = None
+    errors: RateLimit | None = None
