@@ -21,10 +21,14 @@ __all__ = [
     "IN",
     "MX",
     "NOERROR",
+    "NONE",
+    "NOTAUTH",
     "NOTIMP",
+    "NOTZONE",
     "NS",
     "NSEC",
     "NXDOMAIN",
+    "NXRRSET",
     "OPT",
     "OPTION_COOKIE",
     "OPTION_ERROR",
@@ -38,8 +42,10 @@ __all__ = [
     "SOA",
     "SRV",
     "SVCB",
+    "TSIG",
     "TXT",
     "YXDOMAIN",
+    "YXRRSET",
     "rcode_to_text",
     "type_from_text",
     "type_to_text",
@@ -61,10 +67,12 @@ RRSIG: Final = 46
 NSEC: Final = 47
 SVCB: Final = 64
 HTTPS: Final = 65
+TSIG: Final = 250
 ANY: Final = 255
 
 IN: Final = 1
 CH: Final = 3
+NONE: Final = 254
 
 NOERROR: Final = 0
 FORMERR: Final = 1
@@ -73,6 +81,10 @@ NXDOMAIN: Final = 3
 NOTIMP: Final = 4
 REFUSED: Final = 5
 YXDOMAIN: Final = 6
+YXRRSET: Final = 7
+NXRRSET: Final = 8
+NOTAUTH: Final = 9
+NOTZONE: Final = 10
 BADVERS: Final = 16
 BADCOOKIE: Final = 23
 
@@ -90,7 +102,10 @@ _RCODES: Final = {
     NOTIMP: "NOTIMP",
     REFUSED: "REFUSED",
     YXDOMAIN: "YXDOMAIN",
-    9: "NOTAUTH",
+    YXRRSET: "YXRRSET",
+    NXRRSET: "NXRRSET",
+    NOTAUTH: "NOTAUTH",
+    NOTZONE: "NOTZONE",
     BADVERS: "BADVERS",
     BADCOOKIE: "BADCOOKIE",
 }

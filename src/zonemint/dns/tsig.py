@@ -12,6 +12,7 @@ import msgspec
 
 from zonemint.core.errors import ForeignDataError
 from zonemint.dns import wire
+from zonemint.dns.rights import Rights
 
 __all__ = [
     "ALGORITHMS",
@@ -70,6 +71,7 @@ class Key(msgspec.Struct, frozen=True):
     name: bytes
     algorithm: str
     secret: bytes
+    rights: Rights = Rights()
 
     def __repr__(self) -> str:
         return f"Key({wire.name_to_text(self.name)}, {self.algorithm})"

@@ -43,7 +43,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
 
     name: the question's name in lower-case wire form; end: where the question ends in the message; size: the
     client's UDP payload size (RFC 6891 section 6.2.3), 512 without OPT; plain: nothing but the question and an OPT
-    follows the header; options: the data of the OPT.
+    follows the header; options: the data of the OPT; signed: the last record is a TSIG.
     """
 
     name: bytes
@@ -56,6 +56,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
     dnssec_ok: bool = False
     plain: bool = True
     options: bytes = b""
+    signed: bool = False
 
 
 class WireRecord(msgspec.Struct, frozen=True, gc=False):
@@ -177,6 +178,7 @@ def _parse_rest(message: bytes, query: Query, counts: tuple[int, int, int]) -> Q
     """Read whatever records follow the question, for the sake of the OPT among them."""
     at = query.end
     opt: WireRecord | None = None
+    signed = False
     for section, count in enumerate(counts):
         for _ in range(count):
             start = at
@@ -186,12 +188,13 @@ def _parse_rest(message: bytes, query: Query, counts: tuple[int, int, int]) -> Q
                     raise ForeignDataError("one OPT of the root, among the additional records")
                 check_options(message, record.start, record.end)
                 opt = record
+            signed = record.type == codes.TSIG
     if at != len(message):
         raise ForeignDataError("bytes follow the last record")
     if opt is None:
-        return msgspec.structs.replace(query, plain=False)
+        return msgspec.structs.replace(query, plain=False, signed=signed)
     version, dnssec_ok = opt.ttl >> 16 & 255, opt.ttl & 0x8000 != 0
-    said = (True, version, opt.class_, dnssec_ok, False, message[opt.start : opt.end])
+    said = (True, version, opt.class_, dnssec_ok, False, message[opt.start : opt.end], signed)
     return Query(query.name, query.type, query.class_, query.end, *said)
 
 

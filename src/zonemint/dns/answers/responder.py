@@ -15,6 +15,7 @@ from zonemint.dns.answers.foreign import CHECKING_DISABLED, Foreign, passed_on
 from zonemint.dns.answers.lookup import Answer, resolve
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Later, Reply, Services
+from zonemint.dns.answers.signed import signing
 from zonemint.dns.guard import options
 from zonemint.dns.guard.rate import RateLimit, Verdict
 from zonemint.dns.guard.terms import Denial, Terms
@@ -54,6 +55,7 @@ class Responder:
         self._catalog = catalog
         self._services = services
         self._recursion = services.recursion is not None
+        self._signed = (services.signing or signing(lambda name: None))(self._respond)
         self._terms = terms
         self._negative: dict[tuple[bytes, int, int], Compiled] = {}
         self._lasting: dict[bytes, bytes] = {}
@@ -157,6 +159,8 @@ class Responder:
         handler = services.types.get(query.type) if query.class_ == codes.IN else services.classes.get(query.class_)
         if handler is not None:
             return handler(message, client)
+        if query.signed:
+            return self._signed(message, client)
         said = self._said(query.options, client) if query.options else options.NOTHING
         try:
             answer = self._resolve(query, asked)
@@ -209,7 +213,7 @@ class Responder:
             said = self._said(query.options, client)
         except ForeignDataError:
             return reply if limit.judge(client.address, reply) is Verdict.SEND else None
-        if said.known:
+        if said.known or (query.signed and reply[3] & 15 != codes.NOTAUTH):
             return reply
         verdict = limit.judge(client.address, reply)
         if verdict is Verdict.SEND:

@@ -73,10 +73,12 @@ class Services(msgspec.Struct, frozen=True):
     """What stands beside the zones of a responder.
 
     opcodes, classes, types: who answers messages of an opcode, and queries of a class or of a type above 127; what has
-    no handler is NOTIMP or REFUSED. recursion: for names that are not ours; None where none is offered.
+    no handler is NOTIMP or REFUSED. signing: makes who answers signed queries from who answers them unsigned; None
+    where no key is known. recursion: for names that are not ours; None where none is offered.
     """
 
     opcodes: Mapping[int, Handler] = {}
     classes: Mapping[int, Handler] = {}
     types: Mapping[int, Handler] = {}
+    signing: Callable[[Handler], Handler] | None = None
     recursion: Recursion | None = None
