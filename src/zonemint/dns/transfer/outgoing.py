@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 
 import structlog
 
 from zonemint.core.errors import ForeignDataError
-from zonemint.dns import codes, tsig, wire
+from zonemint.dns import codes, wire
 from zonemint.dns.answers.compiled import UDP_SIZE, bare
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Reply, Stream
 from zonemint.dns.transfer.messages import Row, packed
+from zonemint.dns.tsig import Key
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.delta import Delta
 from zonemint.dns.zones.journal import Journals
@@ -24,17 +24,16 @@ __all__ = ["Transfers"]
 _AT_ONCE = 16
 """How many transfers may be under way; more are refused, and secondaries come again."""
 
-_log = structlog.get_logger()
+_CONNECTIONS = (Transport.TCP, Transport.TLS)
 
-Seal = Callable[[bytes], bytes]
-"""Signs the next message of an answer."""
+_log = structlog.get_logger()
 
 
 class Transfers:
     """Answers AXFR and IXFR for the zones of a catalog.
 
-    may: whether a client, and the key that it signed with (None for none), may have a zone; keys: who finds the keys;
-    journals: what changed; clock: seconds. The auth zone's names come from a source, so there is nothing to transfer.
+    may: whether a client, and the key that vouches for its message (None for none), may have a zone; journals: what
+    changed. The auth zone's names come from a source, so there is nothing to transfer.
     """
 
     def __init__(
@@ -42,50 +41,32 @@ class Transfers:
         catalog: Catalog,
         journals: Journals,
         *,
-        may: Callable[[str, Client, tsig.Key | None], bool],
-        keys: tsig.Keys,
-        clock: Callable[[], float],
+        may: Callable[[str, Client, Key | None], bool],
     ) -> None:
         self._catalog = catalog
         self._journals = journals
         self._may = may
-        self._keys = keys
-        self._clock = clock
         self._active = 0
         self.sent = {"AXFR": 0, "IXFR": 0, "current": 0, "refused": 0}
 
-    def answer(self, message: bytes, client: Client) -> Reply:
-        """Answer one query of the two types."""
-        try:
-            signature = tsig.find(message)
-            verified = tsig.verify(message, signature, self._keys, self._clock()) if signature else None
-            query = wire.parse_query(verified.message if verified else message)
-            serial = _known(message, query)
-        except tsig.Unverified as unverified:
-            self.sent["refused"] += 1
-            return tsig.refusal(message, unverified, self._clock())
-        except ForeignDataError:
-            return message[:2] + bytes((0x80 | message[2] & 0x79, codes.FORMERR)) + bytes(8)
-        key = verified.key if verified else None
-        signer = tsig.Signer(verified.key, verified.mac) if verified else None
-
-        def seal(one: bytes) -> bytes:
-            return one if signer is None else signer.sign(one, self._clock())
-
+    def answer(self, message: bytes, client: Client, key: Key | None) -> Reply:
+        """Answer one query of the two types, without its signature; raises ForeignDataError for a malformed one."""
+        query = wire.parse_query(message)
+        serial = _known(message, query)
         zone = self._catalog.get(wire.name_to_text(query.name))
         if zone is None or isinstance(zone, TxtZone) or not self._may(zone.origin, client, key):
             self.sent["refused"] += 1
-            rcode = codes.REFUSED if zone is not None else codes.NOTAUTH
-            return seal(bare(message, query, rcode))
-        ask = partial(self._whole, zone) if serial is None else partial(self._since, zone, serial)
-        return ask(message, query, client, seal)
+            return bare(message, query, codes.NOTAUTH if zone is None else codes.REFUSED)
+        if serial is None:
+            return self._whole(zone, message, query, client)
+        return self._since(zone, serial, message, query, client)
 
-    def _since(self, zone: Zone, serial: int, message: bytes, query: wire.Query, client: Client, seal: Seal) -> Reply:
+    def _since(self, zone: Zone, serial: int, message: bytes, query: wire.Query, client: Client) -> Reply:
         """Answer IXFR: nothing new, the changes, or the whole zone (RFC 1995 sections 2 and 4)."""
         question, current = message[12 : query.end], _rows(zone.apex, zone.soa)
         if not is_later(zone.serial, serial):
             self.sent["current"] += 1
-            return seal(next(packed(message[:2], question, current)))
+            return next(packed(message[:2], question, current))
         journal = self._journals.get(zone.apex)
         deltas = None if journal is None else journal.since(serial)
         if not deltas or deltas[-1].new_serial != zone.serial:
@@ -93,34 +74,31 @@ class Transfers:
         if client.is_datagram:
             # What does not fit is told by the SOA alone, and the client comes again over TCP.
             messages = [] if deltas is None else list(packed(message[:2], question, _changes(zone, deltas)))
-            if len(messages) == 1 and len(sealed := seal(messages[0])) <= max(512, min(query.size, UDP_SIZE)):
+            if len(messages) == 1 and len(messages[0]) <= max(512, min(query.size, UDP_SIZE)):
                 self.sent["IXFR"] += 1
-                return sealed
-            return seal(next(packed(message[:2], question, current)))
+                return messages[0]
+            return next(packed(message[:2], question, current))
         if deltas is None or sum(map(_size, deltas)) > sum(len(node) for node in zone.nodes.values()):
-            return self._whole(zone, message, query, client, seal)
-        return self._stream("IXFR", zone, message, query, _changes(zone, deltas), seal)
+            return self._whole(zone, message, query, client)
+        return self._stream("IXFR", zone, message, query, _changes(zone, deltas))
 
-    def _whole(self, zone: Zone, message: bytes, query: wire.Query, client: Client, seal: Seal) -> Reply:
-        if client.transport not in (Transport.TCP, Transport.TLS):
-            return seal(bare(message, query, codes.REFUSED))
+    def _whole(self, zone: Zone, message: bytes, query: wire.Query, client: Client) -> Reply:
+        if client.transport not in _CONNECTIONS:
+            return bare(message, query, codes.REFUSED)
         # The nodes are values, so this is the zone of now whatever becomes of it.
-        return self._stream("AXFR", zone, message, query, _zone(zone.apex, zone.soa, list(zone.nodes.items())), seal)
+        return self._stream("AXFR", zone, message, query, _zone(zone.apex, zone.soa, list(zone.nodes.items())))
 
-    def _stream(
-        self, kind: str, zone: Zone, message: bytes, query: wire.Query, rows: Iterable[Row], seal: Seal
-    ) -> Reply:
+    def _stream(self, kind: str, zone: Zone, message: bytes, query: wire.Query, rows: Iterable[Row]) -> Reply:
         if self._active >= _AT_ONCE:
             _log.warning("too many zone transfers at once, one is refused", zone=zone.origin)
-            return seal(bare(message, query, codes.REFUSED))
-        return Stream(self._counted(kind, zone, packed(message[:2], message[12 : query.end], rows), seal))
+            return bare(message, query, codes.REFUSED)
+        return Stream(self._counted(kind, zone, packed(message[:2], message[12 : query.end], rows)))
 
-    def _counted(self, kind: str, zone: Zone, messages: Iterator[bytes], seal: Seal) -> Iterator[bytes]:
+    def _counted(self, kind: str, zone: Zone, messages: Iterator[bytes]) -> Iterator[bytes]:
         self._active += 1
         serial = zone.serial
         try:
-            for one in messages:
-                yield seal(one)
+            yield from messages
             self.sent[kind] += 1
             _log.info("zone transferred", zone=zone.origin, kind=kind, serial=serial)
         finally:
