@@ -11,6 +11,7 @@ __all__ = [
     "AAAA",
     "ANY",
     "BADCOOKIE",
+    "AXFR",
     "BADVERS",
     "CH",
     "CNAME",
@@ -19,6 +20,7 @@ __all__ = [
     "FORMERR",
     "HTTPS",
     "IN",
+    "IXFR",
     "MX",
     "NOERROR",
     "NONE",
@@ -68,6 +70,8 @@ NSEC: Final = 47
 SVCB: Final = 64
 HTTPS: Final = 65
 TSIG: Final = 250
+IXFR: Final = 251
+AXFR: Final = 252
 ANY: Final = 255
 
 IN: Final = 1

@@ -8,8 +8,8 @@ import msgspec
 
 from zonemint.dns import codes
 from zonemint.dns.answers.lookup import Answer
+from zonemint.dns.answers.writer import RECORD, Writer
 from zonemint.dns.wire import Query
-from zonemint.dns.zones.records import Owned
 
 __all__ = ["UDP_SIZE", "Compiled", "assemble", "bare", "compile_answer", "option"]
 
@@ -17,11 +17,6 @@ UDP_SIZE = 1232
 """The largest UDP answer that we send, and the size that we announce: it fits into one IPv6 packet everywhere."""
 
 _COUNTS = Struct("!BBHHHH")
-_FIXED = Struct("!HHIH")
-_COMPRESSIBLE = {codes.CNAME: 0, codes.NS: 0, codes.PTR: 0, codes.MX: 2, codes.SOA: 0}
-"""Types whose data may hold compressed names (RFC 3597 section 4), and where in the data the first one starts."""
-
-
 _Heads = tuple[bytes, bytes, bytes, bytes]
 
 
@@ -39,61 +34,6 @@ class Compiled(msgspec.Struct, frozen=True, gc=False):
     error: bytes = b""
 
 
-class _Writer:
-    """Records one after the other, names compressed against the question and each other."""
-
-    def __init__(self, question: bytes, skip: int) -> None:
-        self.out = bytearray()
-        self._base = 12 + len(question) + 4
-        self._offsets: dict[bytes, int] = {}
-        at = skip
-        while question[at]:
-            self._offsets[question[at:]] = 12 + at
-            at += 1 + question[at]
-
-    def name(self, name: bytes) -> None:
-        """Write a name, its longest known suffix as a pointer."""
-        at = 0
-        while name[at]:
-            suffix = name[at:].lower()
-            offset = self._offsets.get(suffix)
-            if offset is not None:
-                self.out += name[:at] + (0xC000 | offset).to_bytes(2, "big")
-                return
-            here = self._base + len(self.out) + at
-            if here < 0x4000:
-                self._offsets[suffix] = here
-            at += 1 + name[at]
-        self.out += name
-
-    def rrsets(self, section: list[Owned]) -> int:
-        """Write the record sets of a section; return how many records they are."""
-        count = 0
-        for owner, rrset in section:
-            start = _COMPRESSIBLE.get(rrset.type)
-            for data in rrset.data:
-                self.name(owner)
-                self.out += _FIXED.pack(rrset.type, codes.IN, rrset.ttl, len(data))
-                if start is None:
-                    self.out += data
-                else:
-                    self._data(rrset.type, data, start)
-                count += 1
-        return count
-
-    def _data(self, type_: int, data: bytes, start: int) -> None:
-        at = len(self.out)
-        self.out += data[:start]
-        for _ in range(2 if type_ == codes.SOA else 1):
-            end = start
-            while data[end]:
-                end += 1 + data[end]
-            self.name(data[start : end + 1])
-            start = end + 1
-        self.out += data[start:]
-        self.out[at - 2 : at] = (len(self.out) - at).to_bytes(2, "big")
-
-
 def compile_answer(name: bytes, answer: Answer, *, skip: int = 0, recursion: bool = False) -> Compiled:
     """Write the sections of an answer to a question about a name (lower-case wire form).
 
@@ -104,7 +44,7 @@ def compile_answer(name: bytes, answer: Answer, *, skip: int = 0, recursion: boo
     if len(answer.additional) > answer.glue:
         needed = msgspec.structs.replace(answer, additional=answer.additional[: answer.glue])
         lean = compile_answer(name, needed, recursion=recursion)
-    writer = _Writer(name, skip)
+    writer = Writer(name, skip)
     counts = [writer.rrsets(section) for section in (answer.answer, answer.authority, answer.additional)]
     flags = 0x84 if answer.authoritative else 0x80
     heads = _heads(flags, answer.rcode & 15 | recursion << 7, *counts)
@@ -120,7 +60,7 @@ def _heads(flags: int, low: int, answers: int, authorities: int, additionals: in
 
 def option(rcode: int = 0, *, dnssec_ok: bool = False) -> bytes:
     """Make our OPT record: version 0, no options, the upper bits of the rcode, DO as it came (RFC 6891, RFC 3225)."""
-    return b"\0" + _FIXED.pack(codes.OPT, UDP_SIZE, (rcode >> 4) << 24 | dnssec_ok << 15, 0)
+    return b"\0" + RECORD.pack(codes.OPT, UDP_SIZE, (rcode >> 4) << 24 | dnssec_ok << 15, 0)
 
 
 _OPTS = (b"", b"", option(), option(dnssec_ok=True))

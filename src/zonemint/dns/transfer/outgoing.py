@@ -1,0 +1,153 @@
+"""Zones for secondaries: whole (AXFR, RFC 5936), or what changed since a serial (IXFR, RFC 1995)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import structlog
+
+from zonemint.core.errors import ForeignDataError
+from zonemint.dns import codes, wire
+from zonemint.dns.answers.compiled import UDP_SIZE, bare
+from zonemint.dns.answers.requestor import Client, Transport
+from zonemint.dns.answers.services import Reply, Stream
+from zonemint.dns.transfer.messages import Row, packed
+from zonemint.dns.tsig import Key
+from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.delta import Delta
+from zonemint.dns.zones.journal import Journals
+from zonemint.dns.zones.records import Owned, RRset, is_later
+from zonemint.dns.zones.zone import TxtZone, Zone
+
+__all__ = ["Transfers"]
+
+_AT_ONCE = 16
+"""How many transfers may be under way; more are refused, and secondaries come again."""
+
+_CONNECTIONS = (Transport.TCP, Transport.TLS)
+
+_log = structlog.get_logger()
+
+
+class Transfers:
+    """Answers AXFR and IXFR for the zones of a catalog.
+
+    may: whether a client, and the key that vouches for its message (None for none), may have a zone; journals: what
+    changed. The auth zone's names come from a source, so there is nothing to transfer.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        journals: Journals,
+        *,
+        may: Callable[[str, Client, Key | None], bool],
+    ) -> None:
+        self._catalog = catalog
+        self._journals = journals
+        self._may = may
+        self._active = 0
+        self.sent = {"AXFR": 0, "IXFR": 0, "current": 0, "refused": 0}
+
+    def answer(self, message: bytes, client: Client, key: Key | None) -> Reply:
+        """Answer one query of the two types, without its signature; raises ForeignDataError for a malformed one."""
+        query = wire.parse_query(message)
+        serial = _known(message, query)
+        zone = self._catalog.get(wire.name_to_text(query.name))
+        if zone is None or isinstance(zone, TxtZone) or not self._may(zone.origin, client, key):
+            self.sent["refused"] += 1
+            return bare(message, query, codes.NOTAUTH if zone is None else codes.REFUSED)
+        if serial is None:
+            return self._whole(zone, message, query, client)
+        return self._since(zone, serial, message, query, client)
+
+    def _since(self, zone: Zone, serial: int, message: bytes, query: wire.Query, client: Client) -> Reply:
+        """Answer IXFR: nothing new, the changes, or the whole zone (RFC 1995 sections 2 and 4)."""
+        question, current = message[12 : query.end], _rows(zone.apex, zone.soa)
+        if not is_later(zone.serial, serial):
+            self.sent["current"] += 1
+            return next(packed(message[:2], question, current))
+        journal = self._journals.get(zone.apex)
+        deltas = None if journal is None else journal.since(serial)
+        if not deltas or deltas[-1].new_serial != zone.serial:
+            deltas = None
+        if client.is_datagram:
+            # What does not fit is told by the SOA alone, and the client comes again over TCP.
+            messages = [] if deltas is None else list(packed(message[:2], question, _changes(zone, deltas)))
+            if len(messages) == 1 and len(messages[0]) <= max(512, min(query.size, UDP_SIZE)):
+                self.sent["IXFR"] += 1
+                return messages[0]
+            return next(packed(message[:2], question, current))
+        if deltas is None or sum(map(_size, deltas)) > sum(len(node) for node in zone.nodes.values()):
+            return self._whole(zone, message, query, client)
+        return self._stream("IXFR", zone, message, query, _changes(zone, deltas))
+
+    def _whole(self, zone: Zone, message: bytes, query: wire.Query, client: Client) -> Reply:
+        if client.transport not in _CONNECTIONS:
+            return bare(message, query, codes.REFUSED)
+        # The nodes are values, so this is the zone of now whatever becomes of it.
+        return self._stream("AXFR", zone, message, query, _zone(zone.apex, zone.soa, list(zone.nodes.items())))
+
+    def _stream(self, kind: str, zone: Zone, message: bytes, query: wire.Query, rows: Iterable[Row]) -> Reply:
+        if self._active >= _AT_ONCE:
+            _log.warning("too many zone transfers at once, one is refused", zone=zone.origin)
+            return bare(message, query, codes.REFUSED)
+        return Stream(self._counted(kind, zone, packed(message[:2], message[12 : query.end], rows)))
+
+    def _counted(self, kind: str, zone: Zone, messages: Iterator[bytes]) -> Iterator[bytes]:
+        self._active += 1
+        serial = zone.serial
+        try:
+            yield from messages
+            self.sent[kind] += 1
+            _log.info("zone transferred", zone=zone.origin, kind=kind, serial=serial)
+        finally:
+            self._active -= 1
+
+
+def _known(message: bytes, query: wire.Query) -> int | None:
+    """Return the serial that the client of an IXFR has, from the SOA in the authority section (RFC 1995 section 3)."""
+    if query.type != codes.IXFR:
+        return None
+    if message[6:10] != b"\0\0\0\1":
+        raise ForeignDataError("an IXFR has one SOA record in its authority section")
+    (soa,), _ = wire.read_records(message, query.end, 1)
+    if soa.type != codes.SOA or soa.name != query.name:
+        raise ForeignDataError("an IXFR has the SOA record of the zone")
+    _, at = wire.read_name(message, soa.start)
+    _, at = wire.read_name(message, at)
+    if soa.end - at != 20:
+        raise ForeignDataError("a SOA record has five numbers")
+    return int.from_bytes(message[at : at + 4], "big")
+
+
+def _rows(owner: bytes, rrset: RRset) -> list[Row]:
+    return [(owner, rrset.type, rrset.ttl, data) for data in rrset.data]
+
+
+def _zone(apex: bytes, soa: RRset, nodes: list[tuple[bytes, tuple[RRset, ...]]]) -> Iterator[Row]:
+    yield from _rows(apex, soa)
+    for owner, node in nodes:
+        for rrset in node:
+            if rrset.type != codes.SOA:
+                yield from _rows(owner, rrset)
+    yield from _rows(apex, soa)
+
+
+def _changes(zone: Zone, deltas: list[Delta]) -> Iterator[Row]:
+    """Write the newest SOA, and each change between its old and its new one (RFC 1995 section 4)."""
+    yield from _rows(zone.apex, zone.soa)
+    for delta in deltas:
+        for soa, owned in ((delta.before, delta.removed), (delta.after, delta.added)):
+            yield from _rows(zone.apex, soa)
+            yield from _many(owned)
+    yield from _rows(zone.apex, zone.soa)
+
+
+def _many(owned: tuple[Owned, ...]) -> Iterator[Row]:
+    for owner, rrset in owned:
+        yield from _rows(owner, rrset)
+
+
+def _size(delta: Delta) -> int:
+    return 2 + len(delta.removed) + len(delta.added)
