@@ -121,7 +121,7 @@ def _a_loop_is_a_failure(case: Case, ours: Reply, theirs: Reply) -> Pair:
 
 
 def _a_record_comes_twice(case: Case, ours: Reply, theirs: Reply) -> Pair:
-    if not any(rrset.type in {"CNAME", "DNAME"} for rrset in theirs.answer):
+    if not any(rrset.type in {"CNAME", "DNAME", "SVCB", "HTTPS"} for rrset in theirs.answer):
         return ours, theirs
     return ours, replace(theirs, repeats=False)
 
