@@ -45,7 +45,7 @@ def test_samples_beside_dnspython(type_: str, text: str) -> None:
     data = rdata.from_text(number, text)
     theirs = dns.rdata.from_text("IN", type_, text)
     assert theirs.to_wire() == data
-    assert rdata.to_text(number, b"xx" + data, 2, 2 + len(data)) == theirs.to_text().replace("WWW.Lab", "www.lab")
+    assert rdata.to_text(number, b"xx" + data, 2, 2 + len(data)) == theirs.to_text()
 
 
 @pytest.mark.parametrize(

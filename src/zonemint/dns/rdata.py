@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 import dns.exception
@@ -13,7 +14,7 @@ import dns.rdatatype
 from zonemint.core.errors import ConfigError, ForeignDataError
 from zonemint.dns import codes, wire
 
-__all__ = ["from_text", "strings", "to_text", "txt", "uncompressed"]
+__all__ = ["from_text", "strings", "to_text", "txt", "uncompressed", "unique"]
 
 _NAMES = frozenset({codes.CNAME, codes.NS, codes.PTR, codes.DNAME})
 _HOLDS_NAMES = {
@@ -26,6 +27,7 @@ _HOLDS_NAMES = {
 """Types whose data others may have sent with compressed names: where the first one starts, and how many there are
 (RFC 3597 section 4, with KX and DNAME, which were once defined so)."""
 _NAPTR = 35
+_WITHOUT_NAMES = frozenset({codes.A, codes.AAAA, codes.TXT})
 _PLAIN_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+")
 _QUOTED = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
 _STRING = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|((?:[^\s"\\]|\\.)+))', re.DOTALL)
@@ -51,7 +53,7 @@ def from_text(type_: int, text: str) -> bytes:
 def to_text(type_: int, message: bytes, start: int, end: int) -> str:
     """Turn the data at message[start:end], whose names may be compressed, into presentation form.
 
-    Names come out absolute with their final dot. Raises ForeignDataError.
+    Names come out absolute with their final dot, in their own letter case. Raises ForeignDataError.
     """
     if type_ == codes.A and end - start == 4:
         return inet_ntop(AF_INET, message[start:end])
@@ -60,13 +62,30 @@ def to_text(type_: int, message: bytes, start: int, end: int) -> str:
     if type_ in _NAMES:
         name, after = wire.read_name(message, start)
         if after == end:
-            text = wire.name_to_text(name)
+            text = wire.spelling(name)
             return text if text == "." else text + "."
     try:
         rdtype = dns.rdatatype.RdataType.make(type_)
         return dns.rdata.from_wire(dns.rdataclass.IN, rdtype, message, start, end - start).to_text()
     except (dns.exception.DNSException, ValueError) as error:
         raise ForeignDataError(f"data of type {codes.type_to_text(type_)} cannot be read: {error}") from None
+
+
+def unique(type_: int, data: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return data without those that are an earlier one in other letter case (RFC 2181 section 5, RFC 4343)."""
+    found = dict.fromkeys(data)
+    if len(found) > 1 and type_ not in _WITHOUT_NAMES and any(one != one.lower() for one in found):
+        return tuple({_canonical(type_, one): one for one in reversed(found)}.values())[::-1]
+    return tuple(found)
+
+
+def _canonical(type_: int, data: bytes) -> bytes:
+    """Return data with the letters of names in lower case, where their type has names (RFC 4034 section 6.2)."""
+    rdtype = dns.rdatatype.RdataType.make(type_)
+    try:
+        return dns.rdata.from_wire(dns.rdataclass.IN, rdtype, data, 0, len(data)).to_digestable()
+    except dns.exception.DNSException:
+        return data
 
 
 def _strings(message: bytes, start: int, end: int) -> list[bytes]:

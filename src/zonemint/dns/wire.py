@@ -22,6 +22,7 @@ __all__ = [
     "parse_query",
     "read_name",
     "read_records",
+    "spelling",
 ]
 
 ROOT = b"\0"
@@ -111,7 +112,12 @@ def _split_escaped(text: str) -> list[bytes]:
 
 def name_to_text(wire: bytes) -> str:
     """Turn a name in wire form into presentation form in lower case, without the final dot; the root is `.`."""
-    parts = list(labels(wire.lower()))
+    return spelling(wire.lower())
+
+
+def spelling(wire: bytes) -> str:
+    """Turn a name in wire form into presentation form in its own letter case, without the final dot."""
+    parts = list(labels(wire))
     joined = b".".join(parts)
     if not parts or _SPECIAL.search(joined) or joined.count(b".") >= len(parts):
         return ".".join([_SPECIAL_IN_LABEL.sub(_quote, part).decode("ascii") for part in parts]) or "."

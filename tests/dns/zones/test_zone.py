@@ -218,3 +218,15 @@ def test_negative_ttls() -> None:
     assert zone().negative.ttl == 60
     assert zone("@ 40 SOA a b 1 1 1 1 60\n").negative.ttl == 40
     assert auth_zone(lambda label: None).negative.ttl == 60
+
+
+def test_a_record_in_other_letter_case_is_the_same() -> None:
+    """RFC 2181 section 5: a set has no record twice; RFC 4343: letter case makes no other name, but another text."""
+    text = "@ 60 SOA a b 1 1 1 1 1\nx 60 NS Ns.a.test.\nx 60 NS ns.a.test.\ny 60 MX 1 M.test.\ny 60 MX 1 m.TEST.\n"
+    made = zone(text + 'z 60 TXT "A"\nz 60 TXT "a"\n')
+    assert {str(record.data) for record in made.records() if record.type != "SOA"} == {
+        "Ns.a.test.",
+        "1 M.test.",
+        '"A"',
+        '"a"',
+    }

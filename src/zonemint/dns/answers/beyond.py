@@ -7,7 +7,7 @@ others into our zones by what those say, and a name that a zone of ours delegate
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -71,17 +71,23 @@ def _join(way: Way, answer: Answer, found: Foreign, ours: bytes | None, asked: A
     joined = Answer(found.rcode, answer.authoritative and bool(answer.answer), [*answer.answer], keep=Keep.NOT)
     known = _targets(joined.answer)
     if ours is not None:
-        joined.answer += until(said, ours)
+        joined.answer += _new(until(said, ours), joined.answer)
         if ours in known or len(known) > _CHAIN_LIMIT:
             return joined
         rest = resolve(way.catalog, ours, way.type, asked, joined.answer)
         rest.authoritative, rest.keep, rest.negative_of = joined.authoritative, Keep.NOT, None
         return rest
-    joined.answer += said
+    joined.answer += _new(said, joined.answer)
     joined.authority = negative
     if found.open and found.targets[-1] not in known and len(known) <= _CHAIN_LIMIT:
         joined.beyond = found.targets[-1]
     return joined
+
+
+def _new(found: Sequence[Owned], chain: list[Owned]) -> list[Owned]:
+    """Return what a loop has not brought before: no record is in an answer twice (RFC 2181 section 5)."""
+    known = {(owner, rrset.type) for owner, rrset in chain}
+    return [(owner, rrset) for owner, rrset in found if (owner, rrset.type) not in known]
 
 
 def _targets(chain: list[Owned]) -> set[bytes]:

@@ -119,7 +119,7 @@ class Zone:
         nodes: dict[bytes, Node] = {}
         for key, found in sets.items():
             owner, type_ = key
-            nodes[owner] = node = (*nodes.get(owner, ()), RRset(type_, ttls[key], tuple(found)))
+            nodes[owner] = node = (*nodes.get(owner, ()), RRset(type_, ttls[key], rdata.unique(type_, found)))
             try:
                 check_node(owner, self.apex, node)
             except ConfigError as error:
@@ -178,7 +178,7 @@ class Zone:
     def put(self, name: str, type_: str, ttl: int, data: Sequence[str], *, serial: int) -> Delta:
         """Replace one record set, given as text; no data removes it. It is done as `apply` does it."""
         number = _type(type_)
-        rrset = RRset(number, ttl, tuple(dict.fromkeys([rdata.from_text(number, item) for item in data])))
+        rrset = RRset(number, ttl, rdata.unique(number, [rdata.from_text(number, item) for item in data]))
         return self.apply({(wire.name_from_text(name), number): rrset if data else None}, serial)
 
     def watch(self, changed: Callable[[Delta], None]) -> None:

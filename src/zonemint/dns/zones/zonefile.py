@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from zonemint.dns.zones.records import Record
 __all__ = ["parse", "write"]
 
 _IN = dns.rdataclass.IN
+_CLASS = re.compile(r"IN|CH|CS|HS|CLASS\d{1,5}", re.IGNORECASE)
 
 
 def parse(text: str, origin: str, *, file: Path | str) -> list[Record]:
@@ -98,9 +100,10 @@ class _Reader:
         for _ in range(2):
             if ttl is None and word[0].isdigit():
                 ttl = dns.ttl.from_text(word)
-            elif word.upper() in {"CH", "HS"}:
-                raise ConfigError(f"class {word} is not served, only IN")
-            elif word.upper() != "IN":
+            elif _CLASS.fullmatch(word):
+                if word.upper() not in {"IN", "CLASS1"}:
+                    raise ConfigError(f"class {word} is not served, only IN")
+            else:
                 break
             word = self._tokens.get_identifier()
         type_ = dns.rdatatype.from_text(word)
