@@ -39,6 +39,7 @@ COUNTS = {
     "token_issuers": 1,
     "used_tokens": 1,
     "shared_secrets": 1,
+    "tsig_keys": 2,
     "audit": 2,
 }
 
@@ -111,6 +112,9 @@ def fill(path: Path) -> Path:
         put("INSERT INTO token_issuers VALUES ('kid', 'admin', '{}', '', 1, 'me')")
         put("INSERT INTO used_tokens VALUES ('id', 2)")
         put("INSERT INTO shared_secrets VALUES ('dns cookies', ?)", (b"\x00secret",))
+        tsig = "INSERT INTO tsig_keys VALUES (?, 'hmac-sha256', ?, '[\"*\"]', '[\"TXT\"]', '[]', 1, 5, 'test', ?)"
+        put(tsig, ("host.key", "c2VjcmV0", None))
+        put(tsig, ("old.key", "", 7))
         put("INSERT INTO authorities VALUES ('root', 'PEM', 'PEM', 'lab.test', 1)")
         put("INSERT INTO authority_certificates VALUES ('ab', 'issuer', 'PEM', 1)")
     return path

@@ -25,6 +25,7 @@ from zonemint.app.query_log import query_log
 from zonemint.app.sharing import Sharing
 from zonemint.app.store_watch import StoreWatch
 from zonemint.app.sweeper import Keep, Sweeper
+from zonemint.app.tsig_keys import KeyRing
 from zonemint.app.txt_api import txt_resources, txt_values
 from zonemint.app.zones import ZoneKeeper
 from zonemint.config import Config, DataDir, advertised
@@ -33,6 +34,7 @@ from zonemint.core.errors import ConfigError
 from zonemint.core.files import hold
 from zonemint.core.ids import new_id
 from zonemint.dns.answers.services import Services
+from zonemint.dns.answers.signed import signing
 from zonemint.dns.server import DnsServer
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.pki.authority import Authority
@@ -208,7 +210,10 @@ class Server:
         log = query_log(config.query_log, base.data)
         if log is not None:
             base.stack.callback(log[1].close)
-        views = dns_views(config, {"": catalog}, Services(), await cookies(base))
+        keys = KeyRing(base.db, md5=config.dns.tsig_md5)
+        await keys.start()
+        base.stack.push_async_callback(keys.close)
+        views = dns_views(config, {"": catalog}, Services(signing=signing(keys)), await cookies(base))
         dns = DnsServer(
             views,
             freshen=zones.refresh,

@@ -33,6 +33,7 @@ from zonemint.cli import (
     token,
     tokens,
     trust,
+    tsig,
     up,
     zone,
 )
@@ -64,6 +65,7 @@ app.add_typer(accounts.app, name="accounts")
 app.command("token")(token.token)
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(eab.app, name="eab")
+app.add_typer(tsig.app, name="tsig")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")

@@ -54,6 +54,7 @@ class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tcp_connections_per_client: Annotated[
         int, Meta(ge=1, le=100_000, description="The same of one address, or of 56 bits of IPv6.")
     ] = 256
+    tsig_md5: Annotated[bool, Meta(description="Whether keys of the algorithm hmac-md5 are good.")] = False
     tcp_idle: Annotated[Seconds, Meta(description="How long a quiet TCP connection stays open.")] = Seconds(10)
 
     def __post_init__(self) -> None:

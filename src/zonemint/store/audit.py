@@ -56,6 +56,8 @@ class Kind(StrEnum):
     TOKEN_REVOKED = "token.revoked"  # token id  # noqa: S105
     ONE_TIME_TOKEN_MADE = "one-time-token.made"  # the token's id  # noqa: S105
     TOKEN_ISSUER_ADDED = "token-issuer.added"  # the key's thumbprint  # noqa: S105
+    TSIG_KEY_CREATED = "tsig-key.created"  # the key's name
+    TSIG_KEY_REVOKED = "tsig-key.revoked"  # the key's name
     TXT_ACCOUNTS_IMPORTED = "txt-accounts.imported"  # auth zone
     RECORD_ADDED = "record.added"  # name
     RECORD_REMOVED = "record.removed"  # name
@@ -67,7 +69,7 @@ class Fact(NamedTuple):
     """What is to be recorded.
 
     The actor is `account:ID`, `key:SHA256`, `address:IP`, `token:ID`, `one-time-token:ISSUER`, `certificate:SERIAL`,
-    `cli:USER` or `server`.
+    `tsig-key:NAME`, `cli:USER` or `server`.
     """
 
     kind: Kind

@@ -1,0 +1,2 @@
+CREATE TRIGGER tsig_keys_changed AFTER INSERT OR UPDATE ON tsig_keys
+  FOR EACH STATEMENT EXECUTE FUNCTION zonemint_notify();
