@@ -22,6 +22,11 @@ _BURST = 48
 _PATIENCE = 20.0  # seconds, for what takes a millisecond
 _SAMPLE = 16
 """One of how many answers is parsed whole."""
+_ABOVE = [
+    dns.message.make_query(name, "A").to_wire()
+    for name in ("lab.test.", "wild.lab.test.", "child.lab.test.", "auth.lab.test.", "elsewhere.test.")
+]
+"""Questions of which each label before the name makes another one."""
 _REMEMBERED = 4096
 """How many messages an answer that comes late may be for."""
 _LARGEST_UDP = 1232
@@ -49,9 +54,24 @@ class Attack:
                     packets -= count
                     self._burst(sock, count)
 
+    def flood(self, names: int) -> None:
+        """Ask for so many names that nobody has, as those do who want to have resolvers and servers remember them."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.connect((HOST, self.server.ports.dns))
+            for _ in range(names // _BURST):
+                for _ in range(_BURST):
+                    label = self.random.randbytes(self.random.randrange(4, 16)).hex().encode()
+                    whole = self.random.choice(_ABOVE)
+                    sock.send(self._note("udp", whole[:12] + bytes((len(label),)) + label + whole[12:]))
+                self._settle(sock)
+
     def _burst(self, sock: socket.socket, count: int) -> None:
         for _ in range(count):
             sock.send(self._next("udp"))
+        self._settle(sock)
+
+    def _settle(self, sock: socket.socket) -> None:
+        """Ask a right question, look at the answers to those before it, and return when its own has come."""
         ident, question = self._question()
         sock.settimeout(0.5)
         end = monotonic() + _PATIENCE
@@ -106,8 +126,12 @@ class Attack:
         return sock.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL) if len(size) == 2 else b""
 
     def _next(self, transport: str) -> bytes:
+        return self._note(transport, mutated(self.random))
+
+    def _note(self, transport: str, message: bytes) -> bytes:
+        """Return a message with an id of its own, as far as it is long enough for one."""
         self._ident = (self._ident + 1) % 0x8000
-        message = mutated(self.random, self._ident)
+        message = self._ident.to_bytes(2, "big")[: len(message)] + message[2:]
         self._open[self._ident] = message
         self._open.pop((self._ident - _REMEMBERED) % 0x8000, None)
         self.sent[transport] += 1

@@ -32,6 +32,8 @@ _LASTING = 16_384
 _PASSING = 4_096
 """The same for names that anybody can think of: they must not push the others out."""
 
+_SIZES = frozenset({512, 1200, 1220, 1232, 1280, 1400, 1410, 1432, 1440, 1452, 1472, 1500, 4000, 4096, 8192, 65535})
+"""UDP payload sizes that resolvers and stubs are known to announce."""
 _TOLD = 600
 """How much of a message is logged that met a mistake."""
 _META_TYPES = range(128, 255)
@@ -187,6 +189,8 @@ class Responder:
         ours = said.options + compiled.error if query.edns else b""
         limit = _datagram(query.size) if client.is_datagram else 0xFFFF
         reply = assemble(message, end, query.edns, query.dnssec_ok, compiled, limit)
+        if keep is Keep.LASTING and not _is_usual(message, query.size):
+            keep = Keep.PASSING
         if keep and query.plain and client.is_datagram and not compiled.error:
             opt = message[end : end + 9] + b"\0\0" if query.edns else b""
             question = message[2:12] + query.name + message[end - 4 : end] + opt
@@ -263,6 +267,11 @@ class Responder:
 def _header(message: bytes, rcode: int) -> bytes:
     """Make an answer of a header alone, to what cannot be read further."""
     return message[:2] + bytes((0x80 | message[2] & 0x79, rcode)) + bytes(8)
+
+
+def _is_usual(message: bytes, size: int) -> bool:
+    """Tell whether a query is as programs send them: otherwise one name has millions of spellings, and room for few."""
+    return not (message[2] & 0xFE or message[3] & 0xCF) and size in _SIZES
 
 
 def _datagram(size: int) -> int:
