@@ -14,7 +14,7 @@ from zonemint.acme import external_accounts
 from zonemint.app.doctor.diagnosis import examine
 from zonemint.app.doctor.finding import Finding, State
 from zonemint.app.doctor.weak_spots import weak_spots
-from zonemint.config import Acme, AcmeDns, Config, Limits, Profile, Provisioner, Seconds, Store, Validation
+from zonemint.config import Acme, AcmeDns, Config, Dns, Limits, Profile, Provisioner, Seconds, Store, Validation
 from zonemint.store.opening import open_store
 
 NAME = "host.lab.test"
@@ -110,6 +110,8 @@ WEAK: dict[str, Config] = {
     "limits.pending_orders": settings(limits=Limits(pending_orders=0)),
     "acme.caa": settings(acme=Acme(caa={"lab.test": "off"})),
     "profiles.long": settings(profiles={"long": Profile(lifetime=Seconds(900 * 86400))}),
+    "dns.recursion": settings(dns=Dns(recursion=("private", "::/0"))),
+    "dns.rate_limit": settings(dns=Dns(rate_limit=0)),
     "acmedns.registration": settings(acmedns=AcmeDns(registration="open")),
     "acmedns.origins": settings(acmedns=AcmeDns(origins=("*",))),
     "acmedns.plain_http": settings(acmedns=AcmeDns(plain_http=True)),
@@ -127,6 +129,10 @@ def test_a_setting_that_opens_more_than_it_has_to(key: str, config: Config) -> N
 
 def test_settings_that_open_nothing() -> None:
     verified = Store("postgresql://zonemint@db.lab.test/zonemint?sslmode=verify-full")
-    for config in (settings(), settings(store=verified), settings(validation=Validation(allow=("10.0.0.0/8",)))):
+    for config in (
+        settings(),
+        settings(store=verified),
+        settings(validation=Validation(allow=("10.0.0.0/8",)), dns=Dns(rate_limit=0, allow=("private",))),
+    ):
         (found,) = weak_spots(config)
         assert found.state is State.OK

@@ -10,6 +10,7 @@ import msgspec
 
 from zonemint.app.doctor.finding import Finding
 from zonemint.config import Config
+from zonemint.core.networks import networks
 from zonemint.validation.fence import Fence
 
 __all__ = ["weak_spots"]
@@ -21,7 +22,7 @@ _VERIFIED = frozenset({"verify-ca", "verify-full"})
 
 def weak_spots(config: Config) -> Iterator[Finding]:
     """Return a note for each, or one word that there is none."""
-    found = [*_acme(config), *_acmedns(config), *_validation(config), *_store(config)]
+    found = [*_acme(config), *_dns(config), *_acmedns(config), *_validation(config), *_store(config)]
     for seen, advice in found:
         yield Finding.note(_WHAT, seen, advice)
     if not found:
@@ -40,6 +41,19 @@ def _acme(config: Config) -> Iterator[tuple[str, str]]:
     for name, one in config.every_profile.items():
         if one.lifetime is not None and one.lifetime > _LONG:
             yield f"profiles.{name}: {one.lifetime} is longer than some clients take (825d)", "shorten it"
+
+
+def _dns(config: Config) -> Iterator[tuple[str, str]]:
+    if "dns" not in config.roles:
+        return
+    if _is_everybody(config.dns.recursion):
+        yield (
+            "dns.recursion: everybody may ask for names that are not ours",
+            'set "private", or the networks of your hosts',
+        )
+    unlimited = not config.dns.rate_limit or _is_everybody(config.dns.rate_limit_exempt)
+    if unlimited and _is_everybody(config.dns.allow) and not _is_everybody(config.dns.deny):
+        yield "dns.rate_limit: whoever forges senders can have others flooded with answers", "set a limit"
 
 
 def _acmedns(config: Config) -> Iterator[tuple[str, str]]:
@@ -78,6 +92,10 @@ def _opens(text: str) -> bool:
     network = ip_network(text)
     ends = (network.network_address, network.broadcast_address)
     return network.prefixlen == 0 or any(Fence().refusal(one) is not None for one in ends)
+
+
+def _is_everybody(texts: Sequence[str]) -> bool:
+    return any(not network.prefixlen for network in networks(texts))
 
 
 def _has_everything(networks: Sequence[str]) -> bool:

@@ -69,6 +69,11 @@ class Responder:
         catalog.watch(lambda apex, delta: self._forget())
 
     @property
+    def is_silent(self) -> bool:
+        """Whether nobody is answered anything."""
+        return self._terms.denial is Denial.IGNORE
+
+    @property
     def limit(self) -> RateLimit | None:
         """The limit of what is sent by UDP, which several responders may share."""
         return self._terms.limit

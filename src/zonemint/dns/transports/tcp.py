@@ -47,6 +47,9 @@ class TcpConnection(asyncio.Protocol):
         is_tls = transport.get_extra_info("sslcontext") is not None
         self._client = Client.of(host, port, Transport.TLS if is_tls else Transport.TCP)
         self.network = network_of(self._client.address)
+        if self._connections.views.of(self._client.address).is_silent:
+            self._transport.abort()
+            return
         self._connections.touch(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
