@@ -18,7 +18,6 @@ import pytest
 from tests.dns.asking import TCP, UDP, zone
 from zonemint.core.errors import ForeignDataError
 from zonemint.dns import tsig, wire
-from zonemint.dns.answers.requestor import Client
 from zonemint.dns.answers.signed import authenticated
 from zonemint.dns.transfer import notify
 from zonemint.dns.transfer.notify import Notified, Notifier, Peer
