@@ -16,7 +16,7 @@ from zonemint.dns import codes, rdata, wire
 from zonemint.dns.answers.compiled import option
 from zonemint.dns.zones.records import Record
 
-__all__ = ["Here", "Response", "caa_value", "query", "txt_value"]
+__all__ = ["Here", "Response", "answers", "ask_udp", "caa_value", "query", "txt_value"]
 
 _OPTION = option()
 _RECURSE, _DO_NOT = b"\x01\x00", b"\x00\x00"
@@ -79,7 +79,7 @@ async def query(
         if here is not None:
             reply = await here(message)
         else:
-            reply = await _ask_udp(server, message, question, timeout)
+            reply = await ask_udp(server, message, question, timeout)
         if reply[2] & 2:
             left = timeout - (perf_counter() - began)
             reply = await asyncio.wait_for(_ask_tcp(server, message, question), max(left, 0.0))
@@ -93,8 +93,11 @@ async def query(
     raise DnsFailure(f"name server {place}, asked for {name} {type_}: {reason}")
 
 
-async def _ask_udp(server: tuple[str, int], message: bytes, question: bytes, limit: float) -> bytes:
-    """Send from a fresh socket, connected so that the kernel drops what others send; raises TimeoutError, OSError."""
+async def ask_udp(server: tuple[str, int], message: bytes, question: bytes, limit: float) -> bytes:
+    """Ask over UDP, from a fresh socket, connected so that the kernel drops what others send.
+
+    Raises TimeoutError, OSError.
+    """
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[bytes] = loop.create_future()
     family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
@@ -112,7 +115,7 @@ async def _ask_udp(server: tuple[str, int], message: bytes, question: bytes, lim
                 if not answered.done():
                     answered.set_exception(error)
                 return
-            if _answers(reply, message, question) and not answered.done():
+            if answers(reply, message, question) and not answered.done():
                 answered.set_result(reply)
 
         def ask_again() -> None:
@@ -139,18 +142,18 @@ async def _ask_tcp(server: tuple[str, int], message: bytes, question: bytes) -> 
         writer.write(len(message).to_bytes(2, "big") + message)
         while True:
             reply = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
-            if _answers(reply, message, question):
+            if answers(reply, message, question):
                 return reply
     finally:
         writer.close()
 
 
-def _answers(reply: bytes, message: bytes, question: bytes) -> bool:
-    """Tell whether a packet is the answer to a message: QR, id and question, of any letter case (RFC 5452 section 9.1).
+def answers(reply: bytes, message: bytes, question: bytes) -> bool:
+    """Tell whether a packet answers a message: QR, opcode, id, question in any letter case (RFC 5452 section 9.1).
 
     An error may come without the question.
     """
-    if len(reply) < 12 or reply[:2] != message[:2] or reply[2] & 0xF8 != 0x80:
+    if len(reply) < 12 or reply[:2] != message[:2] or reply[2] & 0xF8 != 0x80 | message[2] & 0x78:
         return False
     if reply[4:6] == b"\0\0":
         return bool(reply[3] & 15)
