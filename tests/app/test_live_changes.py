@@ -205,6 +205,34 @@ async def test_a_file_that_changes_is_compared_for_who_keeps_a_journal(node: Nod
     assert node.told[-1] is None
 
 
+async def test_a_file_that_is_included_is_watched_too(node: Node) -> None:
+    node.data.zone_file(ZONE).write_text("$TTL 60\n$INCLUDE parts/hosts\n")
+    (node.data.zones / "parts").mkdir()
+    part = node.data.zones / "parts/hosts"
+    await node.keeper.reload_changed_files()
+    assert f"{node.data.zone_file(ZONE)}:2: $INCLUDE: there is no file {part}" in node.keeper.failures[ZONE]
+    for address in ("192.0.2.7", "192.0.2.78"):
+        part.write_text(f"part A {address}\n")
+        await node.keeper.reload_changed_files()
+        assert node.addresses("part") == {address}
+    assert not node.keeper.failures
+    part.write_text("part A nothing\n")
+    await node.keeper.reload_changed_files()
+    assert node.keeper.failures[ZONE].startswith(f"{part}:1: ")
+    assert node.addresses("part") == {"192.0.2.78"}
+
+
+async def test_others_have_their_turn_while_a_large_file_is_read(node: Node) -> None:
+    node.data.zone_file(ZONE).write_text("$TTL 60\n$GENERATE 1-20000 h$ A 192.0.2.1\n")
+    loading = asyncio.create_task(node.keeper.reload_changed_files())
+    turns = 0
+    while not loading.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 50
+    assert node.addresses("h20000") == {"192.0.2.1"}
+
+
 async def test_zones_come_and_go_with_their_files(node: Node) -> None:
     file = node.data.zone_file(f"sub.{ZONE}")
     file.write_text("www 60 A nothing\n")

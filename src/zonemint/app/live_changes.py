@@ -10,9 +10,11 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from zonemint.app.zone_list import Plan
+from zonemint.app.zone_reading import Stamp
 from zonemint.core.clock import Clock
 from zonemint.core.errors import StoreUnavailable, ZonemintError
 from zonemint.core.hash_chain import Detail
@@ -37,12 +39,12 @@ _TRIES = 5  # to be in step with the store, which others write too
 class Live:
     """A zone as it is served, with what it is served from.
 
-    stamp: its file's modification time and size; digest: stands for the file's content; serial: the store's that it is
+    stamps: those of the files that it was read from; digest: stands for their content; serial: the store's that it is
     up to.
     """
 
     plan: Plan
-    stamp: tuple[int, int] | None
+    stamps: dict[Path, Stamp]
     digest: str
     zone: Zone
     overlay: Overlay

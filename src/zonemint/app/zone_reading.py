@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from zonemint.app.zone_list import Plan
@@ -10,12 +11,84 @@ from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
 from zonemint.dns.zones import implied, zonefile
+from zonemint.dns.zones.filling import Filling
 from zonemint.dns.zones.overlay import Edit
 from zonemint.dns.zones.records import Record
 from zonemint.dns.zones.zone import Zone
 from zonemint.store.records import DynamicRecord
 
-__all__ = ["build", "edit_of", "fixed_records"]
+__all__ = ["Stamp", "ZoneFiles", "build", "edit_of", "fill", "fixed_records", "stamp"]
+
+Stamp = tuple[int, int] | None
+"""A file's modification time in nanoseconds and size; None where there is none."""
+
+_BLOCK = 1 << 16
+_STRIDE = 256  # records that are read in a millisecond or so
+
+
+class ZoneFiles:
+    """A zone's file and those that it includes, which lie in its folder.
+
+    stamps: each file that was looked for; digest: stands for all that was read.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.stamps: dict[Path, Stamp] = {}
+        self.digest = sha256()
+        self._file = file
+
+    def entries(self, origin: str) -> Iterator[zonefile.Entry]:
+        """Read the records, none where there is no file; raises ConfigError with file and line."""
+        self.stamps[self._file] = stamp(self._file)
+        if not self._file.exists():
+            return iter(())
+        return zonefile.entries(self._lines(self._file), origin, file=self._file, include=self._include)
+
+    def _include(self, name: str, by: Path | str) -> tuple[Path, Iterable[str]]:
+        folder = self._file.parent.resolve()
+        file = (Path(by).parent / name).resolve()
+        if not file.is_relative_to(folder):
+            raise ConfigError(f"$INCLUDE: {name} lies outside of {folder}")
+        self.stamps[file] = stamp(file)
+        if not file.is_file():
+            raise ConfigError(f"$INCLUDE: there is no file {file}")
+        return file, self._lines(file)
+
+    def _lines(self, file: Path) -> Iterator[str]:
+        try:
+            with file.open(encoding="utf-8") as text:
+                while block := text.readlines(_BLOCK):
+                    self.digest.update("".join(block).encode())
+                    yield from block
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"the zone file cannot be read: {error}", file=file) from error
+
+
+def fill(config: Config, plan: Plan, files: ZoneFiles, address: str, filling: Filling) -> Iterator[None]:
+    """Put a zone together from its file and what it implies, in steps of a millisecond or so.
+
+    address: that of the implied hosts. Raises ConfigError with file and line.
+    """
+    add = filling.add
+    try:
+        for number, entry in enumerate(files.entries(plan.origin)):
+            add(*entry)
+            if number % _STRIDE == 0:
+                yield
+
+        def given(name: str) -> Collection[str]:
+            node = filling.nodes.get(wire.name_from_text(name), ())
+            return [codes.type_to_text(rrset.type) for rrset in node]
+
+        for one in _implied(config, plan, given, address):
+            files.digest.update(f"{one.name} {one.ttl} {one.type} {one.data}\n".encode())
+            type_ = codes.type_from_text(one.type)
+            add(wire.name_from_text(one.name), type_, one.ttl, rdata.from_text(type_, one.data))
+        yield from filling.check()
+    except ConfigError as error:
+        if error.file is not None:
+            raise
+        raise ConfigError(error.detail, file=plan.file, line=error.line or None) from None
 
 
 def fixed_records(config: Config, plan: Plan, address: str) -> list[Record]:
@@ -23,18 +96,17 @@ def fixed_records(config: Config, plan: Plan, address: str) -> list[Record]:
 
     address: that of the implied hosts; a record with a line is from the file, one without is implied.
     """
-    try:
-        given = zonefile.parse(plan.file.read_text(encoding="utf-8"), plan.origin, file=plan.file)
-    except FileNotFoundError:
-        given = []
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the zone file cannot be read: {error}", file=plan.file) from error
+    given = zonefile.as_text(ZoneFiles(plan.file).entries(plan.origin))
     types: dict[str, set[str]] = {}
     for record in given:
         types.setdefault(record.name, set()).add(record.type)
-    added = implied.private_zone(
+    return [*given, *_implied(config, plan, lambda name: types.get(name, ()), address)]
+
+
+def _implied(config: Config, plan: Plan, given: Callable[[str], Collection[str]], address: str) -> list[Record]:
+    return implied.private_zone(
         plan.origin,
-        lambda name: types.get(name, ()),
+        given,
         server=plan.server,
         hosts=plan.hosts,
         cuts=(*plan.auth, *plan.cuts),
@@ -42,7 +114,6 @@ def fixed_records(config: Config, plan: Plan, address: str) -> list[Record]:
         ttl=int(config.dns.ttl),
         negative_ttl=int(config.dns.negative_ttl),
     )
-    return [*given, *added]
 
 
 def build(
@@ -60,3 +131,12 @@ def edit_of(name: str, type_: str, ttl: int, data: str, *, added: bool = True) -
     """Return a dynamic record that comes or goes in wire form; raises ConfigError."""
     number = codes.type_from_text(type_)
     return Edit(added, wire.name_from_text(name), number, ttl, rdata.from_text(number, data))
+
+
+def stamp(file: Path) -> Stamp:
+    """Return what tells whether a file changed."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

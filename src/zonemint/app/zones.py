@@ -6,7 +6,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 
@@ -14,16 +13,17 @@ import structlog
 
 from zonemint.app.live_changes import Decide, Live, LiveChanges
 from zonemint.app.zone_list import Plan, plans
-from zonemint.app.zone_reading import edit_of, fixed_records
+from zonemint.app.zone_reading import Stamp, ZoneFiles, edit_of, fill, stamp
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import Clock
 from zonemint.core.errors import ConfigError, StoreError, StoreUnavailable
 from zonemint.dns import codes, wire
 from zonemint.dns.zones import implied
 from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.filling import Filling
 from zonemint.dns.zones.journal import Journals, compared
 from zonemint.dns.zones.overlay import Draft, Edit, Overlay
-from zonemint.dns.zones.records import Record, is_later
+from zonemint.dns.zones.records import is_later
 from zonemint.dns.zones.zone import TxtSource, TxtZone, Zone
 from zonemint.store import records, zone_changes
 from zonemint.store.database import Lock, Steps
@@ -45,8 +45,8 @@ class _Read:
     """What a zone's file held when it was read."""
 
     plan: Plan
-    stamp: tuple[int, int] | None
-    records: list[Record]
+    stamps: dict[Path, Stamp]
+    zone: Zone
     digest: str
 
 
@@ -86,7 +86,7 @@ class ZoneKeeper:
         self._address = address
         self._clock = clock
         self._served: dict[str, Live] = {}
-        self._refused: dict[str, tuple[Plan, tuple[int, int] | None]] = {}
+        self._refused: dict[str, tuple[Plan, dict[Path, Stamp]]] = {}
         self._missing: set[str] = set()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._version = 0
@@ -131,10 +131,8 @@ class ZoneKeeper:
         for plan in wanted.values():
             self._missing.discard(plan.origin)
             served, refused = self._served.get(plan.origin), self._refused.get(plan.origin)
-            if refused is not None:
-                if refused == (plan, _stamp(plan.file)):
-                    continue
-            elif served is not None and (served.plan, served.stamp) == (plan, _stamp(plan.file)):
+            known = refused or (served and (served.plan, served.stamps))
+            if known and known[0] == plan and all(stamp(file) == old for file, old in known[1].items()):
                 continue
             if await self._try(plan):
                 _log.info("zone loaded", zone=plan.origin, serial=self._served[plan.origin].serial)
@@ -166,15 +164,16 @@ class ZoneKeeper:
 
     async def _try(self, plan: Plan) -> bool:
         """Load a zone; if that fails, keep the old one, and note it."""
-        origin, stamp = plan.origin, _stamp(plan.file)
+        origin, files = plan.origin, ZoneFiles(plan.file)
         try:
+            read = await self._read(plan, files)
             async with self._locks[origin]:
-                await self._load(self._read(plan, stamp))
+                await self._load(read)
         except (ConfigError, StoreError) as error:
             self._fail(origin, str(error), "a zone was not loaded")
             if isinstance(error, ConfigError):
                 # Another try comes with the next change. The store comes back without one.
-                self._refused[origin] = (plan, stamp)
+                self._refused[origin] = (plan, files.stamps)
             if origin not in self._served and "dns" in self._config.roles:
                 self._catalog.suspend(origin)
             return False
@@ -200,26 +199,25 @@ class ZoneKeeper:
         self._catalog.remove(origin)
         _log.info("zone removed, its file is gone", zone=origin)
 
-    def _read(self, plan: Plan, stamp: tuple[int, int] | None) -> _Read:
-        """Read a zone's file; one that vanished is no empty one, since whoever replaces it may be late."""
+    async def _read(self, plan: Plan, files: ZoneFiles) -> _Read:
+        """Read a zone's files, with pauses for others; one that vanished is not empty: who replaces it may be late."""
         served = self._served.get(plan.origin)
-        if served is not None and served.stamp is not None and stamp is None:
+        if served is not None and served.stamps.get(plan.file) is not None and not plan.file.exists():
+            files.stamps[plan.file] = None
             raise ConfigError("the zone file is gone; put it back, or start anew to serve without it", file=plan.file)
-        fixed = fixed_records(self._config, plan, self._address)
-        content = "\n".join(f"{one.name} {one.ttl} {one.type} {one.data}" for one in fixed)
-        return _Read(plan, stamp, fixed, sha256(content.encode()).hexdigest())
+        filling = Filling(plan.origin)
+        for _ in fill(self._config, plan, files, self._address, filling):
+            await asyncio.sleep(0)
+        return _Read(plan, files.stamps, Zone.filled(filling), files.digest.hexdigest())
 
     async def _load(self, read: _Read) -> None:
         """Serve a zone as it was just read, under a serial that is on disk first and is never an old one's."""
-        try:
-            zone = Zone.build(read.plan.origin, read.records)
-        except ConfigError as error:
-            raise ConfigError(error.detail, file=read.plan.file, line=error.line or None) from None
+        origin, zone = read.plan.origin, read.zone
         saved = await self._db.read(self._saved(read))
-        serial, dynamic = saved if saved is not None else await self._db.write(self._next_serial(read, zone))
+        serial, dynamic = saved if saved is not None else await self._db.write(self._next_serial(read))
         overlay = _laid_over(zone, dynamic, serial, read.plan.file)
-        before = self._served.get(read.plan.origin)
-        self._served[read.plan.origin] = served = Live(read.plan, read.stamp, read.digest, zone, overlay, serial)
+        before = self._served.get(origin)
+        self._served[origin] = served = Live(read.plan, read.stamps, read.digest, zone, overlay, serial)
         if "dns" in self._config.roles:
             # To compare whole zones costs something, and only who keeps a journal needs it.
             is_wanted = before is not None and self.journals.get(zone.apex) is not None
@@ -244,14 +242,14 @@ class ZoneKeeper:
             return None
         return saved[0], (yield from records.of_zone(origin))
 
-    def _next_serial(self, read: _Read, zone: Zone) -> Steps[tuple[int, list[DynamicRecord]]]:
+    def _next_serial(self, read: _Read) -> Steps[tuple[int, list[DynamicRecord]]]:
         """Give the content a serial, unless it cannot be served; raises ConfigError."""
         origin = read.plan.origin
         yield Lock(f"zone {origin}")
         dynamic = yield from records.of_zone(origin)
-        _drafted(zone, dynamic, read.plan.file)
+        _drafted(read.zone, dynamic, read.plan.file)
         saved = yield from records.serial(origin)
-        own = zone.serial
+        own = read.zone.serial
         serial = int(self._clock()) if saved is None else saved[0] + 1 & 0xFFFFFFFF
         serial = own if own > 1 and (saved is None or is_later(own, serial)) else serial
         yield from records.save_serial(origin, serial, read.digest)
@@ -347,11 +345,3 @@ def _laid_over(zone: Zone, dynamic: Sequence[DynamicRecord], serial: int, file: 
     zone.apply(draft.changes, serial)
     overlay.take(draft)
     return overlay
-
-
-def _stamp(file: Path) -> tuple[int, int] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from zonemint.core.errors import ConfigError
-from zonemint.dns import codes, wire
+from zonemint.dns import codes, rdata, wire
 from zonemint.dns.zones.delta import Changes
 from zonemint.dns.zones.records import Node, RRset, check_node, of_type, with_rrset
 from zonemint.dns.zones.zone import Zone
@@ -39,8 +39,8 @@ class _Layer(NamedTuple):
             return self.below
         ttl = min(self.own.values())
         if self.below is None:
-            return RRset(type_, ttl, tuple(self.own))
-        return RRset(type_, min(ttl, self.below.ttl), tuple(dict.fromkeys((*self.below.data, *self.own))))
+            return RRset(type_, ttl, rdata.unique(type_, self.own))
+        return RRset(type_, min(ttl, self.below.ttl), rdata.unique(type_, (*self.below.data, *self.own)))
 
 
 class Overlay:

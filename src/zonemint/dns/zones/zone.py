@@ -12,6 +12,7 @@ import msgspec
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
 from zonemint.dns.zones.delta import Changes, Delta, difference, onto, serial_of, with_serial
+from zonemint.dns.zones.filling import Filling
 from zonemint.dns.zones.records import WILDCARD, Node, Owned, Record, RRset, check_node, is_later, of_type, with_rrset
 
 __all__ = ["Asked", "Found", "Keep", "Kind", "TxtSource", "TxtValues", "TxtZone", "Unread", "Zone"]
@@ -98,38 +99,29 @@ class Zone:
 
         Raises ConfigError naming the record when they contradict each other or lie outside the zone.
         """
-        zone = cls(origin)
-        zone._load(records, serial)
-        return zone
-
-    def _load(self, records: Iterable[Record], serial: int | None) -> None:
-        ttls: dict[tuple[bytes, int], int] = {}
-        sets: dict[tuple[bytes, int], dict[bytes, Record]] = {}
+        filling = Filling(origin)
         for record in records:
             try:
-                key = (wire.name_from_text(record.name), _type(record.type))
-                self.check_is_inside(key[0])
-                data = rdata.from_text(key[1], record.data)
+                type_ = _type(record.type)
+                data = rdata.from_text(type_, record.data)
                 _check_ttl(record.ttl)
+                filling.add(wire.name_from_text(record.name), type_, record.ttl, data, record.line)
             except ConfigError as error:
                 raise ConfigError(f"{record.name} {record.type}: {error.detail}", line=record.line) from None
-            ttls[key] = min(record.ttl, ttls.get(key, record.ttl))
-            sets.setdefault(key, {})[data] = record
-        lines = {key: next(reversed(found.values())).line for key, found in sets.items()}
-        nodes: dict[bytes, Node] = {}
-        for key, found in sets.items():
-            owner, type_ = key
-            nodes[owner] = node = (*nodes.get(owner, ()), RRset(type_, ttls[key], rdata.unique(type_, found)))
-            try:
-                check_node(owner, self.apex, node)
-            except ConfigError as error:
-                raise ConfigError(error.detail, line=lines[key]) from None
-        for owner, node in nodes.items():
-            self._replace(owner, node)
-        if of_type(self.nodes.get(self.apex, ()), codes.SOA) is None:
-            raise ConfigError(f"zone {self.origin}: it has no SOA record")
+        for _ in filling.check():
+            pass
+        return cls.filled(filling, serial=serial)
+
+    @classmethod
+    def filled(cls, filling: Filling, *, serial: int | None = None) -> Self:
+        """Make a zone from what was put together and checked; nothing may be added to it any more."""
+        zone = cls(filling.origin)
+        zone.nodes, zone._children = filling.nodes, filling.children
+        zone._cuts, zone._redirections = filling.cuts, filling.redirections
+        zone._replace(zone.apex, zone.nodes[zone.apex])
         if serial is not None:
-            self.set_serial(serial)
+            zone.set_serial(serial)
+        return zone
 
     def apply(self, changes: Changes, serial: int) -> Delta:
         """Make many changes at once, and return what they were; watchers are told before this returns.
