@@ -114,7 +114,7 @@ class Memo:
         touched = delta.touched
         self._passing.forget(apex)
         self._negative.forget(apex)
-        if any(type_ in _TREE and name != apex for name, type_ in touched):
+        if any(type_ in _TREE for _, type_ in touched):
             self._lasting.forget_below(apex)
             return
         self._lasting.forget(apex)
