@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Sequence
 
 import dns.edns
@@ -13,12 +14,26 @@ import dns.rrset
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.responder import Responder
 from zonemint.dns.answers.services import Later, Stream
+from zonemint.dns.answers.tally import add_up
 from zonemint.dns.answers.views import Views
 from zonemint.dns.zones import zonefile
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.zone import TxtSource, TxtZone, Zone
 
-__all__ = ["LAB", "TCP", "UDP", "answer", "ask", "auth_zone", "lab_catalog", "lines", "question", "views", "zone"]
+__all__ = [
+    "LAB",
+    "TCP",
+    "UDP",
+    "answer",
+    "ask",
+    "auth_zone",
+    "lab_catalog",
+    "lines",
+    "question",
+    "rcodes",
+    "views",
+    "zone",
+]
 
 UDP = Client(b"\x7f\0\0\1", 5300, Transport.UDP)
 TCP = Client(b"\x7f\0\0\1", 5300, Transport.TCP)
@@ -85,6 +100,14 @@ def lab_catalog(source: TxtSource | None = None) -> Catalog:
 def views(catalog: Catalog) -> Views:
     """Have all clients answered from one catalog."""
     return Views(Responder(catalog))
+
+
+def rcodes(server: Responder) -> dict[tuple[str, str], int]:
+    """Count what was answered, by transport and rcode."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for counted, count in add_up([server.tallies.counts()]).items():
+        counts[counted.proto, counted.rcode] += count
+    return dict(counts)
 
 
 def question(

@@ -67,6 +67,7 @@ OPT: Final = 41
 DS: Final = 43
 RRSIG: Final = 46
 NSEC: Final = 47
+NSEC3: Final = 50
 SVCB: Final = 64
 HTTPS: Final = 65
 TSIG: Final = 250

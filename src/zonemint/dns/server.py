@@ -6,13 +6,14 @@ import asyncio
 import errno
 import socket
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from zonemint.core.errors import ConfigError
 from zonemint.core.ports import bound, refusal
 from zonemint.dns import codes
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Later, Ready, Stream
+from zonemint.dns.answers.tally import Counted, Duration, Durations, add_up
 from zonemint.dns.answers.views import Views
 from zonemint.dns.transports.connections import Connections
 from zonemint.dns.transports.query_log import QueryLog
@@ -51,8 +52,9 @@ class DnsServer:
         self._batched = batched
         self._freshen = freshen
         self._log = log
+        self._durations = Durations()
         self._connections = Connections(
-            views, freshen, limit=tcp_limit, per_client=tcp_per_client, idle=tcp_idle, log=log
+            views, freshen, self._durations, limit=tcp_limit, per_client=tcp_per_client, idle=tcp_idle, log=log
         )
         self._udp: list[UdpListener] = []
         self._tcp: list[asyncio.Server] = []
@@ -65,7 +67,8 @@ class DnsServer:
         udp, tcp = _bind(addresses, port)
         self.port = udp[0].getsockname()[1]
         self._udp = [
-            UdpListener(sock, self._views, self._freshen, batched=self._batched, log=self._log) for sock in udp
+            UdpListener(sock, self._views, self._freshen, self._durations, batched=self._batched, log=self._log)
+            for sock in udp
         ]
         loop = asyncio.get_running_loop()
         for sock in tcp:
@@ -103,7 +106,8 @@ class DnsServer:
                 answered.set_result(reply)
 
         log = None if client is _HERE else self._log
-        tell = send if log is None else log.noting(client, message, send)
+        timed = self._durations.noting(client.transport, send)
+        tell = timed if log is None else log.noting(client, message, timed)
         reply = self._views.of(client.address).respond(message, client)
         if isinstance(reply, Later):
             reply.then(tell)
@@ -123,12 +127,17 @@ class DnsServer:
     def queries(self) -> dict[tuple[str, str], int]:
         """Return how many queries were answered so far, by transport (`udp`, `tcp`) and rcode."""
         counts: Counter[tuple[str, str]] = Counter()
-        for responder in self._views.responders:
-            for proto, rcodes in (("udp", responder.udp_rcodes), ("tcp", responder.tcp_rcodes)):
-                for rcode, count in enumerate(rcodes):
-                    if count:
-                        counts[proto, codes.rcode_to_text(rcode)] += count
+        for counted, count in self.answers().items():
+            counts[counted.proto, counted.rcode] += count
         return counts
+
+    def answers(self) -> Mapping[Counted, int]:
+        """Return how many answers there were so far, by zone, transport, family, type and rcode."""
+        return add_up(responder.tallies.counts() for responder in self._views.responders)
+
+    def durations(self) -> Mapping[Transport, Duration]:
+        """Return how long answers took, by transport."""
+        return self._durations.read()
 
 
 def _bind(addresses: Sequence[str], port: int) -> tuple[list[socket.socket], list[socket.socket]]:

@@ -10,6 +10,7 @@ import dns.message
 import pytest
 
 from tests.dns.asking import lab_catalog, lines, question, views
+from zonemint.dns.answers.tally import Durations
 from zonemint.dns.server import DnsServer
 from zonemint.dns.transports.connections import Connections, network_of
 
@@ -83,7 +84,7 @@ class Quiet:
 
 
 async def test_quiet_connections_have_less_time_when_it_is_crowded() -> None:
-    connections = Connections(views(lab_catalog()), lambda: None, limit=8, idle=100.0)
+    connections = Connections(views(lab_catalog()), lambda: None, Durations(), limit=8, idle=100.0)
     now = asyncio.get_running_loop().time()
     places = [Quiet() for _ in range(7)]
     for one in places[:6]:

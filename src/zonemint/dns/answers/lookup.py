@@ -30,7 +30,8 @@ class Answer(msgspec.Struct):
     authoritative: the AA bit; glue: how many of the additional record sets, the first, may not be left out silently
     (RFC 9471 section 3.1); keep: how long it may be given again; negative_of: the apex of the zone that has nothing
     to say but its SOA; error: the EDNS option that says why it failed (RFC 8914); beyond: the name that others would
-    have to be asked for, and servers: their packed addresses, so far as a zone of ours delegates it.
+    have to be asked for, and servers: their packed addresses, so far as a zone of ours delegates it; names: all that
+    were looked up, and zones: the apexes of the zones in which, each in lower-case wire form and the first one first.
     """
 
     rcode: int = codes.NOERROR
@@ -44,6 +45,8 @@ class Answer(msgspec.Struct):
     error: bytes = b""
     beyond: bytes | None = None
     servers: tuple[bytes, ...] = ()
+    names: list[bytes] = []
+    zones: list[bytes] = []
 
 
 def resolve(
@@ -67,15 +70,18 @@ def resolve(
             name = target
             zone = catalog.find(name, type_)
             if zone is None:
+                answer.names.append(name)
                 answer.beyond = name
                 break
     except StoreUnavailable:
-        return Answer(codes.SERVFAIL, authoritative=False, keep=Keep.NOT, error=_STORE_SILENT)
+        return Answer(codes.SERVFAIL, authoritative=False, keep=Keep.NOT, error=_STORE_SILENT, zones=answer.zones)
     return answer
 
 
 def _step(catalog: Catalog, zone: Zone, name: bytes, type_: int, answer: Answer, asked: Asked | None) -> bytes | None:
     """Add to the answer what a zone says about a name; return the name to go on with, if there is one."""
+    answer.names.append(name)
+    answer.zones.append(zone.apex)
     found = zone.find(name, type_, asked)
     rrset = found.rrset
     answer.keep = min(answer.keep, found.keep)
@@ -87,16 +93,18 @@ def _step(catalog: Catalog, zone: Zone, name: bytes, type_: int, answer: Answer,
         answer.authority = [(zone.apex, zone.negative)]
     elif found.kind is Kind.DATA:
         _add(answer, found.owner, rrset)
-        answer.additional = _addresses(catalog, found.owner, rrset)
+        answer.additional = _addresses(catalog, found.owner, rrset, answer)
     elif found.kind is Kind.REFERRAL:
         answer.authoritative = bool(answer.answer)
         answer.authority = [(found.owner, rrset)]
+        answer.names.append(found.owner)
         glue = _glue(zone, found.owner, rrset)
-        others = [owned for owned in _addresses(catalog, found.owner, rrset) if not _is_below(owned[0], found.owner)]
+        hosts = _addresses(catalog, found.owner, rrset, answer)
+        others = [owned for owned in hosts if not _is_below(owned[0], found.owner)]
         answer.additional = glue + others
         answer.glue = len(glue)
         answer.beyond = name
-        answer.servers = tuple([data for _, hosts in answer.additional for data in hosts.data])
+        answer.servers = tuple([data for _, one in answer.additional for data in one.data])
     else:
         return _follow(found.owner, rrset, name, type_, answer)
     return None
@@ -122,12 +130,15 @@ def _add(answer: Answer, owner: bytes, rrset: RRset) -> None:
         answer.answer.append((owner, rrset))
 
 
-def _addresses(catalog: Catalog, owner: bytes, rrset: RRset) -> list[Owned]:
+def _addresses(catalog: Catalog, owner: bytes, rrset: RRset, answer: Answer) -> list[Owned]:
     """Collect the addresses of the hosts that the data name, as far as our zones have them (RFC 1034 4.3.2 step 6)."""
     found: list[Owned] = []
     for host in _hosts(owner, rrset):
+        answer.names.append(host)
         home = catalog.find(host, codes.A)
         if home is not None:
+            if home.apex not in answer.zones:
+                answer.zones.append(home.apex)
             found += _at(home, host)
     return found
 

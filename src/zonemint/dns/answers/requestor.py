@@ -22,6 +22,9 @@ class Transport(Enum):
     HTTPS = "https"
 
 
+_FIRST_SLOT = {transport: 2 * place for place, transport in enumerate(Transport)}
+
+
 class Client(msgspec.Struct, frozen=True, gc=False):
     """The sender of a message.
 
@@ -37,6 +40,11 @@ class Client(msgspec.Struct, frozen=True, gc=False):
     def of(cls, host: str, port: int, transport: Transport) -> Self:
         """Make one of an address as text, such as `socket` gives it; a zone index is left out."""
         return cls(packed(ip_address(host.partition("%")[0]).packed), port, transport)
+
+    @property
+    def slot(self) -> int:
+        """Where answers to it stand in a tally (`tally.SLOTS`)."""
+        return _FIRST_SLOT[self.transport] + (len(self.address) > 4)
 
     @property
     def is_datagram(self) -> bool:

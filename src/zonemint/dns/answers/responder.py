@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from time import time
-from typing import TypeVar
 
 from zonemint.core.errors import ForeignDataError
 from zonemint.dns import codes, wire
@@ -13,9 +12,11 @@ from zonemint.dns.answers.beyond import Way, go_beyond
 from zonemint.dns.answers.compiled import UDP_SIZE, Compiled, assemble, bare, compile_answer
 from zonemint.dns.answers.foreign import CHECKING_DISABLED, Foreign, passed_on
 from zonemint.dns.answers.lookup import Answer, resolve
+from zonemint.dns.answers.memo import Known, Memo
 from zonemint.dns.answers.requestor import Client, Transport
-from zonemint.dns.answers.services import Later, Reply, Services
+from zonemint.dns.answers.services import Handler, Later, Reply, Services
 from zonemint.dns.answers.signed import signing
+from zonemint.dns.answers.tally import Tallies
 from zonemint.dns.guard import options
 from zonemint.dns.guard.rate import RateLimit, Verdict
 from zonemint.dns.guard.terms import Denial, Terms
@@ -23,14 +24,6 @@ from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.zone import Asked, Keep, Unread
 
 __all__ = ["Responder"]
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-_LASTING = 16_384
-"""How many answers about names of the zones are remembered before all are forgotten: some 10 MB."""
-_PASSING = 4_096
-"""The same for names that anybody can think of: they must not push the others out."""
 
 _SIZES = frozenset({512, 1200, 1220, 1232, 1280, 1400, 1410, 1432, 1440, 1452, 1472, 1500, 4000, 4096, 8192, 65535})
 """UDP payload sizes that resolvers and stubs are known to announce."""
@@ -44,8 +37,8 @@ class Responder:
     """Answers the messages of one class of clients: from a catalog, with the services that they are offered, on terms.
 
     lasting, passing: answers by question, both without their ids, names in lower case and no options in the OPT;
-    for the UDP loop to look into before it calls `respond`, and empty where each answer has to be counted.
-    udp_rcodes, tcp_rcodes: how many answers there were of each rcode.
+    for the UDP loop to look into before it calls `respond`, and empty where each client's answers have a limit.
+    whole: the same, lasting ones, for connections, where an answer may be long. tallies: how many answers there were.
     """
 
     def __init__(
@@ -59,14 +52,15 @@ class Responder:
         self._recursion = services.recursion is not None
         self._signed = (services.signing or signing(lambda name: None))(self._respond)
         self._terms = terms
-        self._negative: dict[tuple[bytes, int, int], Compiled] = {}
-        self._lasting: dict[bytes, bytes] = {}
-        self._passing: dict[bytes, bytes] = {}
-        self.lasting = self._lasting if terms.limit is None else {}
-        self.passing = self._passing if terms.limit is None else {}
-        self.udp_rcodes = [0] * 24
-        self.tcp_rcodes = [0] * 24
-        catalog.watch(lambda apex, delta: self._forget())
+        self._datagrams = Memo()
+        self._streams = Memo()
+        unlimited: dict[bytes, Known] = {}
+        self.lasting = self._datagrams.lasting if terms.limit is None else unlimited
+        self.passing = self._datagrams.passing if terms.limit is None else unlimited
+        self.whole = self._streams.lasting
+        self.tallies = Tallies()
+        catalog.watch(self._datagrams.take)
+        catalog.watch(self._streams.take)
 
     @property
     def is_silent(self) -> bool:
@@ -77,11 +71,6 @@ class Responder:
     def limit(self) -> RateLimit | None:
         """The limit of what is sent by UDP, which several responders may share."""
         return self._terms.limit
-
-    def _forget(self) -> None:
-        self._negative.clear()
-        self._lasting.clear()
-        self._passing.clear()
 
     def respond(self, message: bytes, client: Client) -> Reply:
         """Answer one message, at once or later; None where silence is right: no message, or an answer itself."""
@@ -96,23 +85,20 @@ class Responder:
         return reply if self._terms.limit is None else self._limited(message, reply, client)
 
     def _respond(self, message: bytes, client: Client) -> Reply:
-        rcodes = self.udp_rcodes if client.is_datagram else self.tcp_rcodes
         if opcode := message[2] >> 3 & 15:
             if (handler := self._services.opcodes.get(opcode)) is not None:
-                return handler(message, client)
+                return self._handled(handler, message, client, 0)
             rcode = codes.NOTIMP
         else:
             try:
-                if client.is_datagram and (recalled := self._recall(message, client)) is not None:
-                    rcodes[recalled[3] & 15] += 1
-                    return recalled
-                return self._answer(message, wire.parse_query(message), client)
+                recalled = self._recall(message, client)
+                return recalled or self._answer(message, wire.parse_query(message), client)
             except ForeignDataError:
                 rcode = codes.FORMERR
         error = _header(message, rcode)
         if client.is_datagram and self._makes_loop(error, client):
             return None
-        rcodes[rcode] += 1
+        self._count(client, wire.ROOT, 0, rcode)
         return error
 
     def _makes_loop(self, error: bytes, client: Client) -> bool:
@@ -125,6 +111,19 @@ class Responder:
             return True
         errors = self._terms.errors
         return errors is not None and errors.judge(client.address, error) is not Verdict.SEND
+
+    def _count(self, client: Client, zone: bytes, type_: int, rcode: int) -> None:
+        self.tallies.of(zone, type_, rcode)[client.slot] += 1
+
+    def _handled(self, handler: Handler, message: bytes, client: Client, type_: int) -> Reply:
+        reply = handler(message, client)
+
+        def counted(ready: Reply) -> Reply:
+            if ready is not None:
+                self._count(client, wire.ROOT, type_, ready[3] & 15 if isinstance(ready, bytes) else codes.NOERROR)
+            return ready
+
+        return reply.passed(counted) if isinstance(reply, Later) else counted(reply)
 
     def _recall(self, message: bytes, client: Client) -> bytes | None:
         """Find the answer to the same question in other letter case, or with other options.
@@ -147,25 +146,30 @@ class Responder:
             rest = message[zero : end + 9] + b"\0\0"
             asked = message[end + 11 :]
         question = message[2:12] + message[12:zero].lower() + rest
-        reply = self._lasting.get(question) or self._passing.get(question)
-        if reply is None:
+        memo = self._datagrams if client.is_datagram else self._streams
+        known = memo.lasting.get(question) or memo.passing.get(question)
+        if known is None:
             return None
+        reply, tally = known
         reply = message[:2] + reply[:10] + message[12:zero] + reply[zero - 2 :]
-        if not asked:
-            return reply
-        said = self._said(asked, client).options
-        fits = len(reply) + len(said) <= _datagram(int.from_bytes(message[end + 3 : end + 5], "big"))
-        return options.attach(reply, said) if fits else None
+        if asked:
+            said = self._said(asked, client)
+            limit = _datagram(int.from_bytes(message[end + 3 : end + 5], "big")) if client.is_datagram else 0xFFFF
+            if len(reply) + len(said.options) > limit:
+                return None
+            if said.options or said.padded:
+                reply = options.attach(reply, said.options, padded=said.padded)
+        tally[client.slot] += 1
+        return reply
 
     def _answer(self, message: bytes, query: wire.Query, client: Client, asked: Asked | None = None) -> Reply:
-        rcodes = self.udp_rcodes if client.is_datagram else self.tcp_rcodes
         if query.version:
-            rcodes[codes.BADVERS] += 1
+            self._count(client, wire.ROOT, query.type, codes.BADVERS)
             return bare(message, query, codes.BADVERS)
         services = self._services
         handler = services.types.get(query.type) if query.class_ == codes.IN else services.classes.get(query.class_)
         if handler is not None:
-            return handler(message, client)
+            return self._handled(handler, message, client, query.type)
         if query.signed:
             return self._signed(message, client)
         said = self._said(query.options, client) if query.options else options.NOTHING
@@ -183,27 +187,25 @@ class Responder:
     def _finish(
         self, message: bytes, query: wire.Query, client: Client, said: options.Said, found: Answer | Foreign
     ) -> bytes:
+        memo = self._datagrams if client.is_datagram else self._streams
         if isinstance(found, Answer):
-            compiled, keep = self._compile(query, found)
+            compiled, keep = self._compile(query, found, memo)
+            zone = found.zones[0] if found.zones else wire.ROOT
         else:
             compiled = passed_on(found, message, edns=query.edns, dnssec_ok=query.dnssec_ok)
-            keep = Keep.NOT
+            keep, zone = Keep.NOT, wire.ROOT
         end = query.end
-        rcodes = self.udp_rcodes if client.is_datagram else self.tcp_rcodes
-        rcodes[compiled.rcode] += 1
+        tally = self.tallies.of(zone, query.type, compiled.rcode)
+        tally[client.slot] += 1
         ours = said.options + compiled.error if query.edns else b""
         limit = _datagram(query.size) if client.is_datagram else 0xFFFF
         reply = assemble(message, end, query.edns, query.dnssec_ok, compiled, limit)
         if keep is Keep.LASTING and not _is_usual(message, query.size):
             keep = Keep.PASSING
-        if keep and query.plain and client.is_datagram and not compiled.error:
+        if keep and query.plain and not compiled.error and isinstance(found, Answer):
             opt = message[end : end + 9] + b"\0\0" if query.edns else b""
             question = message[2:12] + query.name + message[end - 4 : end] + opt
-            folded = reply[2:12] + query.name + reply[end - 4 :]
-            if keep is Keep.LASTING:
-                _remember(self._lasting, question, folded, _LASTING)
-            else:
-                _remember(self._passing, question, folded, _PASSING)
+            memo.keep(question, (reply[2:12] + query.name + reply[end - 4 :], tally), found, keep)
         if not ours and not said.padded:
             return reply
         if len(reply) + len(ours) > limit:
@@ -245,17 +247,17 @@ class Responder:
             encrypted=transport is Transport.TLS or transport is Transport.HTTPS,
         )
 
-    def _compile(self, query: wire.Query, answer: Answer) -> tuple[Compiled, Keep]:
+    def _compile(self, query: wire.Query, answer: Answer, memo: Memo) -> tuple[Compiled, Keep]:
         if answer.negative_of is None:
             return compile_answer(query.name, answer, recursion=self._recursion), answer.keep
         # What a zone says about names that it does not have is the same for all names of one length.
         size = len(query.name)
         alike = (answer.negative_of, size, answer.rcode)
-        negative = self._negative.get(alike)
+        negative = memo.negative.get(alike)
         if negative is None:
             skip = size - len(answer.negative_of)
             negative = compile_answer(query.name, answer, skip=skip, recursion=self._recursion)
-            _remember(self._negative, alike, negative, _PASSING)
+            memo.keep_negative(alike, negative)
         # Of types, too, anybody can think of any number.
         return negative, min(answer.keep, Keep.PASSING)
 
@@ -282,10 +284,3 @@ def _is_usual(message: bytes, size: int) -> bool:
 def _datagram(size: int) -> int:
     """Return how long a datagram may be, by what its client says; below 512 is 512 (RFC 6891 section 6.2.3)."""
     return UDP_SIZE if size > UDP_SIZE else max(512, size)
-
-
-def _remember(memo: dict[Key, Value], key: Key, value: Value, most: int) -> None:
-    """Keep an answer, and no more than so many."""
-    if len(memo) >= most:
-        memo.clear()
-    memo[key] = value

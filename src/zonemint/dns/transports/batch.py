@@ -11,7 +11,9 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from zonemint.dns.answers.requestor import Client, Transport, packed
+from zonemint.dns.answers.responder import Responder
 from zonemint.dns.answers.services import Later
+from zonemint.dns.answers.tally import SLOTS, Durations
 from zonemint.dns.answers.views import Views
 from zonemint.dns.transports.query_log import QueryLog
 
@@ -79,13 +81,16 @@ class Batch:
         postpone: Callable[[Later, Origin, Client, bytes], None],
         *,
         any_address: bool,
+        durations: Durations,
         log: QueryLog | None = None,
     ) -> None:
         self._fd = sock.fileno()
         self._views = views
         self._postpone = postpone
+        self._durations = durations
         self._log = log
         self._family = sock.family
+        self._slot = SLOTS.index((Transport.UDP, 1 if sock.family == socket.AF_INET else 2))
         self._any_address = any_address
         self._pktinfo4 = any_address and sock.family == socket.AF_INET
         buffers = ctypes.create_string_buffer(_SLOTS * _SLOT)
@@ -107,6 +112,7 @@ class Batch:
                 header.msg_control = ctypes.addressof(controls) + i * _CONTROL if any_address else None
                 header.msg_controllen = control_length
         self._names = memoryview(names).cast("B")
+        self._addresses4 = self._names.cast("I")[1 :: _NAME // 4]
         self._controls = memoryview(controls).cast("B")
         self._bytes = memoryview(buffers).cast("B")
         self._headers = memoryview(self._in).cast("B")
@@ -123,29 +129,30 @@ class Batch:
         count: int = _libc.recvmmsg(self._fd, self._in, _SLOTS, socket.MSG_DONTWAIT, None)
         if count <= 0:
             return
-        buffers, lengths = self._bytes, self._out_lengths
-        only = self._views.only
-        if only is not None:
-            lasting, passing, rcodes = only.lasting, only.passing, only.udp_rcodes
+        began = perf_counter()
+        buffers, lengths, place = self._bytes, self._out_lengths, self._slot
         log = self._log
         if log is not None:
-            began = perf_counter()
             asked = [buffers[at * _SLOT : at * _SLOT + size].tobytes() for at, size in enumerate(self._lengths[:count])]
+        responders = self._responders(count)
+        responder = responders[0]
+        lasting, passing = responder.lasting, responder.passing
+        several = len(responders) > 1
         silent = []
         start = 0
         for i, length in enumerate(self._lengths[:count].tolist()):
-            if only is None:
-                responder = self._views.of(self._address(i))
-                lasting, passing, rcodes = responder.lasting, responder.passing, responder.udp_rcodes
+            if several:
+                responder = responders[i]
+                lasting, passing = responder.lasting, responder.passing
             question = buffers[start + 2 : start + length].tobytes()
-            reply = lasting.get(question) or passing.get(question)
-            if reply is not None:
-                rcodes[reply[1] & 15] += 1
+            known = lasting.get(question) or passing.get(question)
+            if known is not None:
+                reply, tally = known
+                tally[place] += 1
                 size = len(reply) + 2
                 buffers[start + 2 : start + size] = reply
             else:
                 client = self._client(i)
-                responder = only or self._views.of(client.address)
                 message = buffers[start : start + length].tobytes()
                 whole = responder.respond(message, client)
                 size = 0
@@ -158,12 +165,13 @@ class Batch:
                         self._postpone(whole, self._origin(i), client, message)
             lengths[i] = size
             start += _SLOT
+        took = perf_counter() - began
+        self._durations.note(Transport.UDP, took, count - len(silent))
         if log is not None:
-            each = (perf_counter() - began) / count
             for i, message in enumerate(asked):
                 if lengths[i]:
                     reply = buffers[i * _SLOT : i * _SLOT + lengths[i]].tobytes()
-                    log.note(self._client(i), message, reply, each)
+                    log.note(self._client(i), message, reply, took / count)
         if self._pktinfo4:
             # The answer leaves by the route to the client, which need not be the interface that it came in by.
             self._interfaces[:] = self._no_interfaces
@@ -171,6 +179,19 @@ class Batch:
         for i in (*silent, count):
             self._send(first, i)
             first = i + 1
+
+    def _responders(self, count: int) -> list[Responder]:
+        """Return who answers each datagram; one alone answers them all."""
+        views = self._views
+        if views.only is not None:
+            return [views.only]
+        if self._family == socket.AF_INET:
+            numbers = self._addresses4[:count].tolist()
+            if len(set(numbers)) == 1:
+                return [views.of(self._address(0))]
+        responders = [views.of(self._address(slot)) for slot in range(count)]
+        first = responders[0]
+        return responders if any(one is not first for one in responders) else [first]
 
     def _address(self, slot: int) -> bytes:
         """Return the packed address of the sender of a slot's datagram."""

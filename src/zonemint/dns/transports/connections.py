@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import takewhile
 from typing import Protocol
 
+from zonemint.dns.answers.tally import Durations
 from zonemint.dns.answers.views import Views
 from zonemint.dns.transports.query_log import QueryLog
 
@@ -43,6 +44,7 @@ class Connections:
         self,
         views: Views,
         freshen: Callable[[], None],
+        durations: Durations,
         *,
         limit: int = 256,
         per_client: int = 256,
@@ -51,6 +53,7 @@ class Connections:
     ) -> None:
         self.views = views
         self.freshen = freshen
+        self.durations = durations
         self.log = log
         self._limit = limit
         self._per_client = per_client

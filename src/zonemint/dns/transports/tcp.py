@@ -7,8 +7,9 @@ from collections import deque
 from time import perf_counter
 from typing import cast
 
+from zonemint.dns.answers.memo import Known
 from zonemint.dns.answers.requestor import Client, Transport
-from zonemint.dns.answers.services import Later, Ready, Stream
+from zonemint.dns.answers.services import Later, Ready, Reply, Stream
 from zonemint.dns.transports.connections import Connections, network_of
 
 __all__ = ["TcpConnection"]
@@ -19,6 +20,7 @@ _WAITING = 64
 """How many answers of one connection wait for a zone's source before no more questions are taken up."""
 _STREAMED = 4
 """How many messages of an answer of many are made in one go."""
+_NOTHING: dict[bytes, Known] = {}
 _BACKLOG = 2 + 0xFFFF
 """How many received bytes wait for their answers before no more are read: one message has room."""
 
@@ -31,7 +33,9 @@ class TcpConnection(asyncio.Protocol):
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._buffer = bytearray()
+        self._buffer = b""
+        self._ready: list[bytes] = []
+        self._length = 0
         self._full = False
         self._waiting = 0
         self._streams: deque[Stream] = deque()
@@ -59,7 +63,7 @@ class TcpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in what came and answer it."""
-        self._buffer += data
+        self._buffer = self._buffer + data if self._buffer else data
         self._answer()
 
     def pause_writing(self) -> None:
@@ -77,33 +81,46 @@ class TcpConnection(asyncio.Protocol):
         self._connections.freshen()
         if self._transport.is_closing():
             return
-        buffer = self._buffer
-        responder, log = self._connections.views.of(self._client.address), self._connections.log
-        at = 0
+        buffer, client, connections = self._buffer, self._client, self._connections
+        size = len(buffer)
+        responder, log, durations = connections.views.of(client.address), connections.log, connections.durations
+        known, place = responder.whole if log is None else _NOTHING, client.slot
+        began = perf_counter()
+        answered = at = 0
         for _ in range(_TURN):
             end = at + 2 + int.from_bytes(buffer[at : at + 2], "big")
-            if self._full or self._waiting >= _WAITING or len(buffer) - at < 2 or len(buffer) < end:
+            if self._full or self._waiting >= _WAITING or size - at < 2 or size < end:
                 break
-            message = bytes(buffer[at + 2 : end])
-            began = perf_counter()
-            reply = responder.respond(message, self._client)
-            if log is not None and not isinstance(reply, Later):
-                log.note(self._client, message, reply if isinstance(reply, bytes) else None, perf_counter() - began)
-            if reply is None:
+            if (found := known.get(buffer[at + 4 : end])) is not None:
+                rest, tally = found
+                tally[place] += 1
+                reply: Reply = buffer[at + 2 : at + 4] + rest
+            else:
+                message = buffer[at + 2 : end]
+                reply = responder.respond(message, client)
+                if log is not None and not isinstance(reply, Later):
+                    log.note(client, message, reply if isinstance(reply, bytes) else None, perf_counter() - began)
+            at = end
+            if isinstance(reply, bytes):
+                answered += 1
+                self._write(reply)
+            elif reply is None:
+                self._flush()
                 self.abort()
                 return
-            if isinstance(reply, Later):
+            elif isinstance(reply, Later):
                 self._waiting += 1
-                send = self._answer_late
-                reply.then(send if log is None else log.noting(self._client, message, send))
+                send = durations.noting(client.transport, self._answer_late)
+                reply.then(send if log is None else log.noting(client, message, send))
             else:
                 self._give(reply)
-            at = end
         else:
             asyncio.get_running_loop().call_soon(self._answer)
+        self._flush()
         if at:
-            del buffer[:at]
-            self._connections.touch(self)
+            durations.note(client.transport, perf_counter() - began, answered)
+            self._buffer = buffer = buffer[at:]
+            connections.touch(self)
         if len(buffer) > _BACKLOG:
             self._transport.pause_reading()
         else:
@@ -125,6 +142,7 @@ class TcpConnection(asyncio.Protocol):
     def _give(self, reply: bytes | Stream) -> None:
         if isinstance(reply, bytes):
             self._write(reply)
+            self._flush()
             return
         self._waiting += 1
         self._streams.append(reply)
@@ -143,11 +161,22 @@ class TcpConnection(asyncio.Protocol):
                 self._answer()
             else:
                 self._write(message)
+                self._flush()
                 self._connections.touch(self)
         asyncio.get_running_loop().call_soon(self._pump)
 
     def _write(self, reply: bytes) -> None:
-        self._transport.write(len(reply).to_bytes(2, "big") + reply)
+        """Put an answer to those that leave together."""
+        self._ready.append(len(reply).to_bytes(2, "big") + reply)
+        self._length += len(reply)
+        if self._length > _BACKLOG:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._ready:
+            # Emptied first: while it writes, the transport may tell us that it is full.
+            ready, self._ready, self._length = b"".join(self._ready), [], 0
+            self._transport.write(ready)
 
     def abort(self) -> None:
         """Close the connection at once."""

@@ -12,6 +12,7 @@ from time import perf_counter
 
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Later, Ready
+from zonemint.dns.answers.tally import Durations
 from zonemint.dns.answers.views import Views
 from zonemint.dns.transports import batch
 from zonemint.dns.transports.batch import Origin
@@ -36,12 +37,14 @@ class UdpListener:
         sock: socket.socket,
         views: Views,
         freshen: Callable[[], None],
+        durations: Durations,
         *,
         batched: bool | None = None,
         log: QueryLog | None = None,
     ) -> None:
         self._socket = sock
         self._views = views
+        self._durations = durations
         self._log = log
         host = sock.getsockname()[0]
         any_address = host in {"0.0.0.0", "::"}  # noqa: S104  # compared, not bound
@@ -52,7 +55,9 @@ class UdpListener:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._serve: Callable[[], None] = self._serve_singly
         if batch.available() if batched is None else batched:
-            self._serve = batch.Batch(sock, views, self._postpone, any_address=any_address, log=log).serve
+            self._serve = batch.Batch(
+                sock, views, self._postpone, any_address=any_address, durations=durations, log=log
+            ).serve
         self._freshen = freshen
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._receive)
@@ -71,15 +76,17 @@ class UdpListener:
             client = Client.of(address[0], address[1], Transport.UDP)
             began = perf_counter()
             reply = self._views.of(client.address).respond(message, client)
+            took = perf_counter() - began
             if self._log is not None and not isinstance(reply, Later):
-                self._log.note(client, message, reply if isinstance(reply, bytes) else None, perf_counter() - began)
+                self._log.note(client, message, reply if isinstance(reply, bytes) else None, took)
             if isinstance(reply, bytes):
+                self._durations.note(Transport.UDP, took)
                 self._send(Origin(address, ancillary), reply)
             elif isinstance(reply, Later):
                 self._postpone(reply, Origin(address, ancillary), client, message)
 
     def _postpone(self, later: Later, origin: Origin, client: Client, message: bytes) -> None:
-        send: Callable[[Ready], None] = partial(self._send, origin)
+        send: Callable[[Ready], None] = self._durations.noting(Transport.UDP, partial(self._send, origin))
         later.then(send if self._log is None else self._log.noting(client, message, send))
 
     def _send(self, origin: Origin, reply: Ready) -> None:
