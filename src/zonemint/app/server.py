@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from ipaddress import ip_network
 from typing import Self
 
+import msgspec
+
 from zonemint.app.audit_log import tell_head
 from zonemint.app.background import Background
 from zonemint.app.base import Base
@@ -14,6 +16,7 @@ from zonemint.app.brought_certificate import BroughtCertificate
 from zonemint.app.ca import Ca, check_domains
 from zonemint.app.dns_views import cookies, dns_views
 from zonemint.app.encrypted_dns import EncryptedDns, is_on_https
+from zonemint.app.forwarding import Forwarding
 from zonemint.app.guard_metrics import GuardMetrics
 from zonemint.app.hooks import HookMetrics, receivers, senders
 from zonemint.app.inventory import Numbers
@@ -113,7 +116,8 @@ class Server:
         stack.push_async_callback(db.close)
         base = Base(config, self._data, db, self._clock, advertised(config.listen), stack)
 
-        zones, dns = await self._start_dns(base, hosts) if base.has("dns") or base.has("acmedns") else (None, None)
+        has_dns = base.has("dns") or base.has("acmedns")
+        zones, dns, forwarding = await self._start_dns(base, hosts) if has_dns else (None, None, None)
 
         # Sockets come before certificates: a start that fails issues none, and theirs carry the plain one's port.
         https = self._listener("HTTPS", "--https-port", hosts, config.listen.https_port) if config.has_https else None
@@ -185,6 +189,8 @@ class Server:
         background.every(_SWEEP, sweeper.round)
         if zones is not None:
             background.every(_FILE_WATCH, zones.reload_changed_files)
+        if forwarding is not None:
+            background.run(forwarding.keep)
         if certificate is not None:
             brought = isinstance(certificate, BroughtCertificate)
             background.every(_FILE_WATCH if brought else _CERTIFICATE_WATCH, certificate.renew_if_due)
@@ -201,7 +207,7 @@ class Server:
             sharing.start(background)
         self.ready = True
 
-    async def _start_dns(self, base: Base, hosts: list[str]) -> tuple[ZoneKeeper, DnsServer]:
+    async def _start_dns(self, base: Base, hosts: list[str]) -> tuple[ZoneKeeper, DnsServer, Forwarding | None]:
         config, catalog = base.config, Catalog()
         served = config.auth_zones if base.has("acmedns") else ()
         values = {zone: txt_values(base, zone) for zone in served}
@@ -213,7 +219,12 @@ class Server:
         keys = KeyRing(base.db, md5=config.dns.tsig_md5)
         await keys.start()
         base.stack.push_async_callback(keys.close)
-        views = dns_views(config, {"": catalog}, Services(signing=signing(keys)), await cookies(base))
+        forwarding = Forwarding(config, base.data, hosts) if base.has("dns") else None
+        services = Services(signing=signing(keys))
+        if forwarding is not None and forwarding.is_on:
+            base.stack.callback(forwarding.close)
+            services = msgspec.structs.replace(services, recursion=forwarding.resolver)
+        views = dns_views(config, {"": catalog}, services, await cookies(base))
         dns = DnsServer(
             views,
             freshen=zones.refresh,
@@ -225,7 +236,9 @@ class Server:
         await dns.start(hosts, config.listen.dns_port)
         base.stack.push_async_callback(dns.close)
         self.dns_port = dns.port
-        return zones, dns
+        if forwarding is not None:
+            forwarding.start(dns.port)
+        return zones, dns, forwarding
 
     def _listener(self, name: str, option: str, hosts: list[str], port: int) -> Listener:
         listener = Listener(name, option, hosts, port)

@@ -14,6 +14,7 @@ from zonemint.config.acmedns import AcmeDns
 from zonemint.config.ca import Ca
 from zonemint.config.dns import Dns
 from zonemint.config.enrollment import Enrollment
+from zonemint.config.forward import Forward
 from zonemint.config.hooks import Hook
 from zonemint.config.issuance import Issuance
 from zonemint.config.limits import Limits
@@ -52,6 +53,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = Listen()
     store: Store = Store()
     dns: Dns = Dns()
+    forward: Forward = Forward()
     query_log: QueryLog = QueryLog()
     ca: Ca = Ca()
     acme: Acme = Acme()

@@ -69,17 +69,16 @@ def _join(way: Way, answer: Answer, found: Foreign, ours: bytes | None, asked: A
         return Answer(rcode, bool(answer.answer), answer.answer, keep=Keep.NOT, error=found.error)
     said, negative = records(answer.beyond, found)
     joined = Answer(found.rcode, answer.authoritative and bool(answer.answer), [*answer.answer], keep=Keep.NOT)
-    known = _targets(joined.answer)
     if ours is not None:
         joined.answer += _new(until(said, ours), joined.answer)
-        if ours in known or len(known) > _CHAIN_LIMIT:
+        if not _may_go_on(joined.answer, ours):
             return joined
         rest = resolve(way.catalog, ours, way.type, asked, joined.answer)
         rest.authoritative, rest.keep, rest.negative_of = joined.authoritative, Keep.NOT, None
         return rest
     joined.answer += _new(said, joined.answer)
     joined.authority = negative
-    if found.open and found.targets[-1] not in known and len(known) <= _CHAIN_LIMIT:
+    if found.open and _may_go_on(joined.answer, found.targets[-1]):
         joined.beyond = found.targets[-1]
     return joined
 
@@ -90,5 +89,6 @@ def _new(found: Sequence[Owned], chain: list[Owned]) -> list[Owned]:
     return [(owner, rrset) for owner, rrset in found if (owner, rrset.type) not in known]
 
 
-def _targets(chain: list[Owned]) -> set[bytes]:
-    return {rrset.data[0].lower() for _, rrset in chain if rrset.type == codes.CNAME}
+def _may_go_on(chain: list[Owned], target: bytes) -> bool:
+    passed = {owner for owner, rrset in chain if rrset.type == codes.CNAME}
+    return target not in passed and len(passed) < _CHAIN_LIMIT
