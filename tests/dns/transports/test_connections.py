@@ -100,6 +100,18 @@ async def test_quiet_connections_have_less_time_when_it_is_crowded() -> None:
     assert len(connections) == 0
 
 
+@pytest.mark.parametrize(("many", "turn"), [(0, 64), (1, 64), (8, 64), (16, 32), (100, 5), (512, 1), (2000, 1)])
+async def test_the_more_connections_there_are_the_less_each_has_in_one_go(many: int, turn: int) -> None:
+    """So a question by UDP waits for a part of a second at most, however many there are."""
+    connections = Connections(views(lab_catalog()), lambda: None, Durations(), limit=5000, per_client=5000)
+    opened = [Quiet() for _ in range(many)]
+    for one in opened:
+        connections.touch(one)
+    assert connections.turn == turn
+    for one in opened:
+        connections.drop(one)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -17,6 +17,9 @@ _CROWDED = 3 / 4
 """From which part of the places on connections have to speak more often to keep theirs."""
 _HASTE = 5
 """How many times as often."""
+_TURN = 64
+_ROUND = 512
+"""How many messages of all connections are answered in one go, some 5 milliseconds of work."""
 
 
 class Connection(Protocol):
@@ -64,6 +67,11 @@ class Connections:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def turn(self) -> int:
+        """How many messages of one connection are answered in one go, so that all that is on the loop lives."""
+        return max(1, min(_TURN, _ROUND // (len(self._open) or 1)))
 
     def touch(self, connection: Connection) -> None:
         """Note that a connection was opened or said something."""

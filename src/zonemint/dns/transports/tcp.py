@@ -14,8 +14,6 @@ from zonemint.dns.transports.connections import Connections, network_of
 
 __all__ = ["TcpConnection"]
 
-_TURN = 64
-"""How many messages of one connection are answered in one go, so that others on the loop live."""
 _WAITING = 64
 """How many answers of one connection wait for a zone's source before no more questions are taken up."""
 _STREAMED = 4
@@ -37,6 +35,7 @@ class TcpConnection(asyncio.Protocol):
         self._ready: list[bytes] = []
         self._length = 0
         self._full = False
+        self._goes_on = False
         self._waiting = 0
         self._streams: deque[Stream] = deque()
         self._client: Client
@@ -64,7 +63,10 @@ class TcpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take in what came and answer it."""
         self._buffer = self._buffer + data if self._buffer else data
-        self._answer()
+        if not self._goes_on:
+            self._answer()
+        elif len(self._buffer) > _BACKLOG:
+            self._transport.pause_reading()
 
     def pause_writing(self) -> None:
         """Answer no more to a client that does not read our answers."""
@@ -87,7 +89,7 @@ class TcpConnection(asyncio.Protocol):
         known, place = responder.whole if log is None else _NOTHING, client.slot
         began = perf_counter()
         answered = at = 0
-        for _ in range(_TURN):
+        for _ in range(connections.turn):
             end = at + 2 + int.from_bytes(buffer[at : at + 2], "big")
             if self._full or self._waiting >= _WAITING or size - at < 2 or size < end:
                 break
@@ -115,7 +117,9 @@ class TcpConnection(asyncio.Protocol):
             else:
                 self._give(reply)
         else:
-            asyncio.get_running_loop().call_soon(self._answer)
+            if not self._goes_on:
+                self._goes_on = True
+                asyncio.get_running_loop().call_soon(self._go_on)
         self._flush()
         if at:
             durations.note(client.transport, perf_counter() - began, answered)
@@ -125,6 +129,10 @@ class TcpConnection(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        self._answer()
 
     def _answer_late(self, reply: Ready) -> None:
         """Send an answer that had to wait, and go on where too many of them stopped us."""
