@@ -14,6 +14,7 @@ from zonemint.app.background import Background
 from zonemint.app.base import Base
 from zonemint.app.brought_certificate import BroughtCertificate
 from zonemint.app.ca import Ca, check_domains
+from zonemint.app.dns_updates import update_handler
 from zonemint.app.dns_views import cookies, dns_views
 from zonemint.app.encrypted_dns import EncryptedDns, is_on_https
 from zonemint.app.forwarding import Forwarding
@@ -36,6 +37,7 @@ from zonemint.core.clock import Clock, system_clock
 from zonemint.core.errors import ConfigError
 from zonemint.core.files import hold
 from zonemint.core.ids import new_id
+from zonemint.dns import codes
 from zonemint.dns.answers.services import Services
 from zonemint.dns.answers.signed import signing
 from zonemint.dns.server import DnsServer
@@ -220,7 +222,8 @@ class Server:
         await keys.start()
         base.stack.push_async_callback(keys.close)
         forwarding = Forwarding(config, base.data, hosts) if base.has("dns") else None
-        services = Services(signing=signing(keys))
+        opcodes = {codes.UPDATE: update_handler(base, catalog, zones, keys)}
+        services = Services(opcodes=opcodes, signing=signing(keys))
         if forwarding is not None and forwarding.is_on:
             base.stack.callback(forwarding.close)
             services = msgspec.structs.replace(services, recursion=forwarding.resolver)

@@ -31,6 +31,7 @@ __all__ = [
     "TrustError",
     "Unproven",
     "Undelivered",
+    "UpdateRefused",
     "ZonemintError",
 ]
 
@@ -64,6 +65,14 @@ class BadName(ZonemintError):
 
 class ForeignDataError(ZonemintError):
     """Bytes from outside (a DNS message, an HTTP body) do not follow their format."""
+
+
+class UpdateRefused(ZonemintError):
+    """An update of a zone that is answered with a response code other than NOERROR (RFC 2136 section 2.2)."""
+
+    def __init__(self, rcode: int, why: str) -> None:
+        super().__init__(why)
+        self.rcode = rcode
 
 
 class DnsFailure(ZonemintError):

@@ -46,6 +46,7 @@ __all__ = [
     "SVCB",
     "TSIG",
     "TXT",
+    "UPDATE",
     "YXDOMAIN",
     "YXRRSET",
     "rcode_to_text",
@@ -74,6 +75,8 @@ TSIG: Final = 250
 IXFR: Final = 251
 AXFR: Final = 252
 ANY: Final = 255
+
+UPDATE: Final = 5
 
 IN: Final = 1
 CH: Final = 3

@@ -14,7 +14,7 @@ import dns.rdatatype
 from zonemint.core.errors import ConfigError, ForeignDataError
 from zonemint.dns import codes, wire
 
-__all__ = ["from_text", "strings", "to_text", "txt", "uncompressed", "unique"]
+__all__ = ["folded", "from_text", "strings", "to_text", "txt", "uncompressed", "unique"]
 
 _NAMES = frozenset({codes.CNAME, codes.NS, codes.PTR, codes.DNAME})
 _HOLDS_NAMES = {
@@ -154,3 +154,14 @@ def uncompressed(type_: int, message: bytes, start: int, end: int) -> bytes:
     if at > end:
         raise ForeignDataError(f"data of type {codes.type_to_text(type_)} end early")
     return out + message[at:end]
+
+
+def folded(type_: int, data: bytes) -> bytes:
+    """Return uncompressed data with their names in lower case, which are equal for equal records."""
+    at, count = _HOLDS_NAMES.get(type_, (0, 0))
+    end = at
+    for _ in range(count):
+        while (length := data[end : end + 1]) > b"\0":
+            end += 1 + length[0]
+        end += 1
+    return data[:at] + data[at:end].lower() + data[end:] if count else data

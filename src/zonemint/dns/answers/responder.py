@@ -85,16 +85,15 @@ class Responder:
         return reply if self._terms.limit is None else self._limited(message, reply, client)
 
     def _respond(self, message: bytes, client: Client) -> Reply:
-        if opcode := message[2] >> 3 & 15:
-            if (handler := self._services.opcodes.get(opcode)) is not None:
-                return self._handled(handler, message, client, 0)
-            rcode = codes.NOTIMP
-        else:
-            try:
+        rcode = codes.NOTIMP
+        try:
+            if not (opcode := message[2] >> 3 & 15):
                 recalled = self._recall(message, client)
                 return recalled or self._answer(message, wire.parse_query(message), client)
-            except ForeignDataError:
-                rcode = codes.FORMERR
+            if (handler := self._services.opcodes.get(opcode)) is not None:
+                return self._handled(handler, message, client, 0)
+        except ForeignDataError:
+            rcode = codes.FORMERR
         error = _header(message, rcode)
         if client.is_datagram and self._makes_loop(error, client):
             return None
