@@ -52,9 +52,11 @@ def test_a_circle_ends(file: Path) -> None:
 
 
 def test_what_is_no_text_is_told(file: Path) -> None:
-    file.write_bytes(b"a 60 TXT \xff\n")
-    with pytest.raises(ConfigError, match=r"the zone file cannot be read: .*utf-8"):
+    file.write_bytes(b'b 60 A 192.0.2.1\na 60 TXT "caf\xe9"\n')
+    with pytest.raises(ConfigError, match=rf"{file}:2: the byte 0xe9 is not UTF-8; in a string write it as '\\233'"):
         names(file)
+    file.write_bytes("\ufeffa 60 A 192.0.2.1\n".encode())
+    assert names(file) == {"a": 1}
     file.write_text('$INCLUDE "parts"\n')
     with pytest.raises(ConfigError, match="there is no file"):
         names(file)

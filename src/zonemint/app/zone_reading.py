@@ -56,12 +56,29 @@ class ZoneFiles:
 
     def _lines(self, file: Path) -> Iterator[str]:
         try:
-            with file.open(encoding="utf-8") as text:
+            with file.open(encoding="utf-8-sig") as text:
                 while block := text.readlines(_BLOCK):
                     self.digest.update("".join(block).encode())
                     yield from block
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise ConfigError(f"the zone file cannot be read: {error}", file=file) from error
+        except UnicodeDecodeError:
+            raise _not_text(file) from None
+
+
+def _not_text(file: Path) -> ConfigError:
+    """Say which byte of a file is not UTF-8, and where."""
+    data = file.read_bytes()
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        byte = data[error.start]
+        return ConfigError(
+            f"the byte 0x{byte:02x} is not UTF-8; in a string write it as '\\{byte}'",
+            file=file,
+            line=data.count(b"\n", 0, error.start) + 1,
+        )
+    return ConfigError("the zone file was changed while it was read", file=file)
 
 
 def fill(config: Config, plan: Plan, files: ZoneFiles, address: str, filling: Filling) -> Iterator[None]:

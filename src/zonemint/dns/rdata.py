@@ -28,6 +28,7 @@ _HOLDS_NAMES = {
 (RFC 3597 section 4, with KX and DNAME, which were once defined so)."""
 _NAPTR = 35
 _WITHOUT_NAMES = frozenset({codes.A, codes.AAAA, codes.TXT})
+_LONGEST = 0xFFFF
 _PLAIN_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)+")
 _QUOTED = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
 _STRING = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|((?:[^\s"\\]|\\.)+))', re.DOTALL)
@@ -47,6 +48,10 @@ def from_text(type_: int, text: str) -> bytes:
     except (dns.exception.DNSException, OSError, ValueError) as error:
         raise ConfigError(f"{text!r} is not data of type {codes.type_to_text(type_)}: {error}") from None
     assert data is not None  # None only comes back when a file was passed
+    if len(data) > _LONGEST:
+        raise ConfigError(
+            f"data of type {codes.type_to_text(type_)} has {len(data)} bytes, and {_LONGEST} are the most"
+        )
     return data
 
 

@@ -6,7 +6,7 @@ import random
 import socket
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,20 +68,29 @@ def _reply(responder: Responder, query: dns.message.QueryMessage, *, tcp: bool) 
     return read(reply, query)
 
 
+def _wire(name: str) -> bytes:
+    wire = dns.name.from_text(name).canonicalize().to_wire()
+    assert wire is not None
+    return wire
+
+
 class _Case:
     """What the rules want to know; see differences.Case."""
 
     def __init__(self, ours: _Ours, question: Question, query: dns.message.QueryMessage, *, tcp: bool) -> None:
         self.question = question
         self.limit = 0xFFFF if tcp else min(UDP_SIZE, max(512, question.payload or 0))
+        self.origins: Sequence[str] = [zone.origin + "." for zone in ours.catalog.zones()]
         self._ours = ours
         self._query = query
         self._tcp = tcp
 
+    def has(self, origin: str, name: str) -> bool:
+        zone = self._ours.catalog.get(origin)
+        return zone is not None and _wire(name) in zone.nodes
+
     def zone_of(self, name: str, type_: str) -> str | None:
-        wire = dns.name.from_text(name).canonicalize().to_wire()
-        assert wire is not None
-        zone = self._ours.catalog.find(wire, codes.type_from_text(type_))
+        zone = self._ours.catalog.find(_wire(name), codes.type_from_text(type_))
         return None if zone is None else zone.origin + "."
 
     def ask(self, name: str, type_: str) -> Reply:

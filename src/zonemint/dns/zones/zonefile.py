@@ -51,7 +51,7 @@ def entries(
 
 def parse(text: str, origin: str, *, file: Path | str, include: Include | None = None) -> list[Record]:
     """Read a zone file's text as records of text; see `entries`."""
-    return as_text(entries(StringIO(text), origin, file=file, include=include))
+    return as_text(entries(StringIO(text.removeprefix("\ufeff")), origin, file=file, include=include))
 
 
 def as_text(found: Iterable[Entry]) -> list[Record]:
@@ -69,6 +69,19 @@ def write(records: Iterable[Record]) -> str:
 
 def _dotted(name: str) -> str:
     return name if name == "." else name + "."
+
+
+class _Ascii(dns.name.IDNACodec):
+    """What is not ASCII is refused: which name it would be, each program says otherwise."""
+
+    def encode(self, label: str) -> bytes:
+        try:
+            return label.encode("ascii")
+        except UnicodeEncodeError:
+            raise ConfigError(f"'{label}' is not ASCII; write names of other letters as 'xn--...'") from None
+
+
+_ASCII = _Ascii()  # type: ignore[no-untyped-call]
 
 
 class _Reader:
@@ -131,7 +144,7 @@ class _Reader:
 
     def _other(self, text: str, number: int) -> Iterator[Entry]:
         """Read an entry with dnspython, of one line or of several in brackets."""
-        tokens = dns.tokenizer.Tokenizer(text)
+        tokens = dns.tokenizer.Tokenizer(text, idna_codec=_ASCII)
         token = tokens.get(want_leading=True)
         if token.is_whitespace():
             token = tokens.get()
