@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import dns.query
 import dns.rcode
@@ -12,6 +13,7 @@ import dns.update
 import pytest
 
 from tests.cli.program import run
+from tests.interop.programs import CERTBOTS, names_of, run_program, verify
 from tests.programs import require_program
 from tests.server import DOMAIN, HOST, Running
 
@@ -127,3 +129,52 @@ def test_without_a_signature_nothing_changes(shared: Running) -> None:
     message.add("unsigned", 5, "TXT", "v")
     assert dns.query.udp(message, HOST, 5, shared.ports.dns).rcode() == dns.rcode.REFUSED
     assert shared.answers(f"unsigned.{DOMAIN}", "TXT") == []
+
+
+def told(server: Running, name: str, program: str) -> str:
+    """Return what a program is told of a new key."""
+    done = run("tsig", "create", name, "--for", program, "--data", server.folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_certbots_plugin_rfc2136_issues_and_renews(shared: Running, tmp_path: Path) -> None:
+    name, credentials = f"certbot-update.{DOMAIN}", tmp_path / "rfc2136.ini"
+    credentials.write_text(told(shared, "certbot-update", "certbot"))
+    credentials.chmod(0o600)
+    words = [CERTBOTS["of the venv"], "--non-interactive"]
+    words += [f"--{kind}-dir={tmp_path}/{kind}" for kind in ("config", "work", "logs")]
+    env = {"REQUESTS_CA_BUNDLE": str(shared.root)}
+    certonly = [
+        "certonly",
+        "--dns-rfc2136",
+        "--dns-rfc2136-credentials",
+        str(credentials),
+        "--server",
+        shared.directory,
+    ]
+    certonly += ["--dns-rfc2136-propagation-seconds", "0", "--agree-tos", "-m", "a@example.org"]
+    run_program([*words, *certonly, "-d", name, "-d", f"*.{name}"], env)
+    chain = tmp_path / "config/live" / name / "fullchain.pem"
+    verify(shared, chain)
+    assert sorted(names_of(chain)) == [f"*.{name}", name]
+    assert shared.ask(f"_acme-challenge.{name}", "TXT").rcode() == dns.rcode.NXDOMAIN
+    first = chain.read_bytes()
+    run_program([*words, "renew", "--force-renewal", "--no-random-sleep-on-renew"], env)
+    verify(shared, chain)
+    assert chain.read_bytes() != first
+
+
+def test_legos_provider_rfc2136_issues(shared: Running, tmp_path: Path) -> None:
+    name = f"lego-update.{DOMAIN}"
+    lines = told(shared, "lego-update", "lego").splitlines()
+    env = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
+    env |= {"LEGO_CA_CERTIFICATES": str(shared.root), "RFC2136_SEQUENCE_INTERVAL": "1", "RFC2136_POLLING_INTERVAL": "1"}
+    words = [require_program("lego"), "--server", shared.directory, "--accept-tos", "--email", "a@example.org"]
+    words += ["--path", str(tmp_path), "--dns", "rfc2136", "--dns.resolvers", f"{HOST}:{shared.ports.dns}"]
+    words += ["--dns.disable-cp", "--domains", name, "--domains", f"*.{name}", "run"]
+    run_program(words, env)
+    chain = tmp_path / f"certificates/{name}.crt"
+    verify(shared, chain)
+    assert sorted(names_of(chain)) == [f"*.{name}", name]
+    assert shared.answers(f"_acme-challenge.{name}", "TXT") == []
