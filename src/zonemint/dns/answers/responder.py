@@ -135,7 +135,11 @@ class Responder:
         if zero < 0:
             return None
         rest = message[zero:end]
-        if len(message) > end:
+        cookies = None
+        if len(message) == end + 39 and message.startswith(options.WHOLE_COOKIE, end + 9):
+            # A cookie alone, as those have it who know their cookie: no other option has to be looked for.
+            rest, asked, cookies = message[zero : end + 9] + b"\0\0", message[end + 11 :], self._terms.cookies
+        elif len(message) > end:
             try:
                 wire.check_options(message, end + 11, len(message))
             except ForeignDataError:
@@ -151,7 +155,9 @@ class Responder:
             return None
         reply, tally = known
         reply = message[:2] + reply[:10] + message[12:zero] + reply[zero - 2 :]
-        if asked:
+        if cookies is not None and len(reply) < 512 - 28:
+            reply = reply[:-2] + options.WHOLE_COOKIE + cookies.answer(asked[4:], client.address, int(time()))[0]
+        elif asked:
             said = self._said(asked, client)
             limit = _datagram(int.from_bytes(message[end + 3 : end + 5], "big")) if client.is_datagram else 0xFFFF
             if len(reply) + len(said.options) > limit:

@@ -13,6 +13,7 @@ __all__ = [
     "NOTHING",
     "NOT_AUTHORITATIVE",
     "NOT_SUPPORTED",
+    "WHOLE_COOKIE",
     "PROHIBITED",
     "Said",
     "attach",
@@ -22,8 +23,9 @@ __all__ = [
 ]
 
 _HEAD = Struct("!HH")
-_PLAIN_COOKIE = b"\0\x0a\0\x18"
-"""The head of a cookie with both parts, which is often all that a client sends."""
+WHOLE_COOKIE: Final = b"\0\x1c\0\x0a\0\x18"
+"""What comes before the 24 bytes of a cookie with both parts, where an OPT record has no other option."""
+_PLAIN_COOKIE = WHOLE_COOKIE[2:]
 _BLOCK = 468
 """Encrypted answers have a multiple of this size, when the client pads its questions (RFC 8467 section 4.1)."""
 
