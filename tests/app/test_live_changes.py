@@ -34,7 +34,7 @@ class Node:
         self.db = SqliteDatabase(data.database)
         self.catalog = Catalog()
         self.told: list[Delta | None] = []
-        self.keeper = ZoneKeeper(self.catalog, self.db, {}, self.config, data, "127.0.0.1", system_clock)
+        self.keeper = ZoneKeeper({"": self.catalog}, self.db, {}, self.config, data, "127.0.0.1", system_clock)
 
     async def begin(self) -> None:
         await self.keeper.load()

@@ -48,7 +48,7 @@ class Node:
         self.file.touch()
         self.catalog = Catalog()
         values = {zone: AskedValues(db, zone, 60.0, system_clock) for zone in config.auth_zones}
-        self.keeper = ZoneKeeper(self.catalog, db, values, config, data, "127.0.0.1", system_clock)
+        self.keeper = ZoneKeeper({"": self.catalog}, db, values, config, data, "127.0.0.1", system_clock)
 
     def names(self) -> set[str]:
         zone = self.catalog.get("lab.test")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zonemint.app.zone_list import single
-from zonemint.app.zone_reading import ZoneFiles, fill, fixed_records
+from zonemint.app.zone_reading import Around, ZoneFiles, fill, fixed_records
 from zonemint.config import Config
 from zonemint.core.errors import ConfigError
 from zonemint.dns import wire
@@ -68,20 +68,20 @@ def test_step_by_step_it_is_the_same_zone(file: Path) -> None:
     )
     config, plan = Config(ZONE), single(file, ZONE)
     filling = Filling(ZONE)
-    assert len(list(fill(config, plan, ZoneFiles(file), "127.0.0.1", filling))) > 3
+    assert len(list(fill(config, plan, ZoneFiles(file), "127.0.0.1", Around(), filling))) > 3
     one = Zone.filled(filling)
     other = Zone.build(ZONE, fixed_records(config, plan, "127.0.0.1"))
     assert one.nodes == other.nodes
     assert one._children == other._children
     assert one._cuts == other._cuts == {wire.name_from_text(f"c.{ZONE}")}
     again = ZoneFiles(file)
-    list(fill(config, plan, again, "127.0.0.2", Filling(ZONE)))
+    list(fill(config, plan, again, "127.0.0.2", Around(), Filling(ZONE)))
     first = ZoneFiles(file)
-    list(fill(config, plan, first, "127.0.0.1", Filling(ZONE)))
+    list(fill(config, plan, first, "127.0.0.1", Around(), Filling(ZONE)))
     assert again.digest.digest() != first.digest.digest()
 
 
 def test_the_last_line_of_a_name_that_is_wrong_is_told(file: Path) -> None:
     file.write_text("$TTL 60\na A 192.0.2.1\nb A 192.0.2.1\na CNAME b\nc A 192.0.2.1\n")
     with pytest.raises(ConfigError, match=rf"{file}:4: a\.lab\.test has a CNAME record and other data: A"):
-        list(fill(Config(ZONE), single(file, ZONE), ZoneFiles(file), "127.0.0.1", Filling(ZONE)))
+        list(fill(Config(ZONE), single(file, ZONE), ZoneFiles(file), "127.0.0.1", Around(), Filling(ZONE)))

@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from zonemint.config import Config, Hook, Profile, Provisioner, ZoneSettings, settings
+from zonemint.config import Config, Hook, Profile, Provisioner, View, ZoneSettings, settings
 
 PAGE = Path(__file__).parents[2] / "docs/configuration.md"
 MADE = {"domain", "name", "external_url", "profiles.lifetime"}  # their defaults are words
 UNSET = {"listen.dot_port", "listen.doh_port", "forward.serve_stale"}
-NAMED = {"profiles": Profile(), "provisioners": Provisioner(), "hooks": Hook(), "zones": ZoneSettings()}
+NAMED = {
+    "profiles": Profile(),
+    "provisioners": Provisioner(),
+    "hooks": Hook(),
+    "zones": ZoneSettings(),
+    "views": View(),
+}
 
 
 def test_the_page_has_exactly_the_settings_and_their_defaults() -> None:

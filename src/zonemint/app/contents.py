@@ -7,11 +7,14 @@ from typing import Literal
 
 import msgspec
 
-from zonemint.app.zone_list import plan_of
-from zonemint.app.zone_reading import build, fixed_records
+from zonemint.app.zone_list import Plan, plan_of, plans
+from zonemint.app.zone_reading import around, build, fixed_records
 from zonemint.config import Config, DataDir, advertised
 from zonemint.dns import codes, rdata
 from zonemint.dns.zones.records import Record
+from zonemint.dns.zones.zone import Zone
+from zonemint.store import records
+from zonemint.store.database import Database
 from zonemint.store.records import DynamicRecord
 
 __all__ = ["Content", "canonical", "contents"]
@@ -30,28 +33,39 @@ class Content(msgspec.Struct, frozen=True):
     by: str | None = None
 
 
-def contents(
-    config: Config, data: DataDir, zone: str, dynamic: Sequence[DynamicRecord], *, serial: int | None
-) -> list[Content]:
-    """Return the records of a zone in canonical order, the SOA first (RFC 4034 section 6); raises ConfigError.
+async def contents(db: Database, config: Config, data: DataDir, zone: str) -> tuple[list[Content], int | None]:
+    """Return the records of a zone in canonical order, the SOA first (RFC 4034 section 6), and its serial.
 
-    serial: what the zone was last served with; None keeps the one that its records give.
+    The serial is that which the zone was last served with; None if it never was. Raises ConfigError, StoreError.
     """
+    zones = plans(config, data)
     plan = plan_of(config, data, zone)
-    file = plan.file
-    fixed = fixed_records(config, plan, advertised(config.listen))
-    served = build(zone, fixed, dynamic, serial=serial, file=file).records()
+    sources = [(await _built(db, config, data, zones[one]))[0] for one in plan.sources if one in zones]
+    built, fixed, dynamic, serial = await _built(db, config, data, plan, sources)
+    served = built.records()
     given: list[Record | DynamicRecord] = [*dynamic, *fixed]
-    sources = {_key(one.name, one.type, canonical(one)): one for one in given}
+    origins = {_key(one.name, one.type, canonical(one)): one for one in given}
 
     def content(record: Record) -> Content:
-        source = sources[_key(record.name, record.type, record.data)]
+        source = origins[_key(record.name, record.type, record.data)]
         what = (record.name, record.ttl, record.type, record.data)
         if isinstance(source, DynamicRecord):
             return Content(*what, "dynamic", by=source.created_by)
-        return Content(*what, "file", str(file), source.line) if source.line else Content(*what, "implied")
+        return Content(*what, "file", str(plan.file), source.line) if source.line else Content(*what, "implied")
 
-    return sorted(map(content, served), key=_order)
+    return sorted(map(content, served), key=_order), serial
+
+
+async def _built(
+    db: Database, config: Config, data: DataDir, plan: Plan, sources: Sequence[Zone] = ()
+) -> tuple[Zone, list[Record], list[DynamicRecord], int | None]:
+    """Build a zone; return it with the records that it is made of, and its serial in the store."""
+    beside = around(config, data, plan, plans(config, data), sources)
+    fixed = fixed_records(config, plan, advertised(config.listen), beside)
+    dynamic = await db.read(records.of_zone(plan.key))
+    saved = await db.read(records.serial(plan.key))
+    serial = None if saved is None else saved[0]
+    return build(plan.origin, fixed, dynamic, serial=serial, file=plan.file), fixed, dynamic, serial
 
 
 def canonical(record: Record | DynamicRecord) -> str:

@@ -95,6 +95,7 @@ def _rules(config: Config) -> Rules:
         recursion=networks(dns.recursion),
         unlimited=networks(dns.rate_limit_exempt),
         always=_own(config),
+        views={name: networks(one.networks) for name, one in config.views.items()},
     )
 
 

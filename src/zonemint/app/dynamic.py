@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from zonemint.app.zone_list import plan_of
-from zonemint.app.zone_reading import build, fixed_records
+from zonemint.app.zone_list import plan_of, plans
+from zonemint.app.zone_reading import around, build, fixed_records
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.errors import ConfigError
 from zonemint.core.hash_chain import Detail
@@ -40,7 +40,8 @@ async def change(
     """
     plan = plan_of(config, data, zone)
     file = plan.file
-    fixed = fixed_records(config, plan, advertised(config.listen))
+    beside = around(config, data, plan, plans(config, data))
+    fixed = fixed_records(config, plan, advertised(config.listen), beside)
 
     def steps() -> Steps[bool]:
         yield Lock(f"zone {zone}")

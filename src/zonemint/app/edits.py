@@ -79,7 +79,7 @@ async def remove(
     old = await _dynamic(db, zone, name, type_)
     gone = [one for one in old if content is None or canonical(one) == content]
     if not gone:
-        for one in contents(config, data, zone, await db.read(records.of_zone(zone)), serial=None):
+        for one in (await contents(db, config, data, zone))[0]:
             if (one.name, one.type) == (name, type_) and content in (None, one.data) and one.source != "dynamic":
                 if one.source == "file":
                     raise ConfigError(

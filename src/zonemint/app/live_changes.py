@@ -40,11 +40,12 @@ class Live:
     """A zone as it is served, with what it is served from.
 
     stamps: those of the files that it was read from; digest: stands for their content; serial: the store's that it is
-    up to.
+    up to; sources: the serials of the zones whose addresses it has pointers for.
     """
 
     plan: Plan
     stamps: dict[Path, Stamp]
+    sources: dict[str, int]
     digest: str
     zone: Zone
     overlay: Overlay

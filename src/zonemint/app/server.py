@@ -211,9 +211,10 @@ class Server:
 
     async def _start_dns(self, base: Base, hosts: list[str]) -> tuple[ZoneKeeper, DnsServer, Forwarding | None]:
         config, catalog = base.config, Catalog()
+        catalogs = {"": catalog, **{view: Catalog(catalog) for view in config.views}}
         served = config.auth_zones if base.has("acmedns") else ()
         values = {zone: txt_values(base, zone) for zone in served}
-        zones = ZoneKeeper(catalog, base.db, values, config, base.data, base.address, base.clock)
+        zones = ZoneKeeper(catalogs, base.db, values, config, base.data, base.address, base.clock)
         await zones.load()
         log = query_log(config.query_log, base.data)
         if log is not None:
@@ -227,7 +228,7 @@ class Server:
         if forwarding is not None and forwarding.is_on:
             base.stack.callback(forwarding.close)
             services = msgspec.structs.replace(services, recursion=forwarding.resolver)
-        views = dns_views(config, {"": catalog}, services, await cookies(base))
+        views = dns_views(config, catalogs, services, await cookies(base))
         dns = DnsServer(
             views,
             freshen=zones.refresh,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -12,7 +12,21 @@ from zonemint.config import Config, DataDir, ZoneSettings
 from zonemint.core.errors import BadName, ConfigError
 from zonemint.core.names import is_within, normalize, parent
 
-__all__ = ["Kind", "Plan", "auth_of", "nearest", "plan_of", "plans", "served", "single", "unserved", "zone_of"]
+__all__ = [
+    "Kind",
+    "Plan",
+    "auth_of",
+    "every",
+    "nearest",
+    "plan_of",
+    "plans",
+    "served",
+    "single",
+    "unserved",
+    "view_folders",
+    "view_plans",
+    "zone_of",
+]
 
 
 class Kind(Enum):
@@ -25,8 +39,8 @@ class Plan(NamedTuple):
     """A zone that is to be served.
 
     server: its name server, unless its file names others; hosts: names in it that have our address; cuts: the zones
-    right below that are ours too; auth: those right below that are the acme-dns API's; required: whether there is no
-    start without it.
+    right below that are ours too; auth: those right below that are the acme-dns API's; sources: the zones whose
+    addresses it has names for; required: whether there is no start without it; view: whose it is, empty for the usual.
     """
 
     origin: str
@@ -36,7 +50,14 @@ class Plan(NamedTuple):
     hosts: tuple[str, ...] = ()
     cuts: tuple[str, ...] = ()
     auth: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     required: bool = False
+    view: str = ""
+
+    @property
+    def key(self) -> str:
+        """What it is called among all plans, and in the store."""
+        return f"{self.view}/{self.origin}" if self.view else self.origin
 
 
 def auth_of(config: Config) -> str:
@@ -59,18 +80,44 @@ def plans(config: Config, data: DataDir) -> dict[str, Plan]:
                 found.setdefault(above, []).append(name)
     return {
         origin: _plan(config, _file(config, data, origin), origin)._replace(
-            cuts=tuple(cuts.get(origin, ())), auth=tuple(auth.get(origin, ()))
+            cuts=tuple(cuts.get(origin, ())),
+            auth=tuple(auth.get(origin, ())),
+            sources=config.zones.get(origin, ZoneSettings()).reverse_of,
         )
         for origin in origins
     }
 
 
-def plan_of(config: Config, data: DataDir, origin: str) -> Plan:
-    """Return the plan of one zone that there is; raises ConfigError when there is none of this name."""
-    found = plans(config, data)
-    if origin not in found:
-        raise ConfigError(f"there is no zone '{origin}' here; there is {', '.join(found)}")
-    return found[origin]
+def every(config: Config, data: DataDir) -> dict[str, Plan]:
+    """Return the usual zones and those of the views, by their keys."""
+    usual = plans(config, data)
+    return {**usual, **view_plans(config, data, usual)}
+
+
+def view_plans(config: Config, data: DataDir, usual: Mapping[str, Plan]) -> dict[str, Plan]:
+    """Return the zones of the views by their keys: each file in a view's folder is one, instead of a usual zone."""
+    found = {}
+    for view, folder in view_folders(config, data).items():
+        for file in sorted(folder.glob("*.zone")):
+            if (origin := _origin_of(file)) is None or not _is_ours(origin, config) or "dns" not in config.roles:
+                continue
+            like = usual.get(origin) or _plan(config, file, origin)
+            plan = like._replace(file=file, sources=(), required=False, view=view)
+            found[plan.key] = plan
+    return found
+
+
+def view_folders(config: Config, data: DataDir) -> dict[str, Path]:
+    """Return the folder of each view."""
+    return {name: data.path / (one.zones or f"views/{name}") for name, one in config.views.items()}
+
+
+def plan_of(config: Config, data: DataDir, key: str) -> Plan:
+    """Return the plan of one zone that there is, by its key; raises ConfigError when there is none."""
+    found = every(config, data)
+    if key not in found:
+        raise ConfigError(f"there is no zone '{key}' here; there is {', '.join(found)}")
+    return found[key]
 
 
 def single(file: Path, origin: str) -> Plan:
@@ -119,9 +166,15 @@ def unserved(config: Config, data: DataDir) -> Iterator[tuple[Path, str]]:
 def _stray(data: DataDir, config: Config) -> Iterator[str]:
     """Yield the names of zones whose files are in the folder; see `unserved` for the others."""
     for file in sorted(data.zones.glob("*.zone")):
-        with suppress(BadName):
-            if file.stem == normalize(file.stem) and _is_ours(file.stem, config):
-                yield file.stem
+        if (origin := _origin_of(file)) is not None and _is_ours(origin, config):
+            yield origin
+
+
+def _origin_of(file: Path) -> str | None:
+    """Return the zone that a file's name says, in the one spelling that names have."""
+    with suppress(BadName):
+        return file.stem if file.stem == normalize(file.stem) else None
+    return None
 
 
 def _plan(config: Config, file: Path, origin: str) -> Plan:

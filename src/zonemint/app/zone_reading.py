@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
+from zonemint.app import derived
 from zonemint.app.zone_list import Plan
-from zonemint.config import Config
+from zonemint.config import Config, DataDir
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
 from zonemint.dns.zones import implied, zonefile
@@ -17,7 +19,7 @@ from zonemint.dns.zones.records import Record
 from zonemint.dns.zones.zone import Zone
 from zonemint.store.records import DynamicRecord
 
-__all__ = ["Stamp", "ZoneFiles", "build", "edit_of", "fill", "fixed_records", "stamp"]
+__all__ = ["Around", "Stamp", "ZoneFiles", "around", "build", "edit_of", "fill", "fixed_records", "stamp"]
 
 Stamp = tuple[int, int] | None
 """A file's modification time in nanoseconds and size; None where there is none."""
@@ -81,8 +83,28 @@ def _not_text(file: Path) -> ConfigError:
     return ConfigError("the zone file was changed while it was read", file=file)
 
 
-def fill(config: Config, plan: Plan, files: ZoneFiles, address: str, filling: Filling) -> Iterator[None]:
-    """Put a zone together from its file and what it implies, in steps of a millisecond or so.
+class Around(NamedTuple):
+    """What a zone has from elsewhere: names of the hosts file, and the zones whose addresses it has pointers for."""
+
+    hosts: Sequence[Record] = ()
+    sources: Sequence[Zone] = ()
+
+
+_NOTHING = Around()
+
+
+def around(config: Config, data: DataDir, plan: Plan, zones: Container[str], sources: Sequence[Zone] = ()) -> Around:
+    """Read what a zone has from elsewhere; zones: the names of all; raises ConfigError."""
+    if not config.dns.hosts:
+        return Around((), sources)
+    found = derived.hosts(data.path / config.dns.hosts)
+    return Around(derived.hosts_in(plan.origin, found, zones, ttl=int(config.dns.ttl)), sources)
+
+
+def fill(
+    config: Config, plan: Plan, files: ZoneFiles, address: str, beside: Around, filling: Filling
+) -> Iterator[None]:
+    """Put a zone together from its file and what belongs to it, in steps of a millisecond or so.
 
     address: that of the implied hosts. Raises ConfigError with file and line.
     """
@@ -97,10 +119,12 @@ def fill(config: Config, plan: Plan, files: ZoneFiles, address: str, filling: Fi
             node = filling.nodes.get(wire.name_from_text(name), ())
             return [codes.type_to_text(rrset.type) for rrset in node]
 
-        for one in _implied(config, plan, given, address):
+        for number, one in enumerate(_others(config, plan, given, address, beside)):
             files.digest.update(f"{one.name} {one.ttl} {one.type} {one.data}\n".encode())
             type_ = codes.type_from_text(one.type)
             add(wire.name_from_text(one.name), type_, one.ttl, rdata.from_text(type_, one.data))
+            if number % _STRIDE == 0:
+                yield
         yield from filling.check()
     except ConfigError as error:
         if error.file is not None:
@@ -108,7 +132,7 @@ def fill(config: Config, plan: Plan, files: ZoneFiles, address: str, filling: Fi
         raise ConfigError(error.detail, file=plan.file, line=error.line or None) from None
 
 
-def fixed_records(config: Config, plan: Plan, address: str) -> list[Record]:
+def fixed_records(config: Config, plan: Plan, address: str, beside: Around = _NOTHING) -> list[Record]:
     """Return the records of a zone's file, if there is one, and what they imply; raises ConfigError with the line.
 
     address: that of the implied hosts; a record with a line is from the file, one without is implied.
@@ -117,13 +141,20 @@ def fixed_records(config: Config, plan: Plan, address: str) -> list[Record]:
     types: dict[str, set[str]] = {}
     for record in given:
         types.setdefault(record.name, set()).add(record.type)
-    return [*given, *_implied(config, plan, lambda name: types.get(name, ()), address)]
+    return [*given, *_others(config, plan, lambda name: types.get(name, ()), address, beside)]
 
 
-def _implied(config: Config, plan: Plan, given: Callable[[str], Collection[str]], address: str) -> list[Record]:
-    return implied.private_zone(
+def _others(
+    config: Config, plan: Plan, given: Callable[[str], Collection[str]], address: str, beside: Around
+) -> list[Record]:
+    """Return what a zone has beside its file: of the hosts file, implied, and pointers; each but where others are."""
+    hosts = [one for one in beside.hosts if not given(one.name)]
+    types: dict[str, set[str]] = {}
+    for one in hosts:
+        types.setdefault(one.name, set()).add(one.type)
+    added = implied.private_zone(
         plan.origin,
-        given,
+        lambda name: given(name) or types.get(name, ()),
         server=plan.server,
         hosts=plan.hosts,
         cuts=(*plan.auth, *plan.cuts),
@@ -131,6 +162,7 @@ def _implied(config: Config, plan: Plan, given: Callable[[str], Collection[str]]
         ttl=int(config.dns.ttl),
         negative_ttl=int(config.dns.negative_ttl),
     )
+    return [*hosts, *added, *derived.pointers(plan.origin, beside.sources, given)]
 
 
 def build(

@@ -12,8 +12,8 @@ from time import monotonic
 import structlog
 
 from zonemint.app.live_changes import Decide, Live, LiveChanges
-from zonemint.app.zone_list import Plan, plans
-from zonemint.app.zone_reading import Stamp, ZoneFiles, edit_of, fill, stamp
+from zonemint.app.zone_list import Plan, every, plans
+from zonemint.app.zone_reading import Stamp, ZoneFiles, around, edit_of, fill, stamp
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import Clock
 from zonemint.core.errors import ConfigError, StoreError, StoreUnavailable
@@ -46,6 +46,7 @@ class _Read:
 
     plan: Plan
     stamps: dict[Path, Stamp]
+    sources: dict[str, int]
     zone: Zone
     digest: str
 
@@ -64,13 +65,14 @@ class _Moved:
 class ZoneKeeper:
     """Keeps the catalog true: to the zone files, to the store's records, and to what other processes do to it.
 
-    values: the source of each auth zone; failures: why a zone's newest content is not served, by its name; journals:
-    what changed lately, in the zones for which somebody began one.
+    catalogs: what is filled for each view, under "" the usual one; values: the source of each auth zone; failures: why
+    a zone's newest content is not served, by its name; journals: what changed lately, in the zones for which somebody
+    began one.
     """
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalogs: Mapping[str, Catalog],
         db: Store,
         values: Mapping[str, TxtSource],
         config: Config,
@@ -78,7 +80,8 @@ class ZoneKeeper:
         address: str,
         clock: Clock,
     ) -> None:
-        self._catalog = catalog
+        self._catalogs = catalogs
+        self._catalog = catalogs[""]
         self._db = db
         self._values = values
         self._config = config
@@ -86,13 +89,13 @@ class ZoneKeeper:
         self._address = address
         self._clock = clock
         self._served: dict[str, Live] = {}
-        self._refused: dict[str, tuple[Plan, dict[Path, Stamp]]] = {}
+        self._refused: dict[str, tuple[Plan, dict[Path, Stamp], dict[str, int]]] = {}
         self._missing: set[str] = set()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._version = 0
         self._next_look = 0.0
         self.failures: dict[str, str] = {}
-        self.journals = Journals(catalog)
+        self.journals = Journals(self._catalog)
         self._changes = LiveChanges(
             db,
             clock,
@@ -106,10 +109,10 @@ class ZoneKeeper:
         """Read every zone for the first time; raises ConfigError for the first domain that is wrong."""
         if isinstance(self._db, SqliteDatabase):
             self._version = self._db.version()
-        for plan in plans(self._config, self._data).values():
+        for plan in self._wanted().values():
             await self._try(plan)
-            if plan.required and plan.origin in self.failures:
-                raise ConfigError(self.failures[plan.origin])
+            if plan.required and plan.key in self.failures:
+                raise ConfigError(self.failures[plan.key])
 
     async def change(self, zone: str, decide: Decide, *, actor: str, by: str) -> list[Edit]:
         """Change the dynamic records of a zone that is served, and return how, when it is on disk and served.
@@ -124,18 +127,18 @@ class ZoneKeeper:
 
     async def reload_changed_files(self) -> None:
         """Read the files that are new or changed; a broken one leaves the old zone as it is, and the log tells."""
-        wanted = plans(self._config, self._data)
-        for origin in [*self._served, *self._refused]:
-            if origin not in wanted:
-                self._drop(origin)
+        wanted = self._wanted()
+        for key in {**self._served, **self._refused}:
+            if key not in wanted:
+                self._drop(key)
         for plan in wanted.values():
-            self._missing.discard(plan.origin)
-            served, refused = self._served.get(plan.origin), self._refused.get(plan.origin)
-            known = refused or (served and (served.plan, served.stamps))
-            if known and known[0] == plan and all(stamp(file) == old for file, old in known[1].items()):
+            self._missing.discard(plan.key)
+            served, refused = self._served.get(plan.key), self._refused.get(plan.key)
+            known = refused or (served and (served.plan, served.stamps, served.sources))
+            if known and known[0] == plan and known[2] == self._serials(plan) and _are_as(known[1]):
                 continue
             if await self._try(plan):
-                _log.info("zone loaded", zone=plan.origin, serial=self._served[plan.origin].serial)
+                _log.info("zone loaded", zone=plan.key, serial=self._served[plan.key].serial)
 
     async def take_over(self) -> None:
         """Take over what other nodes wrote to the store; raises StoreError."""
@@ -162,68 +165,95 @@ class ZoneKeeper:
         else:
             self._version = version
 
+    def _wanted(self) -> dict[str, Plan]:
+        """Return all zones by their keys, those last that are made of others."""
+        found = every(self._config, self._data).values()
+        return {plan.key: plan for plan in sorted(found, key=lambda plan: bool(plan.sources))}
+
+    def _serials(self, plan: Plan) -> dict[str, int]:
+        """Return the serials of the zones that a zone is made of."""
+        return {source: self._served[source].serial for source in plan.sources if source in self._served}
+
     async def _try(self, plan: Plan) -> bool:
-        """Load a zone; if that fails, keep the old one, and note it."""
-        origin, files = plan.origin, ZoneFiles(plan.file)
+        """Load a zone, and tell whether that changed it; if it fails, keep the old one, and note it."""
+        key, files, sources = plan.key, ZoneFiles(plan.file), self._serials(plan)
         try:
-            read = await self._read(plan, files)
-            async with self._locks[origin]:
-                await self._load(read)
+            read = await self._read(plan, files, sources)
+            is_new = not self._is_served(read)
+            if is_new:
+                async with self._locks[key]:
+                    await self._load(read)
         except (ConfigError, StoreError) as error:
-            self._fail(origin, str(error), "a zone was not loaded")
+            self._fail(key, str(error), "a zone was not loaded")
             if isinstance(error, ConfigError):
                 # Another try comes with the next change. The store comes back without one.
-                self._refused[origin] = (plan, files.stamps)
-            if origin not in self._served and "dns" in self._config.roles:
-                self._catalog.suspend(origin)
+                self._refused[key] = (plan, files.stamps, sources)
+            if key not in self._served and "dns" in self._config.roles:
+                self._catalogs[plan.view].suspend(plan.origin)
             return False
-        self._refused.pop(origin, None)
-        self.failures.pop(origin, None)
+        self._refused.pop(key, None)
+        self.failures.pop(key, None)
+        return is_new
+
+    def _is_served(self, read: _Read) -> bool:
+        """See whether a zone that was read anew is the one that is served already."""
+        served = self._served.get(read.plan.key)
+        if served is None or (served.plan, served.digest) != (read.plan, read.digest):
+            return False
+        served.stamps, served.sources = read.stamps, read.sources
         return True
 
-    def _fail(self, origin: str, why: str, what: str) -> None:
-        if self.failures.get(origin) != why:
-            stays = "its old content stays" if origin in self._served else "every question about it is SERVFAIL"
-            _log.error(f"{what}, {stays}", zone=origin, error=why)
-        self.failures[origin] = why
+    def _fail(self, key: str, why: str, what: str) -> None:
+        if self.failures.get(key) != why:
+            stays = "its old content stays" if key in self._served else "every question about it is SERVFAIL"
+            _log.error(f"{what}, {stays}", zone=key, error=why)
+        self.failures[key] = why
 
-    def _drop(self, origin: str) -> None:
+    def _drop(self, key: str) -> None:
         """Serve a zone no more whose file is gone, at the second look: whoever replaces a file may be late."""
-        if origin not in self._missing:
-            self._missing.add(origin)
+        if key not in self._missing:
+            self._missing.add(key)
             return
-        self._missing.discard(origin)
-        self._served.pop(origin, None)
-        self._refused.pop(origin, None)
-        self.failures.pop(origin, None)
-        self._catalog.remove(origin)
-        _log.info("zone removed, its file is gone", zone=origin)
+        self._missing.discard(key)
+        self._served.pop(key, None)
+        self._refused.pop(key, None)
+        self.failures.pop(key, None)
+        view, _, origin = key.rpartition("/")
+        self._catalogs[view].remove(origin)
+        _log.info("zone removed, its file is gone", zone=key)
 
-    async def _read(self, plan: Plan, files: ZoneFiles) -> _Read:
+    async def _read(self, plan: Plan, files: ZoneFiles, sources: dict[str, int]) -> _Read:
         """Read a zone's files, with pauses for others; one that vanished is not empty: who replaces it may be late."""
-        served = self._served.get(plan.origin)
+        served = self._served.get(plan.key)
+        if self._config.dns.hosts:
+            hosts = self._data.path / self._config.dns.hosts
+            files.stamps[hosts] = stamp(hosts)
         if served is not None and served.stamps.get(plan.file) is not None and not plan.file.exists():
             files.stamps[plan.file] = None
             raise ConfigError("the zone file is gone; put it back, or start anew to serve without it", file=plan.file)
+        zones = {**plans(self._config, self._data), plan.origin: plan}
+        beside = around(self._config, self._data, plan, zones, [self._served[one].zone for one in sources])
         filling = Filling(plan.origin)
-        for _ in fill(self._config, plan, files, self._address, filling):
+        for _ in fill(self._config, plan, files, self._address, beside, filling):
             await asyncio.sleep(0)
-        return _Read(plan, files.stamps, Zone.filled(filling), files.digest.hexdigest())
+        return _Read(plan, files.stamps, sources, Zone.filled(filling), files.digest.hexdigest())
 
     async def _load(self, read: _Read) -> None:
         """Serve a zone as it was just read, under a serial that is on disk first and is never an old one's."""
-        origin, zone = read.plan.origin, read.zone
+        plan, zone = read.plan, read.zone
         saved = await self._db.read(self._saved(read))
         serial, dynamic = saved if saved is not None else await self._db.write(self._next_serial(read))
-        overlay = _laid_over(zone, dynamic, serial, read.plan.file)
-        before = self._served.get(origin)
-        self._served[origin] = served = Live(read.plan, read.stamps, read.digest, zone, overlay, serial)
+        overlay = _laid_over(zone, dynamic, serial, plan.file)
+        before = self._served.get(plan.key)
+        self._served[plan.key] = served = Live(plan, read.stamps, read.sources, read.digest, zone, overlay, serial)
         if "dns" in self._config.roles:
             # To compare whole zones costs something, and only who keeps a journal needs it.
-            is_wanted = before is not None and self.journals.get(zone.apex) is not None
-            self._catalog.put(zone, compared(before.zone, zone) if before is not None and is_wanted else None)
-        for auth in read.plan.auth:
-            self._serve_auth(auth, served)
+            is_wanted = before is not None and not plan.view and self.journals.get(zone.apex) is not None
+            delta = compared(before.zone, zone) if before is not None and is_wanted else None
+            self._catalogs[plan.view].put(zone, delta)
+        if not plan.view:
+            for auth in plan.auth:
+                self._serve_auth(auth, served)
         # What came meanwhile went to the old zone.
         self._version = -1
 
@@ -233,7 +263,7 @@ class ZoneKeeper:
         Of two nodes whose file changes, the second one finds the serial of the first. It is no serial for a node that
         has served its old content under it, when the first one's change reached it before its own file.
         """
-        origin = read.plan.origin
+        origin = read.plan.key
         saved = yield from records.serial(origin)
         before = self._served.get(origin)
         if saved is None or saved[1] != read.digest:
@@ -244,7 +274,7 @@ class ZoneKeeper:
 
     def _next_serial(self, read: _Read) -> Steps[tuple[int, list[DynamicRecord]]]:
         """Give the content a serial, unless it cannot be served; raises ConfigError."""
-        origin = read.plan.origin
+        origin = read.plan.key
         yield Lock(f"zone {origin}")
         dynamic = yield from records.of_zone(origin)
         _drafted(read.zone, dynamic, read.plan.file)
@@ -271,7 +301,7 @@ class ZoneKeeper:
     def _take(self, moved: Sequence[_Moved]) -> None:
         for one in moved:
             served = one.served
-            origin = served.plan.origin
+            origin = served.plan.key
             if self._served.get(origin) is not served or not is_later(one.serial, served.serial):
                 # Its file was read anew meanwhile, or it is further already; the next look goes by that.
                 continue
@@ -326,6 +356,10 @@ class ZoneKeeper:
             negative_ttl=int(self._config.dns.negative_ttl),
         )
         self._catalog.put(TxtZone.build(auth, apex, serial=served.serial, source=self._values[auth]))
+
+
+def _are_as(stamps: Mapping[Path, Stamp]) -> bool:
+    return all(stamp(file) == old for file, old in stamps.items())
 
 
 def _drafted(zone: Zone, dynamic: Sequence[DynamicRecord], file: Path) -> Draft:

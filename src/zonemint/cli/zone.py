@@ -20,7 +20,7 @@ _LONGEST_TTL = 2**31 - 1  # seconds, RFC 2181 section 8
 
 app = typer.Typer(help="Zones: what each serves and why, and records beside its file.", no_args_is_help=True)
 
-ZoneArgument = Annotated[str, typer.Argument(metavar="ZONE", help="The zone's name, one of the domains.")]
+ZoneArgument = Annotated[str, typer.Argument(metavar="ZONE", help="The zone's name; that of a view is VIEW/NAME.")]
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The record's name, relative to the zone or absolute; @ is the zone.")
 ]
@@ -30,12 +30,12 @@ TypeArgument = Annotated[str, typer.Argument(metavar="TYPE", help="The record's 
 @app.command("list")
 def list_zones(data: DataOption = None, as_json: JsonOption = False) -> None:
     """List the zones: serial, and how many records come from where."""
-    from zonemint.app.zone_list import plans
+    from zonemint.app.zone_list import every
     from zonemint.cli.output import show_table
     from zonemint.cli.session import run
 
     async def read(session: Session) -> list[dict[str, object]]:
-        return [await _summary(session, zone) for zone in plans(session.config, session.data)]
+        return [await _summary(session, zone) for zone in every(session.config, session.data)]
 
     show_table(run(data, read), ["zone", "serial", "file", "implied", "dynamic"], as_json=as_json)
 
@@ -136,18 +136,15 @@ def _origin(session: Session, text: str) -> str:
     from zonemint.app.zone_list import plan_of
     from zonemint.core.names import normalize
 
-    return plan_of(session.config, session.data, normalize(text)).origin
+    view, slash, name = text.rpartition("/")
+    return plan_of(session.config, session.data, f"{view}{slash}{normalize(name)}").key
 
 
 async def _contents(session: Session, zone: str) -> tuple[list[Content], int | None]:
     """Return what a zone serves, and the serial that it was last served with."""
     from zonemint.app.contents import contents
-    from zonemint.store import records
 
-    saved = await session.db.read(records.serial(zone))
-    serial = None if saved is None else saved[0]
-    dynamic = await session.db.read(records.of_zone(zone))
-    return contents(session.config, session.data, zone, dynamic, serial=serial), serial
+    return await contents(session.db, session.config, session.data, zone)
 
 
 async def _summary(session: Session, zone: str) -> dict[str, object]:
@@ -187,14 +184,14 @@ async def _remove(session: Session, zone: str, name: str, type_: str, words: lis
 
 def _check_folder(data: Path | None) -> list[str]:
     """Check every zone of the data folder, print the good ones, and return what is wrong with others."""
-    from zonemint.app.zone_list import plans, unserved
+    from zonemint.app.zone_list import every, unserved
     from zonemint.cli.output import say
     from zonemint.cli.session import run
     from zonemint.core.errors import ConfigError
 
     async def work(session: Session) -> list[str]:
         refusals = []
-        wanted = plans(session.config, session.data)
+        wanted = every(session.config, session.data)
         for zone, plan in wanted.items():
             try:
                 found, _ = await _contents(session, zone)

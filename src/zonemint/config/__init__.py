@@ -15,6 +15,7 @@ from zonemint.config.store import Store
 from zonemint.config.tree import Config, masked, override
 from zonemint.config.validation import Validation
 from zonemint.config.values import Seconds, SettingError
+from zonemint.config.views import View
 from zonemint.config.zones import ZoneSettings
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "SettingError",
     "Store",
     "Validation",
+    "View",
     "ZoneSettings",
     "advertised",
     "data_dir",

@@ -23,6 +23,9 @@ class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     negative_ttl: Annotated[
         Seconds, Meta(description="Time to live of 'no such name' and 'no such data' (RFC 2308).")
     ] = Seconds(60)
+    hosts: Annotated[
+        str, Meta(description="A file like /etc/hosts whose names have their addresses in our zones. Empty: none.")
+    ] = ""
     allow: Annotated[tuple[str, ...], Meta(description="Networks whose questions are answered.")] = ("any",)
     deny: Annotated[tuple[str, ...], Meta(description="Networks whose questions are not; it goes before allow.")] = ()
     denial: Annotated[

@@ -25,8 +25,10 @@ from zonemint.config.query_log import QueryLog
 from zonemint.config.store import Store
 from zonemint.config.validation import Validation
 from zonemint.config.values import Seconds, SettingError, check, origin, quoted
+from zonemint.config.views import View
 from zonemint.config.zones import ZoneSettings
 from zonemint.core.names import hostname, is_within, normalize
+from zonemint.core.networks import networks
 from zonemint.core.text import shown, without_password
 
 __all__ = ["Config", "masked", "override"]
@@ -34,6 +36,7 @@ __all__ = ["Config", "masked", "override"]
 _Table = TypeVar("_Table", bound=msgspec.Struct)
 _ROLES = ("ca", "dns", "acmedns")
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)  # TOML's bare keys; a segment of URLs
+_REVERSE = (".in-addr.arpa", ".ip6.arpa")
 _LONGEST_NAME = 64 - len(" Intermediate CA")  # RFC 5280 appendix A: ub-common-name
 
 
@@ -66,6 +69,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provisioners: Mapping[str, Provisioner] = {}
     hooks: Mapping[str, Hook] = {}
     zones: Mapping[str, ZoneSettings] = {}
+    views: Mapping[str, View] = {}
 
     def __post_init__(self) -> None:
         def complete(field: str, value: object) -> None:
@@ -94,6 +98,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self._check_hooks()
         self._check_roles()
         complete("zones", self._named_zones())
+        self._check_views()
         complete("external_url", check("external_url", self.external_url or self.usual_url, origin))
 
     @property
@@ -206,6 +211,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "or set acmedns.plain_http",
             )
 
+    def _check_views(self) -> None:
+        for name, one in self.views.items():
+            _check_table_name("views", name)
+            for text in one.networks:
+                check(f"views.{name}.networks", text, lambda network: networks([network]))
+
     def _named_zones(self) -> dict[str, ZoneSettings]:
         """Return the tables of zones by their names in the one spelling that names have here."""
         zones: dict[str, ZoneSettings] = {}
@@ -216,7 +227,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise SettingError(key, f"the zone {name} has a table already")
             if auth := next((zone for zone in self.auth_zones if is_within(name, zone)), None):
                 raise SettingError(key, f"it lies in {auth}: the records there are those of the acme-dns API")
-            zones[name] = one
+            sources = tuple([check(f"{key}.reverse_of", source, normalize) for source in one.reverse_of])
+            if sources and not name.endswith(_REVERSE):
+                raise SettingError(f"{key}.reverse_of", f"{name} is no reverse zone, below in-addr.arpa or ip6.arpa")
+            zones[name] = msgspec.structs.replace(one, reverse_of=sources)
         return zones
 
     @property

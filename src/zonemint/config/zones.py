@@ -16,3 +16,7 @@ class ZoneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: Annotated[
         str, Meta(description="The zone file, relative to the data folder. Empty: zones/ZONE.zone in it.")
     ] = ""
+    reverse_of: Annotated[
+        tuple[str, ...],
+        Meta(description="Zones for whose A and AAAA records it has PTR records, where it has the names."),
+    ] = ()

@@ -8,14 +8,13 @@ from zonemint.app.ca import check_domains
 from zonemint.app.contents import contents
 from zonemint.app.doctor.finding import Finding
 from zonemint.app.succession_watch import due
-from zonemint.app.zone_list import plans, unserved
+from zonemint.app.zone_list import every, unserved
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import rfc3339
 from zonemint.core.errors import ConfigError
 from zonemint.pki import authority as authority_
 from zonemint.pki.authority import Authority
 from zonemint.pki.key_source import key_source
-from zonemint.store import records
 from zonemint.store.database import Database
 
 __all__ = ["authority", "zones"]
@@ -23,12 +22,10 @@ __all__ = ["authority", "zones"]
 
 async def zones(config: Config, data: DataDir, db: Database) -> AsyncIterator[Finding]:
     """Build each zone from its file and the store, as a server that starts does."""
-    for zone in plans(config, data):
+    for zone in every(config, data):
         what = f"the zone {zone}"
-        saved = await db.read(records.serial(zone))
-        dynamic = await db.read(records.of_zone(zone))
         try:
-            found = contents(config, data, zone, dynamic, serial=saved[0] if saved else None)
+            found, _ = await contents(db, config, data, zone)
         except ConfigError as error:
             yield Finding.wrong(what, str(error), "mend the line; a server that runs keeps the zone as it was")
         else:

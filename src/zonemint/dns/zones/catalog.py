@@ -17,29 +17,42 @@ Watcher: TypeAlias = Callable[[bytes, "Delta | None"], None]
 
 
 class Catalog:
-    """All zones; tells its watchers when one of them comes, goes or changes."""
+    """All zones; tells its watchers when one of them comes, goes or changes.
 
-    def __init__(self) -> None:
+    below: a catalog whose zones are also in this one, but for those that this one has itself.
+    """
+
+    def __init__(self, below: Catalog | None = None) -> None:
         self._zones: dict[bytes, Zone] = {}
         self._watchers: list[Watcher] = []
+        self._below = below
+        self._own: set[bytes] = set()
+        if below is not None:
+            self._zones |= below._zones
+            below.watch(self._shine_through)
 
     def put(self, zone: Zone, delta: Delta | None = None) -> None:
         """Serve a zone, in place of another one of the same origin, from which it differs as the delta says."""
         if self._zones.get(zone.apex) is not zone:
             zone.watch(lambda change: self._changed(zone, change))
         self._zones[zone.apex] = zone
+        self._own.add(zone.apex)
         self._tell(zone.apex, delta)
 
     def suspend(self, origin: str) -> None:
         """Let a zone be ours without its data: every question about it is SERVFAIL, and none goes to a zone above."""
         zone = _Suspended(origin)
         self._zones[zone.apex] = zone
+        self._own.add(zone.apex)
         self._tell(zone.apex, None)
 
     def remove(self, origin: str) -> None:
         """Stop serving a zone; nothing happens when there is none of this origin."""
-        if (zone := self._zones.pop(wire.name_from_text(origin), None)) is not None:
-            self._tell(zone.apex, None)
+        apex = wire.name_from_text(origin)
+        if apex in self._own:
+            self._own.discard(apex)
+            self._let_through(apex)
+            self._tell(apex, None)
 
     def get(self, origin: str) -> Zone | None:
         """Return the zone of exactly this origin, if we have its data."""
@@ -71,6 +84,19 @@ class Catalog:
             if not name[at]:
                 return exact
             at += 1 + name[at]
+
+    def _shine_through(self, apex: bytes, delta: Delta | None) -> None:
+        if apex not in self._own:
+            self._let_through(apex)
+            self._tell(apex, delta)
+
+    def _let_through(self, apex: bytes) -> None:
+        """Have the zone of the catalog below, if there is one."""
+        zone = self._below._zones.get(apex) if self._below is not None else None
+        if zone is None:
+            self._zones.pop(apex, None)
+        else:
+            self._zones[apex] = zone
 
     def _changed(self, zone: Zone, delta: Delta) -> None:
         if self._zones.get(zone.apex) is zone:
