@@ -86,7 +86,7 @@ class Forwarding:
         await check_all(self.resolver)
         while True:
             await asyncio.sleep(_WATCH)
-            await check_all(self.resolver, only_loops=not self.follow())
+            await check_all(self.resolver, only_suspects=not self.follow())
 
     def close(self) -> None:
         """Stop asking."""

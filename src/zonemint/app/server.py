@@ -17,6 +17,7 @@ from zonemint.app.ca import Ca, check_domains
 from zonemint.app.dns_updates import update_handler
 from zonemint.app.dns_views import cookies, dns_views
 from zonemint.app.encrypted_dns import EncryptedDns, is_on_https
+from zonemint.app.forward_metrics import ForwardMetrics
 from zonemint.app.forwarding import Forwarding
 from zonemint.app.guard_metrics import GuardMetrics
 from zonemint.app.hooks import HookMetrics, receivers, senders
@@ -144,6 +145,8 @@ class Server:
         metrics = Metrics(dns.queries if dns else dict, lambda: zones.failures if zones else {}, sweeper)
         if dns is not None:
             metrics.register(GuardMetrics(dns))
+        if forwarding is not None:
+            metrics.register(ForwardMetrics(forwarding.resolver))
         secure: list[Resources] = []
         plain: list[Resources] = [HealthResources(lambda: self._missing(db), metrics.fresh, sources)]
         if ca is not None:

@@ -48,7 +48,8 @@ async def check(resolver: Resolver, suffix: bytes, upstream: Upstream) -> None:
         upstream.is_loop = False
 
 
-async def check_all(resolver: Resolver, *, only_loops: bool = False) -> None:
-    """Check all servers, or those that were found to lead back to us."""
+async def check_all(resolver: Resolver, *, only_suspects: bool = False) -> None:
+    """Check all servers, or those that led back to us or were silent."""
     found = [(suffix, one) for suffix, pool in resolver.routes.pools() for one in pool.upstreams]
-    await asyncio.gather(*[check(resolver, suffix, one) for suffix, one in found if one.is_loop or not only_loops])
+    checked = [(suffix, one) for suffix, one in found if one.is_loop or one.fails or not only_suspects]
+    await asyncio.gather(*[check(resolver, suffix, one) for suffix, one in checked])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -50,11 +50,10 @@ class Pool:
         self._limits = limits
         self._turn = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._silent: Callable[[Upstream], None] = lambda upstream: None
 
-    def on_silence(self, told: Callable[[Upstream], None]) -> None:
-        """Have `told` called when a server begins to be left out."""
-        self._silent = told
+    def asks(self, upstream: Upstream) -> bool:
+        """Tell whether a server is asked, and not left out."""
+        return not upstream.is_loop and upstream.fails < self._patience.max_fails
 
     async def ask(self, question: Question) -> Read:
         """Return the first conclusive answer, else the last one that is none, else SERVFAIL that says why."""
@@ -113,7 +112,7 @@ class Pool:
 
     def _order(self) -> list[Upstream]:
         usable = [one for one in self.upstreams if not one.is_loop]
-        there = [one for one in usable if one.fails < self._patience.max_fails]
+        there = [one for one in usable if self.asks(one)]
         if not there:
             self.broken += bool(usable)
             return [random.choice(usable)] if usable else []  # noqa: S311
@@ -129,7 +128,6 @@ class Pool:
         upstream.fails += 1
         if upstream.fails == self._patience.max_fails:
             _log.warning("a server for other names does not answer, others are asked", server=str(upstream), error=why)
-            self._silent(upstream)
         if not upstream.probing:
             upstream.probing = True
             self._run(probe(upstream, self._is_back))

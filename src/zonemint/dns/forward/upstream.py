@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from time import perf_counter
 from typing import NamedTuple
@@ -113,4 +114,6 @@ class Upstream:
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not the one to expect: {error.verify_message}"
-    return error.strerror or str(error) or "no answer"
+    if isinstance(error, ssl.SSLError) or error.errno is None:
+        return error.strerror or str(error) or "no answer"
+    return os.strerror(error.errno)
