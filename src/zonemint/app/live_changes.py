@@ -69,7 +69,7 @@ class LiveChanges:
     """Makes changes one transaction after the other in each zone.
 
     live: the zone of a name, as it is served, or an error why it cannot be changed; catch_up: takes over what others
-    wrote; served: is told what was stored, to serve it.
+    wrote; served: is told what was stored, to serve it; settled: waits until everybody serves it.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class LiveChanges:
         lock: Callable[[str], asyncio.Lock],
         catch_up: Callable[[], Awaitable[None]],
         served: Callable[[Live, Draft, int], None],
+        settled: Callable[[], Awaitable[None]],
     ) -> None:
         self._db = db
         self._clock = clock
@@ -88,6 +89,7 @@ class LiveChanges:
         self._lock = lock
         self._catch_up = catch_up
         self._served = served
+        self._settled = settled
         self._waiting: defaultdict[str, deque[_Request]] = defaultdict(deque)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -133,6 +135,7 @@ class LiveChanges:
                 if result is not None:
                     if result.serial != live.serial:
                         self._served(live, result.draft, result.serial)
+                        await self._settled()
                     return result.outcomes
             await self._catch_up()
         raise StoreUnavailable(f"zone {zone}: others change it faster than this server can follow")

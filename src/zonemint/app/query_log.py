@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from zonemint.core.names import normalize
 from zonemint.dns import wire
 from zonemint.dns.transports.query_log import QueryLog
 
-__all__ = ["QueryLogFile", "query_log"]
+__all__ = ["QueryLogFile", "chosen", "query_log"]
 
 _STDERR = "-"
 _PAUSE = 0.2  # seconds between lines that come and their way into the file
@@ -91,14 +92,18 @@ def query_log(settings: Settings, data: DataDir) -> tuple[QueryLog, QueryLogFile
     if not settings.file:
         return None
     file = QueryLogFile(None if settings.file == _STDERR else data.path / settings.file)
-    log = QueryLog(
-        file.write,
+    return chosen(settings, file.write), file
+
+
+def chosen(settings: Settings, write: Callable[[str], None]) -> QueryLog:
+    """Return what writes down the queries that the settings choose."""
+    return QueryLog(
+        write,
         classes=settings.classes,
         every=settings.every,
         names=[wire.name_from_text(normalize(one)) for one in settings.names],
         networks=[ip_network(one) for one in settings.clients],
     )
-    return log, file
 
 
 def _open(file: Path) -> int:

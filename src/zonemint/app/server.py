@@ -16,6 +16,7 @@ from zonemint.app.brought_certificate import BroughtCertificate
 from zonemint.app.ca import Ca, check_domains
 from zonemint.app.dns_updates import update_handler
 from zonemint.app.dns_views import cookies, dns_views
+from zonemint.app.dns_workers import dns_pool, wanted
 from zonemint.app.encrypted_dns import EncryptedDns, is_on_https
 from zonemint.app.forward_metrics import ForwardMetrics
 from zonemint.app.forwarding import Forwarding
@@ -32,7 +33,7 @@ from zonemint.app.store_watch import StoreWatch
 from zonemint.app.sweeper import Keep, Sweeper
 from zonemint.app.tsig_keys import KeyRing
 from zonemint.app.txt_api import txt_resources, txt_values
-from zonemint.app.zones import ZoneKeeper
+from zonemint.app.zones import LOOK, ZoneKeeper
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.clock import Clock, system_clock
 from zonemint.core.errors import ConfigError
@@ -231,7 +232,8 @@ class Server:
         if forwarding is not None and forwarding.is_on:
             base.stack.callback(forwarding.close)
             services = msgspec.structs.replace(services, recursion=forwarding.resolver)
-        views = dns_views(config, catalogs, services, await cookies(base))
+        baker = await cookies(base)
+        views = dns_views(config, catalogs, services, baker)
         dns = DnsServer(
             views,
             freshen=zones.refresh,
@@ -240,8 +242,19 @@ class Server:
             tcp_idle=config.dns.tcp_idle,
             log=log[0] if log else None,
         )
-        await dns.start(hosts, config.listen.dns_port)
+        workers = wanted(config)
+        await dns.start(hosts, config.listen.dns_port, shares=workers)
         base.stack.push_async_callback(dns.close)
+        if workers:
+            line = log[1].write if log else (lambda text: None)
+            pool = dns_pool(dns, config, catalogs, services, baker, values, line)
+            pool.start()
+            base.stack.push_async_callback(pool.close)
+            zones.settled = pool.settled
+            # Nobody else looks whether a command has changed something, when all datagrams go to the workers.
+            background = Background()
+            base.stack.push_async_callback(background.close)
+            background.every(LOOK, zones.look)
         self.dns_port = dns.port
         if forwarding is not None:
             forwarding.start(dns.port)

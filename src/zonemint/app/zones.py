@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -32,9 +32,9 @@ from zonemint.store.records import DynamicRecord
 from zonemint.store.sqlite import SqliteDatabase
 from zonemint.store.zone_changes import ZoneChange
 
-__all__ = ["ZoneKeeper"]
+__all__ = ["LOOK", "ZoneKeeper"]
 
-_LOOK = 0.005  # seconds
+LOOK = 0.005  # seconds
 _RETRY = 1.0  # seconds, after a failure
 
 _log = structlog.get_logger()
@@ -67,7 +67,7 @@ class ZoneKeeper:
 
     catalogs: what is filled for each view, under "" the usual one; values: the source of each auth zone; failures: why
     a zone's newest content is not served, by its name; journals: what changed lately, in the zones for which somebody
-    began one.
+    began one; settled: waits for those who serve copies.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class ZoneKeeper:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._version = 0
         self._next_look = 0.0
+        self.settled: Callable[[], Awaitable[None]] = _nobody_else
         self.failures: dict[str, str] = {}
         self.journals = Journals(self._catalog)
         self._changes = LiveChanges(
@@ -103,6 +104,7 @@ class ZoneKeeper:
             lock=self._locks.__getitem__,
             catch_up=self.take_over,
             served=self._apply,
+            settled=lambda: self.settled(),
         )
 
     async def load(self) -> None:
@@ -144,6 +146,10 @@ class ZoneKeeper:
         """Take over what other nodes wrote to the store; raises StoreError."""
         self._take(await self._db.read(self._moved()))
 
+    async def look(self) -> None:
+        """Do so as a periodic task."""
+        self.refresh()
+
     def refresh(self) -> None:
         """Take over what another process wrote to the store; called before answers, it looks every few milliseconds.
 
@@ -153,7 +159,7 @@ class ZoneKeeper:
         now = monotonic()
         if now < self._next_look or not isinstance(self._db, SqliteDatabase):
             return
-        self._next_look = now + _LOOK
+        self._next_look = now + LOOK
         try:
             version = self._db.version()
             if version == self._version:
@@ -360,6 +366,10 @@ class ZoneKeeper:
 
 def _are_as(stamps: Mapping[Path, Stamp]) -> bool:
     return all(stamp(file) == old for file, old in stamps.items())
+
+
+async def _nobody_else() -> None:
+    """There are no copies."""
 
 
 def _drafted(zone: Zone, dynamic: Sequence[DynamicRecord], file: Path) -> Draft:

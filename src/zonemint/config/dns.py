@@ -60,6 +60,10 @@ class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tsig_md5: Annotated[bool, Meta(description="Whether keys of the algorithm hmac-md5 are good.")] = False
     tcp_idle: Annotated[Seconds, Meta(description="How long a quiet TCP connection stays open.")] = Seconds(10)
 
+    workers: Annotated[
+        int, Meta(ge=0, le=64, description="Processes that answer UDP; 0: the main process does (Linux).")
+    ] = 0
+
     def __post_init__(self) -> None:
         for key in _LISTS:
             for text in getattr(self, key):

@@ -9,8 +9,11 @@ import socket
 __all__ = ["bound", "refusal"]
 
 
-def bound(address: str, port: int, kind: socket.SocketKind, *, backlog: int) -> socket.socket:
-    """Bind a non-blocking socket to one address of its own family, and listen if it is a stream; raises OSError."""
+def bound(address: str, port: int, kind: socket.SocketKind, *, backlog: int, shared: bool = False) -> socket.socket:
+    """Bind a non-blocking socket to one address of its own family, and listen if it is a stream; raises OSError.
+
+    shared: others may have the same port, and the kernel chooses one of them for each sender (Linux).
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     # asyncio turns Nagle's delay off only where it sees the protocol named.
     protocol = socket.IPPROTO_TCP if kind == socket.SOCK_STREAM else 0
@@ -21,6 +24,8 @@ def bound(address: str, port: int, kind: socket.SocketKind, *, backlog: int) -> 
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if kind == socket.SOCK_STREAM:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((address, port))
         if kind == socket.SOCK_STREAM:
             sock.listen(backlog)

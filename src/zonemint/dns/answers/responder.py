@@ -14,7 +14,7 @@ from zonemint.dns.answers.foreign import CHECKING_DISABLED, Foreign, passed_on
 from zonemint.dns.answers.lookup import Answer, resolve
 from zonemint.dns.answers.memo import Known, Memo
 from zonemint.dns.answers.requestor import Client, Transport
-from zonemint.dns.answers.services import Handler, Later, Reply, Services
+from zonemint.dns.answers.services import Elsewhere, Handler, Later, Reply, Services
 from zonemint.dns.answers.signed import signing
 from zonemint.dns.answers.tally import Tallies
 from zonemint.dns.guard import options
@@ -78,6 +78,8 @@ class Responder:
             return None
         try:
             reply = self._respond(message, client)
+        except Elsewhere:
+            return self._services.elsewhere(message, client) if self._services.elsewhere is not None else None
         except Exception:
             # Those that came in the same batch are answered, and so is whoever found the mistake.
             faults.tell(client=str(client), message=message[:_TOLD].hex())

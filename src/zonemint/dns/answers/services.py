@@ -12,7 +12,11 @@ from zonemint.dns.answers import faults
 from zonemint.dns.answers.foreign import Foreign, Question
 from zonemint.dns.answers.requestor import Client
 
-__all__ = ["Handler", "Later", "Ready", "Recursion", "Reply", "Services", "Stream"]
+__all__ = ["Elsewhere", "Handler", "Later", "Ready", "Recursion", "Reply", "Services", "Stream"]
+
+
+class Elsewhere(Exception):
+    """Another process has to answer the message; raised by whoever finds that out."""
 
 
 class Later:
@@ -74,7 +78,8 @@ class Services(msgspec.Struct, frozen=True):
 
     opcodes, classes, types: who answers messages of an opcode, and queries of a class or of a type above 127; what has
     no handler is NOTIMP or REFUSED. signing: makes who answers signed queries from who answers them unsigned; None
-    where no key is known. recursion: for names that are not ours; None where none is offered.
+    where no key is known. recursion: for names that are not ours; None where none is offered. elsewhere: has another
+    process answer, and count, what any of these or a zone raises Elsewhere for.
     """
 
     opcodes: Mapping[int, Handler] = {}
@@ -82,3 +87,4 @@ class Services(msgspec.Struct, frozen=True):
     types: Mapping[int, Handler] = {}
     signing: Callable[[Handler], Handler] | None = None
     recursion: Recursion | None = None
+    elsewhere: Handler | None = None

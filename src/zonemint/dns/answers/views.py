@@ -31,6 +31,11 @@ class Views:
         """The responder, when there is but one."""
         return self.usual if len(self.responders) == 1 else None
 
+    def limited(self) -> dict[str, int]:
+        """Return how many answers were beyond their network's limit, by what became of them."""
+        limits = {one.limit for one in self.responders if one.limit is not None}
+        return {"truncated": sum(one.truncated for one in limits), "dropped": sum(one.dropped for one in limits)}
+
     def of(self, address: bytes) -> Responder:
         """Return who answers a client, by its packed address (4 or 16 bytes, `requestor.packed`)."""
         found = self._known.get(address)

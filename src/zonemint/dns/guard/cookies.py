@@ -36,7 +36,7 @@ class Cookies:
     """
 
     def __init__(self, master: bytes) -> None:
-        self._master = master
+        self.master = master
         self._keys: dict[int, bytes] = {}
 
     def answer(self, asked: bytes, address: bytes, now: int) -> tuple[bytes, bool]:
@@ -75,4 +75,4 @@ class Cookies:
 
     def key(self, era: int) -> bytes:
         """Return the key of a day, which is counted since 1970."""
-        return blake2b(era.to_bytes(8, "big"), key=self._master, digest_size=16, person=b"dns cookies").digest()
+        return blake2b(era.to_bytes(8, "big"), key=self.master, digest_size=16, person=b"dns cookies").digest()

@@ -96,6 +96,14 @@ class UdpListener:
         with suppress(OSError):
             self._socket.sendmsg([reply], origin.ancillary, 0, origin.address)
 
+    def pause(self) -> None:
+        """Stop answering; what comes meanwhile waits in the socket."""
+        self._loop.remove_reader(self._socket.fileno())
+
+    def resume(self) -> None:
+        """Go on answering."""
+        self._loop.add_reader(self._socket.fileno(), self._receive)
+
     def close(self) -> None:
         """Stop answering and close the socket."""
         self._loop.remove_reader(self._socket.fileno())

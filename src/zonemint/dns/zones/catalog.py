@@ -63,6 +63,10 @@ class Catalog:
         """Return all zones whose data we have, in the order in which they came."""
         return [zone for zone in self._zones.values() if not isinstance(zone, _Suspended)]
 
+    def all(self) -> list[Zone]:
+        """Return all zones, those too whose data we do not have."""
+        return list(self._zones.values())
+
     def watch(self, changed: Watcher) -> None:
         """Have `changed` called whenever an answer may have become another, before the change counts as made."""
         self._watchers.append(changed)
