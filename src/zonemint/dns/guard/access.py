@@ -23,7 +23,7 @@ class Access(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """The networks of each right; `deny` goes before `allow`, and `always` before both.
+    """The networks of each right; `deny` goes before `allow`, and `always` before both, without limits and views.
 
     views: those of each view; of several that a client is in, the longest counts.
     """
@@ -46,7 +46,7 @@ class Rules(NamedTuple):
             allowed=True,
             recursion=_within(network, self.recursion),
             limited=not always and not _within(network, self.unlimited),
-            view=max(around)[1] if around else "",
+            view=max(around)[1] if around and not always else "",
         )
 
 
