@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
-from zonemint.dns import codes
 from zonemint.dns.answers.services import Elsewhere
 from zonemint.dns.workers.messages import Begun, Changed, Ended, Gone, Nodes, Records
 from zonemint.dns.zones.catalog import Catalog
@@ -49,7 +48,7 @@ class Copies:
                 zone = TxtZone.build(told.origin, records, source=source)
                 self._catalogs[told.view].put(zone)
             case Changed():
-                zone_of = self._catalogs[told.view].find(told.delta.apex, codes.SOA)
+                zone_of = self._catalogs[told.view].owns(told.delta.apex)
                 # Of a zone without a copy nothing is remembered either.
                 if zone_of is not None and not isinstance(zone_of, _Distant):
                     zone_of.follow(told.delta)

@@ -43,7 +43,8 @@ class Settings(_Message, frozen=True):
     """What a worker is told first.
 
     config: the settings, as the application writes them; secret: that of the cookies; opcodes, types: which messages
-    somebody in the main process answers; recursion: whether names that are not ours are looked up; views: by name.
+    somebody in the main process answers; recursion: whether names that are not ours are looked up; views: by name, the
+    usual one first.
     """
 
     config: bytes

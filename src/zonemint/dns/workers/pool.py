@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from zonemint.core.errors import StoreError
-from zonemint.dns import codes, wire
+from zonemint.dns import wire
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Ready
 from zonemint.dns.answers.tally import Duration, Kind, Tally
@@ -136,8 +136,8 @@ class Pool:
 
     def _changed(self, view: str, apex: bytes, delta: Delta | None) -> None:
         self.number += 1
-        zone = self.catalogs[view].find(apex, codes.SOA)
-        there = zone if zone is not None and zone.apex == apex else None
+        # What shines through from the usual view is told as the usual view's, and does so at the worker, too.
+        there = self.catalogs[view].owns(apex)
         alike: list[bytes] = []
         if there is None:
             alike = [frame(Gone(view, wire.name_to_text(apex), self.number))]
@@ -250,7 +250,7 @@ class _Keeper(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=_UNSENT)
         self.tell([frame(pool.settings)])
         for view, catalog in pool.catalogs.items():
-            for zone in catalog.all():
+            for zone in catalog.own():
                 self.tell(whole(view, zone, 0))
         self._start = pool.number
         self.tell([frame(Loaded(pool.number))])

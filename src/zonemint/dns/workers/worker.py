@@ -112,7 +112,8 @@ class Worker(asyncio.Protocol):
         return None
 
     def _begin(self, settings: Settings) -> None:
-        catalogs = {view: Catalog() for view in settings.views}
+        usual, *others = settings.views
+        catalogs = {usual: (below := Catalog()), **{view: Catalog(below) for view in others}}
         services = Services(
             opcodes=dict.fromkeys(settings.opcodes, _elsewhere),
             types=dict.fromkeys(settings.types, _elsewhere),

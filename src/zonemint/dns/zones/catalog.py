@@ -63,9 +63,13 @@ class Catalog:
         """Return all zones whose data we have, in the order in which they came."""
         return [zone for zone in self._zones.values() if not isinstance(zone, _Suspended)]
 
-    def all(self) -> list[Zone]:
-        """Return all zones, those too whose data we do not have."""
-        return list(self._zones.values())
+    def own(self) -> list[Zone]:
+        """Return the zones that are not of the catalog below, those too whose data we do not have."""
+        return [self._zones[apex] for apex in self._own]
+
+    def owns(self, apex: bytes) -> Zone | None:
+        """Return the zone of exactly this apex, as `own` has it."""
+        return self._zones[apex] if apex in self._own else None
 
     def watch(self, changed: Watcher) -> None:
         """Have `changed` called whenever an answer may have become another, before the change counts as made."""
