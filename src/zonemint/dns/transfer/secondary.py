@@ -71,7 +71,7 @@ class Secondary:
         self.apex = wire.name_from_text(origin)
         self.failure = ""
         self.confirmed = 0.0
-        self.transfers = {outcome: 0 for outcome in Outcome}
+        self.transfers = dict.fromkeys(Outcome, 0)
         self._primaries = primaries
         self._catalog = catalog
         self._journals = journals
