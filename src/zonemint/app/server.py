@@ -7,19 +7,14 @@ from contextlib import AsyncExitStack
 from ipaddress import ip_network
 from typing import Self
 
-import msgspec
-
 from zonemint.app.audit_log import tell_head
 from zonemint.app.background import Background
 from zonemint.app.base import Base
 from zonemint.app.brought_certificate import BroughtCertificate
 from zonemint.app.ca import Ca, check_domains
-from zonemint.app.dns_updates import update_handler
-from zonemint.app.dns_views import cookies, dns_views
-from zonemint.app.dns_workers import dns_pool, wanted
+from zonemint.app.dns import Dns
 from zonemint.app.encrypted_dns import EncryptedDns, is_on_https
 from zonemint.app.forward_metrics import ForwardMetrics
-from zonemint.app.forwarding import Forwarding
 from zonemint.app.guard_metrics import GuardMetrics
 from zonemint.app.hooks import HookMetrics, receivers, senders
 from zonemint.app.inventory import Numbers
@@ -27,23 +22,15 @@ from zonemint.app.inventory_metrics import InventoryMetrics
 from zonemint.app.listeners import Listener, addresses, own_address
 from zonemint.app.metrics import Metrics
 from zonemint.app.own_certificate import OwnCertificate
-from zonemint.app.query_log import query_log
 from zonemint.app.sharing import Sharing
 from zonemint.app.store_watch import StoreWatch
 from zonemint.app.sweeper import Keep, Sweeper
-from zonemint.app.tsig_keys import KeyRing
-from zonemint.app.txt_api import txt_resources, txt_values
-from zonemint.app.zones import LOOK, ZoneKeeper
+from zonemint.app.txt_api import txt_resources
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.clock import Clock, system_clock
 from zonemint.core.errors import ConfigError
 from zonemint.core.files import hold
 from zonemint.core.ids import new_id
-from zonemint.dns import codes
-from zonemint.dns.answers.services import Services
-from zonemint.dns.answers.signed import signing
-from zonemint.dns.server import DnsServer
-from zonemint.dns.zones.catalog import Catalog
 from zonemint.pki.authority import Authority
 from zonemint.store import leases
 from zonemint.store.opening import Store, open_store
@@ -120,8 +107,9 @@ class Server:
         stack.push_async_callback(db.close)
         base = Base(config, self._data, db, self._clock, advertised(config.listen), stack)
 
-        has_dns = base.has("dns") or base.has("acmedns")
-        zones, dns, forwarding = await self._start_dns(base, hosts) if has_dns else (None, None, None)
+        names = await Dns.start(base, hosts) if base.has("dns") or base.has("acmedns") else None
+        zones, dns = (names.zones, names.server) if names else (None, None)
+        self.dns_port = dns.port if dns else 0
 
         # Sockets come before certificates: a start that fails issues none, and theirs carry the plain one's port.
         https = self._listener("HTTPS", "--https-port", hosts, config.listen.https_port) if config.has_https else None
@@ -143,11 +131,11 @@ class Server:
         sources = Sources([ip_network(one) for one in config.acmedns.trusted_proxies])
         process = ca.process if ca else new_id()
         sweeper = Sweeper(db, self._keep(), self._clock, lambda: self._may_sweep(db, process))
-        metrics = Metrics(dns.queries if dns else dict, lambda: zones.failures if zones else {}, sweeper)
+        metrics = Metrics(dns.queries if dns else dict, lambda: names.failures if names else {}, sweeper)
         if dns is not None:
             metrics.register(GuardMetrics(dns))
-        if forwarding is not None:
-            metrics.register(ForwardMetrics(forwarding.resolver))
+        if names is not None and names.forwarding is not None:
+            metrics.register(ForwardMetrics(names.forwarding.resolver))
         secure: list[Resources] = []
         plain: list[Resources] = [HealthResources(lambda: self._missing(db), metrics.fresh, sources)]
         if ca is not None:
@@ -193,10 +181,9 @@ class Server:
         stack.push_async_callback(background.close)
         background.every(_HEAD_TOLD, lambda: tell_head(db))
         background.every(_SWEEP, sweeper.round)
-        if zones is not None:
-            background.every(_FILE_WATCH, zones.reload_changed_files)
-        if forwarding is not None:
-            background.run(forwarding.keep)
+        if names is not None:
+            names.begin(background)
+            stack.push_async_callback(names.stop)
         if certificate is not None:
             brought = isinstance(certificate, BroughtCertificate)
             background.every(_FILE_WATCH if brought else _CERTIFICATE_WATCH, certificate.renew_if_due)
@@ -212,53 +199,6 @@ class Server:
         if sharing is not None:
             sharing.start(background)
         self.ready = True
-
-    async def _start_dns(self, base: Base, hosts: list[str]) -> tuple[ZoneKeeper, DnsServer, Forwarding | None]:
-        config, catalog = base.config, Catalog()
-        catalogs = {"": catalog, **{view: Catalog(catalog) for view in config.views}}
-        served = config.auth_zones if base.has("acmedns") else ()
-        values = {zone: txt_values(base, zone) for zone in served}
-        zones = ZoneKeeper(catalogs, base.db, values, config, base.data, base.address, base.clock)
-        await zones.load()
-        log = query_log(config.query_log, base.data)
-        if log is not None:
-            base.stack.callback(log[1].close)
-        keys = KeyRing(base.db, md5=config.dns.tsig_md5)
-        await keys.start()
-        base.stack.push_async_callback(keys.close)
-        forwarding = Forwarding(config, base.data, hosts) if base.has("dns") else None
-        opcodes = {codes.UPDATE: update_handler(base, catalog, zones, keys)}
-        services = Services(opcodes=opcodes, signing=signing(keys))
-        if forwarding is not None and forwarding.is_on:
-            base.stack.callback(forwarding.close)
-            services = msgspec.structs.replace(services, recursion=forwarding.resolver)
-        baker = await cookies(base)
-        views = dns_views(config, catalogs, services, baker)
-        dns = DnsServer(
-            views,
-            freshen=zones.refresh,
-            tcp_limit=config.dns.tcp_connections,
-            tcp_per_client=config.dns.tcp_connections_per_client,
-            tcp_idle=config.dns.tcp_idle,
-            log=log[0] if log else None,
-        )
-        workers = wanted(config)
-        await dns.start(hosts, config.listen.dns_port, shares=workers)
-        base.stack.push_async_callback(dns.close)
-        if workers:
-            line = log[1].write if log else (lambda text: None)
-            pool = dns_pool(dns, config, catalogs, services, baker, values, line)
-            pool.start()
-            base.stack.push_async_callback(pool.close)
-            zones.settled = pool.settled
-            # Nobody else looks whether a command has changed something, when all datagrams go to the workers.
-            background = Background()
-            base.stack.push_async_callback(background.close)
-            background.every(LOOK, zones.look)
-        self.dns_port = dns.port
-        if forwarding is not None:
-            forwarding.start(dns.port)
-        return zones, dns, forwarding
 
     def _listener(self, name: str, option: str, hosts: list[str], port: int) -> Listener:
         listener = Listener(name, option, hosts, port)

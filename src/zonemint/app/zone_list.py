@@ -69,7 +69,7 @@ def plans(config: Config, data: DataDir) -> dict[str, Plan]:
     """Return the zones by their names, the domains first; without the role `dns` these are all."""
     origins = dict.fromkeys(config.domains)
     if "dns" in config.roles:
-        origins |= dict.fromkeys(config.zones)
+        origins |= dict.fromkeys(name for name, one in config.zones.items() if not one.primaries)
         origins |= dict.fromkeys(_stray(data, config))
     auth_zones = config.auth_zones if "acmedns" in config.roles else ()
     cuts: dict[str, list[str]] = {}

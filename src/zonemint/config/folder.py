@@ -32,6 +32,11 @@ class DataDir:
         return self.zones / f"{origin}.zone"
 
     @property
+    def secondary(self) -> Path:
+        """Copies of the zones that other servers are the source of."""
+        return self.path / "secondary"
+
+    @property
     def pki(self) -> Path:
         """The certificates and keys of the authority."""
         return self.path / "pki"

@@ -22,12 +22,14 @@ __all__ = [
     "origin",
     "page",
     "quoted",
+    "server",
     "steps",
 ]
 
 _Value = TypeVar("_Value")
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"([0-9]{1,9})([dhms])")
+_DNS = 53
 _PORT = re.compile(r"[0-9]{1,5}")
 _SITE = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -103,6 +105,14 @@ def endpoint(text: str) -> tuple[str, int]:
     if address.startswith("["):
         return str(ipaddress.IPv6Address(address[1:].removesuffix("]"))), int(port)
     return str(ipaddress.IPv4Address(address)), int(port)
+
+
+def server(text: str) -> tuple[str, int]:
+    """Read a DNS server: an address, or one with a port as `endpoint` has it; raises ValueError."""
+    try:
+        return str(ipaddress.ip_address(text)), _DNS
+    except ValueError:
+        return endpoint(text)
 
 
 def database(text: str) -> str:

@@ -271,6 +271,9 @@ class Verifier:
             return message
         if signature.key != self._key.name or signature.algorithm != _WIRE[self._key.algorithm]:
             raise Unverified(BADKEY, signature)
+        if signature.error and not signature.mac:
+            # The other side could not believe ours, and has nothing to sign with (section 5.2.1).
+            raise Unverified(signature.error, signature)
         bare = _bare(message, signature)
         covered = len(self._before).to_bytes(2, "big") + self._before + b"".join(self._waiting) + bare
         _check(self._key, covered + (signature.variables if self._is_first else signature.timers), signature, now)

@@ -27,7 +27,7 @@ from zonemint.dns import codes, tsig, wire
 from zonemint.dns.answers.requestor import Client
 from zonemint.dns.answers.responder import Responder
 from zonemint.dns.answers.services import Services, Stream
-from zonemint.dns.answers.signed import authenticated
+from zonemint.dns.answers.signed import authenticated, signing
 from zonemint.dns.answers.views import Views
 from zonemint.dns.server import DnsServer
 from zonemint.dns.transfer.outgoing import Transfers
@@ -71,7 +71,7 @@ class Lab:
 
 @asynccontextmanager
 async def serving(lab: Lab) -> AsyncIterator[int]:
-    services = Services(types={codes.AXFR: lab.handler, codes.IXFR: lab.handler})
+    services = Services(types={codes.AXFR: lab.handler, codes.IXFR: lab.handler}, signing=signing({KEY.name: KEY}.get))
     server = DnsServer(Views(Responder(lab.catalog, services)))
     await server.start(["127.0.0.1"], 0)
     try:

@@ -67,8 +67,7 @@ class Transfers:
         if not is_later(zone.serial, serial):
             self.sent["current"] += 1
             return next(packed(message[:2], question, current))
-        journal = self._journals.get(zone.apex)
-        deltas = None if journal is None else journal.since(serial)
+        deltas = self._journals.keep(zone.origin).since(serial)
         if not deltas or deltas[-1].new_serial != zone.serial:
             deltas = None
         if client.is_datagram:
@@ -83,6 +82,8 @@ class Transfers:
         return self._stream("IXFR", zone, message, query, _changes(zone, deltas))
 
     def _whole(self, zone: Zone, message: bytes, query: wire.Query, client: Client) -> Reply:
+        # Whoever has the zone will ask for its changes.
+        self._journals.keep(zone.origin)
         if client.transport not in _CONNECTIONS:
             return bare(message, query, codes.REFUSED)
         # The nodes are values, so this is the zone of now whatever becomes of it.
