@@ -103,7 +103,7 @@ class Terminal:
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Terminal]:
     """A terminal in which the README's blocks were run; its server still serves."""
-    for program in ("bash", "curl", "dig", "openssl"):
+    for program in ("bash", "curl", "dig", "nsupdate", "openssl"):
         require_program(program)
     if not Path(sys.executable).with_name("certbot").exists():
         require_program("certbot")
