@@ -5,9 +5,11 @@ from __future__ import annotations
 import dns.dnssec
 import dns.message
 import dns.name
+import dns.node
 import dns.rcode
 import dns.rdata
 import dns.rdataclass
+import dns.rdataset
 import dns.rdatatype
 import dns.rrset
 from dns.rdtypes.ANY.NSEC import NSEC
@@ -23,7 +25,7 @@ def check(message: dns.message.Message, origin: str, key: SigningKey, now: float
     question = message.question[0]
     apex = dns.name.from_text(origin)
     data = dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.DNSKEY, key.dnskey, 0, len(key.dnskey))
-    keys = {apex: dns.rrset.from_rdata(apex, 300, data)}
+    keys: dict[dns.name.Name, dns.node.Node | dns.rdataset.Rdataset] = {apex: dns.rdataset.from_rdata(300, data)}
     nsecs: list[tuple[dns.name.Name, NSEC]] = []
     redirections = [one for one in message.answer if one.rdtype == dns.rdatatype.DNAME]
     name, found = question.name, False
