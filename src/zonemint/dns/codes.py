@@ -12,10 +12,13 @@ __all__ = [
     "ANY",
     "BADCOOKIE",
     "AXFR",
+    "CDNSKEY",
+    "CDS",
     "BADVERS",
     "CH",
     "CNAME",
     "DNAME",
+    "DNSKEY",
     "DS",
     "FORMERR",
     "HTTPS",
@@ -29,6 +32,8 @@ __all__ = [
     "NOTZONE",
     "NS",
     "NSEC",
+    "NSEC3",
+    "NSEC3PARAM",
     "NXDOMAIN",
     "NXRRSET",
     "OPT",
@@ -68,7 +73,11 @@ OPT: Final = 41
 DS: Final = 43
 RRSIG: Final = 46
 NSEC: Final = 47
+DNSKEY: Final = 48
 NSEC3: Final = 50
+NSEC3PARAM: Final = 51
+CDS: Final = 59
+CDNSKEY: Final = 60
 SVCB: Final = 64
 HTTPS: Final = 65
 TSIG: Final = 250

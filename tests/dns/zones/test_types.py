@@ -170,7 +170,7 @@ def test_the_bytes_stay_the_same(type_: str) -> None:
                 if rrset.type == dns.rdatatype.from_text(type_)
             )
             assert rrset.data == (expected,), text
-            if below == name:
+            if below == name and type_ != "NSEC3":  # whose names are nobody's (RFC 5155 section 7.2.8)
                 assert answered(one, name, type_) == [expected], text
 
 

@@ -73,7 +73,7 @@ def _join(way: Way, answer: Answer, found: Foreign, ours: bytes | None, asked: A
         joined.answer += _new(until(said, ours), joined.answer)
         if not _may_go_on(joined.answer, ours):
             return joined
-        rest = resolve(way.catalog, ours, way.type, asked, joined.answer)
+        rest = resolve(way.catalog, ours, way.type, asked, joined.answer, dnssec_ok=way.dnssec_ok)
         rest.authoritative, rest.keep, rest.negative_of = joined.authoritative, Keep.NOT, None
         return rest
     joined.answer += _new(said, joined.answer)

@@ -12,10 +12,13 @@ from zonemint.dns.answers.tally import Tally
 from zonemint.dns.zones.delta import Delta
 from zonemint.dns.zones.zone import Keep
 
-__all__ = ["Known", "Memo"]
+__all__ = ["Alike", "Known", "Memo"]
 
 Known: TypeAlias = tuple[bytes, Tally]
 """An answer without its id, and where it is counted."""
+
+Alike: TypeAlias = tuple[bytes, int, int, tuple[bytes, ...]]
+"""What negative answers with the same records have in common: apex, length of the name, rcode, names of the proofs."""
 
 _LASTING = 16_384
 """How many answers about names of the zones are remembered before all are forgotten: some 12 MB."""
@@ -83,7 +86,7 @@ class Memo:
     def __init__(self) -> None:
         self._lasting: _Kept[bytes, Known] = _Kept(_LASTING)
         self._passing: _Kept[bytes, Known] = _Kept(_PASSING)
-        self._negative: _Kept[tuple[bytes, int, int], Compiled] = _Kept(_PASSING)
+        self._negative: _Kept[Alike, Compiled] = _Kept(_PASSING)
         self.lasting = self._lasting.known
         self.passing = self._passing.known
         self.negative = self._negative.known
@@ -99,7 +102,7 @@ class Memo:
             parts = [*parts, *answer.zones]
         self._lasting.keep(question, known, parts)
 
-    def keep_negative(self, alike: tuple[bytes, int, int], compiled: Compiled) -> None:
+    def keep_negative(self, alike: Alike, compiled: Compiled) -> None:
         """Remember what a zone says of all names of a length that it does not have; its apex comes first."""
         self._negative.keep(alike, compiled, alike[:1])
 

@@ -259,7 +259,7 @@ class Responder:
             return compile_answer(query.name, answer, recursion=self._recursion), answer.keep
         # What a zone says about names that it does not have is the same for all names of one length.
         size = len(query.name)
-        alike = (answer.negative_of, size, answer.rcode)
+        alike = (answer.negative_of, size, answer.rcode, answer.proofs)
         negative = memo.negative.get(alike)
         if negative is None:
             skip = size - len(answer.negative_of)
@@ -275,7 +275,7 @@ class Responder:
             return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT, error=options.PROHIBITED)
         if query.class_ != codes.IN or query.type in _META_TYPES:
             return Answer(codes.REFUSED, authoritative=False, keep=Keep.NOT, error=options.NOT_SUPPORTED)
-        return resolve(self._catalog, query.name, query.type, asked)
+        return resolve(self._catalog, query.name, query.type, asked, dnssec_ok=query.dnssec_ok)
 
 
 def _header(message: bytes, rcode: int) -> bytes:

@@ -16,7 +16,7 @@ from zonemint.dns.tsig import Key
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.delta import Delta
 from zonemint.dns.zones.journal import Journals
-from zonemint.dns.zones.records import Owned, RRset, is_later
+from zonemint.dns.zones.records import Owned, RRset, is_later, ttl_of
 from zonemint.dns.zones.zone import TxtZone, Zone
 
 __all__ = ["Transfers"]
@@ -123,7 +123,7 @@ def _known(message: bytes, query: wire.Query) -> int | None:
 
 
 def _rows(owner: bytes, rrset: RRset) -> list[Row]:
-    return [(owner, rrset.type, rrset.ttl, data) for data in rrset.data]
+    return [(owner, rrset.type, ttl_of(rrset, data), data) for data in rrset.data]
 
 
 def _zone(apex: bytes, soa: RRset, nodes: list[tuple[bytes, tuple[RRset, ...]]]) -> Iterator[Row]:

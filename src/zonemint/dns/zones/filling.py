@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
+from zonemint.dns.zones.canonical import Chain
 from zonemint.dns.zones.records import Node, RRset, check_node, of_type, with_rrset
 
 __all__ = ["Filling"]
 
-_SPECIAL = frozenset({codes.CNAME, codes.DNAME, codes.NS, codes.SOA})
+_SPECIAL = frozenset({codes.CNAME, codes.DNAME, codes.NS, codes.NSEC, codes.NSEC3, codes.SOA})
 _SHARED = 65_536  # nodes that are looked for among those of other names
 _LARGE = 32  # records of a set from which on it is kept apart until all are there
 _STRIDE = 512
@@ -20,7 +21,7 @@ class Filling:
     """Names and their record sets, and what is known of the names beside.
 
     nodes: what is at each name, empty non-terminals included; children: how many names are right below each; cuts:
-    names below the apex with NS records; redirections: names with a DNAME record.
+    names below the apex with NS records; redirections: names with a DNAME record; nsec, nsec3: names with such records.
     """
 
     def __init__(self, origin: str) -> None:
@@ -30,6 +31,8 @@ class Filling:
         self.children: dict[bytes, int] = {}
         self.cuts: set[bytes] = set()
         self.redirections: set[bytes] = set()
+        self.nsec = Chain()
+        self.nsec3 = Chain()
         self._shared: dict[tuple[int, int, bytes], Node] = {}
         self._large: dict[tuple[bytes, int], tuple[dict[bytes, None], int]] = {}
         self._lines: dict[bytes, int] = {}
@@ -39,6 +42,8 @@ class Filling:
 
         Of one name and type the lowest TTL counts for all (RFC 2181 section 5.2), and what comes twice is there once.
         """
+        if type_ == codes.RRSIG:
+            ttl = 0  # each has its own, see `ttl_of`
         node = self.nodes.get(owner)
         if node:
             self._beside(owner, node, type_, ttl, data)
@@ -75,6 +80,10 @@ class Filling:
                 self.cuts.add(owner)
             if of_type(node, codes.DNAME) is not None:
                 self.redirections.add(owner)
+            if of_type(node, codes.NSEC) is not None:
+                self.nsec.add(owner)
+            if of_type(node, codes.NSEC3) is not None:
+                self.nsec3.add(owner)
             if number % _STRIDE == 0:
                 yield
         if of_type(self.nodes[self.apex], codes.SOA) is None:

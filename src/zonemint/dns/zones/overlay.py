@@ -121,6 +121,8 @@ class Draft:
         done: list[Edit] = []
         for edit in edits:
             key = edit.owner, edit.type
+            if self.zone.sealer is not None:
+                self.zone.sealer.check(edit.type)
             if (layer := layers.get(key)) is None:
                 old = self._layer(key)
                 layer = layers[key] = _Layer(dict(old.own), old.below)

@@ -10,7 +10,7 @@ import msgspec
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, wire
 
-__all__ = ["WILDCARD", "Node", "Owned", "RRset", "Record", "check_node", "is_later", "of_type", "with_rrset"]
+__all__ = ["WILDCARD", "Node", "Owned", "RRset", "Record", "check_node", "is_later", "of_type", "ttl_of", "with_rrset"]
 
 WILDCARD = b"\x01*"
 """The first label of a wildcard's name (RFC 4592 section 2.1.1)."""
@@ -54,6 +54,11 @@ def of_type(node: Node, type_: int) -> RRset | None:
         if rrset.type == type_:
             return rrset
     return None
+
+
+def ttl_of(rrset: RRset, data: bytes) -> int:
+    """Return the TTL of one record of a zone: a signature has that of what it covers (RFC 4034 section 3)."""
+    return int.from_bytes(data[4:8], "big") if rrset.type == codes.RRSIG else rrset.ttl
 
 
 def with_rrset(node: Node, type_: int, rrset: RRset | None) -> Node:

@@ -5,17 +5,29 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum, IntEnum, auto
-from typing import NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 import msgspec
 
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
+from zonemint.dns.zones.canonical import Chain
 from zonemint.dns.zones.delta import Changes, Delta, difference, onto, serial_of, with_serial
 from zonemint.dns.zones.filling import Filling
-from zonemint.dns.zones.records import WILDCARD, Node, Owned, Record, RRset, check_node, is_later, of_type, with_rrset
+from zonemint.dns.zones.records import (
+    WILDCARD,
+    Node,
+    Owned,
+    Record,
+    RRset,
+    check_node,
+    is_later,
+    of_type,
+    ttl_of,
+    with_rrset,
+)
 
-__all__ = ["Asked", "Found", "Keep", "Kind", "TxtSource", "TxtValues", "TxtZone", "Unread", "Zone"]
+__all__ = ["Asked", "Found", "Keep", "Kind", "Sealer", "TxtSource", "TxtValues", "TxtZone", "Unread", "Zone"]
 
 
 class Kind(Enum):
@@ -50,6 +62,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     keep: Keep = Keep.LASTING
 
 
+_PROOFS = frozenset({codes.RRSIG, codes.NSEC, codes.NSEC3})
 _NOTHING = Found(Kind.NXDOMAIN, keep=Keep.PASSING)
 
 TxtValues: TypeAlias = Sequence[str] | None
@@ -76,11 +89,22 @@ class Unread(Exception):
         self.asked = asked
 
 
+class Sealer(Protocol):
+    """Signs a zone: says which records of DNSSEC go with a change of others."""
+
+    def check(self, type_: int) -> None:
+        """Raise ConfigError for a type whose records nobody else may change."""
+
+    def sealed(self, changes: Changes, serial: int) -> Changes:
+        """Return a change that can be made, with what else it changes; `serial` is the one after it."""
+
+
 class Zone:
     """The data of one zone; used from the event loop's thread only.
 
     apex: the origin in wire form; nodes: what is at each name, empty non-terminals included; negative: the SOA as
-    it goes into negative answers, with their TTL.
+    it goes into negative answers, with their TTL; nsec, nsec3: the names that have records of these types; sealer: who
+    signs each change, None in a zone that is not signed, or not here.
     """
 
     def __init__(self, origin: str) -> None:
@@ -88,6 +112,9 @@ class Zone:
         self.apex = wire.name_from_text(origin)
         self.nodes: dict[bytes, Node] = {}
         self.negative = RRset(codes.SOA, 0, ())
+        self.nsec = Chain()
+        self.nsec3 = Chain()
+        self.sealer: Sealer | None = None
         self._children: dict[bytes, int] = {}
         self._cuts: set[bytes] = set()
         self._redirections: set[bytes] = set()
@@ -118,6 +145,7 @@ class Zone:
         zone = cls(filling.origin)
         zone.nodes, zone._children = filling.nodes, filling.children
         zone._cuts, zone._redirections = filling.cuts, filling.redirections
+        zone.nsec, zone.nsec3 = filling.nsec, filling.nsec3
         zone._replace(zone.apex, zone.nodes[zone.apex])
         if serial is not None:
             zone.set_serial(serial)
@@ -129,6 +157,22 @@ class Zone:
         The zone's serial becomes `serial` unless it is already past it (RFC 1982). Raises ConfigError, and leaves the
         zone as it was, when it could not be served afterwards.
         """
+        if self.sealer is not None:
+            self._drafted(changes)
+            changes = self.sealer.sealed(changes, serial if is_later(serial, self.serial) else self.serial)
+        nodes, removed, added = self._drafted(changes)
+        before = self.soa
+        for owner, node in nodes.items():
+            self._replace(owner, node)
+        if is_later(serial, self.serial):
+            self.set_serial(serial)
+        delta = Delta(self.apex, before, self.soa, tuple(removed), tuple(added))
+        for changed in self._watchers:
+            changed(delta)
+        return delta
+
+    def _drafted(self, changes: Changes) -> tuple[dict[bytes, Node], list[Owned], list[Owned]]:
+        """Return the nodes as a change would leave them, what goes and what comes; raises ConfigError."""
         nodes: dict[bytes, Node] = {}
         removed: list[Owned] = []
         added: list[Owned] = []
@@ -139,6 +183,8 @@ class Zone:
                 node = self.nodes.get(owner, ())
             if rrset is not None:
                 _check_ttl(rrset.ttl)
+                if type_ == codes.RRSIG and rrset.ttl:
+                    rrset = RRset(type_, 0, rrset.data)  # each has its own, see `ttl_of`
             nodes[owner] = with_rrset(node, type_, rrset)
             if type_ == codes.SOA and owner == self.apex:
                 if rrset is None:
@@ -151,15 +197,7 @@ class Zone:
                 added.append((owner, come))
         for owner, node in nodes.items():
             check_node(owner, self.apex, node)
-        before = self.soa
-        for owner, node in nodes.items():
-            self._replace(owner, node)
-        if is_later(serial, self.serial):
-            self.set_serial(serial)
-        delta = Delta(self.apex, before, self.soa, tuple(removed), tuple(added))
-        for changed in self._watchers:
-            changed(delta)
-        return delta
+        return nodes, removed, added
 
     def follow(self, delta: Delta) -> Delta:
         """Make a change of which we were told; raises ConfigError, and leaves the zone, when it is not one of ours."""
@@ -204,7 +242,7 @@ class Zone:
             for rrset in node:
                 for data in rrset.data:
                     text = rdata.to_text(rrset.type, data, 0, len(data))
-                    yield Record(name, rrset.ttl, codes.type_to_text(rrset.type), text)
+                    yield Record(name, ttl_of(rrset, data), codes.type_to_text(rrset.type), text)
 
     def find(self, name: bytes, type_: int, asked: Asked | None = None) -> Found:
         """Say what the zone knows about a name at or below its apex (RFC 1034 section 4.3.2 steps 3 and 4).
@@ -214,13 +252,24 @@ class Zone:
         if (self._cuts or self._redirections) and (above := self._crossing(name, type_)) is not None:
             return above
         node = self.nodes.get(name)
-        if node is not None:
+        if node is not None and not (self.nsec3 and name in self.nsec3):
             return _at(node, name, type_, Keep.LASTING)
-        encloser = name
-        while encloser not in self.nodes:
-            encloser = encloser[1 + encloser[0] :]
+        encloser = self.encloser(name)
         node = self.nodes.get(WILDCARD + encloser)
         return _NOTHING if node is None else _at(node, name, type_, Keep.PASSING)
+
+    def encloser(self, name: bytes) -> bytes:
+        """Return the closest encloser of a name that is not here: the nearest above it that is (RFC 4592 3.3.1)."""
+        while True:
+            name = name[1 + name[0] :]
+            # The hashes of NSEC3 are names of records and of nothing else (RFC 5155 section 7.2.8).
+            if name in self.nodes and not (self.nsec3 and name in self.nsec3):
+                return name
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether what is here and what is not can be proved."""
+        return bool(self.nsec or self.nsec3)
 
     def _crossing(self, name: bytes, type_: int) -> Found | None:
         """Find the highest zone cut at or above the name, or the highest DNAME above it."""
@@ -253,6 +302,9 @@ class Zone:
             self.nodes[owner] = node
         _keep(self._cuts, owner, owner != self.apex and of_type(node, codes.NS) is not None)
         _keep(self._redirections, owner, of_type(node, codes.DNAME) is not None)
+        if len(node) > 1 or self.nsec or self.nsec3:
+            _keep(self.nsec, owner, of_type(node, codes.NSEC) is not None)
+            _keep(self.nsec3, owner, of_type(node, codes.NSEC3) is not None)
         if owner == self.apex and (soa := of_type(node, codes.SOA)) is not None:
             self.negative = RRset(codes.SOA, self._negative_ttl(soa), soa.data)
 
@@ -336,12 +388,17 @@ def _at(node: Node, owner: bytes, type_: int, keep: Keep) -> Found:
     if not node:
         return Found(Kind.NODATA, keep=keep)
     if type_ == codes.ANY:
-        return Found(Kind.DATA, owner, min(node, key=lambda rrset: sum(map(len, rrset.data))), keep)
+        return Found(Kind.DATA, owner, min(node, key=_weight), keep)
     rrset = of_type(node, codes.CNAME)
     return Found(Kind.NODATA, keep=keep) if rrset is None else Found(Kind.ALIAS, owner, rrset, keep)
 
 
-def _keep(names: set[bytes], owner: bytes, belongs: bool) -> None:
+def _weight(rrset: RRset) -> tuple[bool, int]:
+    """What proves other records is nobody's answer to ANY, so long as there are others."""
+    return rrset.type in _PROOFS, sum(map(len, rrset.data))
+
+
+def _keep(names: set[bytes] | Chain, owner: bytes, belongs: bool) -> None:
     if belongs:
         names.add(owner)
     else:
