@@ -107,7 +107,7 @@ async def test_a_clock_that_was_just_set_removes_nothing_until_it_has_kept_for_a
 
 async def test_the_metrics_tell_of_it(lab: Lab) -> None:
     sweeper = lab.sweeper()
-    metrics = Metrics(dict, dict, sweeper)
+    metrics = Metrics(dict, sweeper)
     assert b'zonemint_store_swept_total{kind="orders"} 0.0' in metrics.exposition()
     assert b"zonemint_store_sweep_age_seconds" not in metrics.exposition()
     await sweeper.round()

@@ -16,20 +16,14 @@ __all__ = ["Metrics"]
 class _Counters(Collector):
     def __init__(
         self,
-        responses: Callable[[], Mapping[tuple[str, str], int]],
         failures: Callable[[], Mapping[str, str]],
         sweeper: Sweeper,
     ) -> None:
-        self._responses = responses
         self._failures = failures
         self._sweeper = sweeper
 
     def collect(self) -> Iterator[Metric]:
         """Read the counters of the running parts."""
-        answered = CounterMetricFamily("zonemint_dns_responses", "DNS answers.", labels=("proto", "rcode"))
-        for (proto, rcode), count in self._responses().items():
-            answered.add_metric((proto, rcode), count)
-        yield answered
         broken = GaugeMetricFamily(
             "zonemint_zone_reload_failed", "Zones whose file is broken, served as they were.", labels=("zone",)
         )
@@ -49,17 +43,16 @@ class _Counters(Collector):
 
 
 class Metrics:
-    """Writes the metrics; the callables return DNS answers by (transport, rcode) and the broken zones."""
+    """Writes the metrics; the callable returns the broken zones."""
 
     def __init__(
         self,
-        responses: Callable[[], Mapping[tuple[str, str], int]],
         failures: Callable[[], Mapping[str, str]],
         sweeper: Sweeper,
     ) -> None:
         self._registry = CollectorRegistry()
         self._refresh: list[Callable[[], Awaitable[None]]] = []
-        self._registry.register(_Counters(responses, failures, sweeper))
+        self._registry.register(_Counters(failures, sweeper))
         ProcessCollector(registry=self._registry)
 
     def register(self, collector: Collector, refresh: Callable[[], Awaitable[None]] | None = None) -> None:

@@ -13,6 +13,7 @@ from zonemint.app.base import Base
 from zonemint.app.brought_certificate import BroughtCertificate
 from zonemint.app.ca import Ca, check_domains
 from zonemint.app.dns import Dns
+from zonemint.app.dns_metrics import CoreDnsMetrics, DnsMetrics
 from zonemint.app.encrypted_dns import EncryptedDns, is_on_https
 from zonemint.app.forward_metrics import ForwardMetrics
 from zonemint.app.guard_metrics import GuardMetrics
@@ -131,11 +132,14 @@ class Server:
         sources = Sources([ip_network(one) for one in config.acmedns.trusted_proxies])
         process = ca.process if ca else new_id()
         sweeper = Sweeper(db, self._keep(), self._clock, lambda: self._may_sweep(db, process))
-        metrics = Metrics(dns.queries if dns else dict, lambda: names.failures if names else {}, sweeper)
+        metrics = Metrics(lambda: names.failures if names else {}, sweeper)
         if dns is not None:
+            metrics.register(DnsMetrics(dns))
             metrics.register(GuardMetrics(dns))
         if names is not None and names.forwarding is not None:
             metrics.register(ForwardMetrics(names.forwarding.resolver))
+        if names is not None and config.dns.coredns_metrics:
+            metrics.register(CoreDnsMetrics(names.server, names.forwarding.resolver if names.forwarding else None))
         secure: list[Resources] = []
         plain: list[Resources] = [HealthResources(lambda: self._missing(db), metrics.fresh, sources)]
         if ca is not None:

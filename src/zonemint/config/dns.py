@@ -51,6 +51,9 @@ class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="What this server calls itself to those who ask (NSID, id.server); empty: nothing.")
     ] = ""
     version: Annotated[str, Meta(description="What version.bind in class CH says; empty: it is refused.")] = ""
+    coredns_metrics: Annotated[
+        bool, Meta(description="Whether /metrics has the counters by CoreDNS's names, too, for dashboards of it.")
+    ] = False
     tcp_connections: Annotated[
         int, Meta(ge=1, le=100_000, description="Open TCP connections; another one closes the quietest.")
     ] = 1024
