@@ -194,6 +194,33 @@ def test_every_question_has_an_answer(name: str, client: Client) -> None:
 
 
 @pytest.mark.parametrize("client", [UDP, TCP], ids=["udp", "tcp"])
+def test_a_cookie_may_be_asked_for_alone(client: Client) -> None:
+    """RFC 7873 section 5.4: the one message without a question that has an answer."""
+    asked = message(flags=0x0100, counts=(0, 0, 0, 1), body=OPT[:-2] + b"\0\x0c\0\x0a\0\x08" + b"8 bytes!")
+    reply = replied(asked, client)
+    assert reply is not None
+    assert reply[:12] == HEAD.pack(7, 0x8100, 0, 0, 0, 1)
+    said = dns.message.from_wire(reply)
+    assert [one.to_wire()[:8] for one in said.options] == [b"8 bytes!"]
+    for other in (
+        asked + b"\0",
+        asked[:-1],
+        asked[:20],
+        message(counts=(0, 0, 0, 1), body=OPT),
+        message(counts=(0, 0, 0, 1), body=OPT[:-2] + b"\0\x0b\0\x0a\0\x07" + b"7 bytes"),
+        message(counts=(0, 0, 0, 2), body=OPT + OPT),
+        asked[:2] + b"\x28" + asked[3:],
+    ):
+        assert replied(other, client) in (
+            HEAD.pack(7, 0x8000 | other[2] << 8 & 0x7900 | codes.FORMERR, 0, 0, 0, 0),
+            HEAD.pack(7, 0x8000 | other[2] << 8 & 0x7900 | codes.NOTIMP, 0, 0, 0, 0),
+        )
+    without = Responder(lab_catalog()).respond(asked, client)
+    assert isinstance(without, bytes)
+    assert without[3] & 15 == codes.FORMERR
+
+
+@pytest.mark.parametrize("client", [UDP, TCP], ids=["udp", "tcp"])
 def test_no_answer_of_ours_is_answered(client: Client) -> None:
     """Two servers that got each other's answers would never stop."""
     server = responder()

@@ -19,6 +19,7 @@ __all__ = [
     "labels",
     "name_from_text",
     "name_to_text",
+    "options_alone",
     "parse_query",
     "read_name",
     "read_records",
@@ -170,6 +171,15 @@ def parse_query(message: bytes) -> Query:
             options = message[end + 11 :]
             return Query(name, type_, class_, end, True, ttl >> 16 & 255, payload, ttl & 0x8000 != 0, options=options)
     return _parse_rest(message, Query(name, type_, class_, end), (answers, authorities, additionals))
+
+
+def options_alone(message: bytes) -> bytes:
+    """Return the data of an OPT record that is all behind the header; raises ForeignDataError for more or less."""
+    start = 12 + len(_OPT_START) + _OPT.size
+    if len(message) < start or len(message) - start != _OPT.unpack_from(message, 15)[2]:
+        raise ForeignDataError("nothing but an OPT record")
+    check_options(message, start, len(message))
+    return message[start:]
 
 
 def check_options(message: bytes, at: int, end: int) -> None:

@@ -121,6 +121,8 @@ def test_how_long_a_quiet_connection_stays_open() -> None:
     assert asked(server, with_options("www.lab.test.", (11, b"\0\1")), TCP).rcode() == dns.rcode.FORMERR
     assert asked(server, with_options("www.lab.test.", (11, b"\0\1")), UDP).rcode() == dns.rcode.NOERROR
     assert not asked(responder(), with_options("www.lab.test.", (11, b"")), TCP).options
+    # Over HTTPS it is HTTP's to say.
+    assert not asked(server, with_options("www.lab.test.", (11, b"")), HTTPS).options
 
 
 @pytest.mark.parametrize("client", [TLS, HTTPS])

@@ -9,7 +9,7 @@ from zonemint.core.errors import ForeignDataError
 from zonemint.dns import codes, wire
 from zonemint.dns.answers import faults
 from zonemint.dns.answers.beyond import Way, go_beyond
-from zonemint.dns.answers.compiled import UDP_SIZE, Compiled, assemble, bare, compile_answer
+from zonemint.dns.answers.compiled import UDP_SIZE, Compiled, assemble, bare, compile_answer, option
 from zonemint.dns.answers.foreign import CHECKING_DISABLED, Foreign, passed_on
 from zonemint.dns.answers.lookup import Answer, resolve
 from zonemint.dns.answers.memo import Known, Memo
@@ -95,12 +95,28 @@ class Responder:
             if (handler := self._services.opcodes.get(opcode)) is not None:
                 return self._handled(handler, message, client, 0)
         except ForeignDataError:
+            if (cookie := self._cookie_alone(message, client)) is not None:
+                return cookie
             rcode = codes.FORMERR
         error = _header(message, rcode)
         if client.is_datagram and self._makes_loop(error, client):
             return None
         self._count(client, wire.ROOT, 0, rcode)
         return error
+
+    def _cookie_alone(self, message: bytes, client: Client) -> bytes | None:
+        """Answer a client that asks for its cookie and for nothing else (RFC 7873 section 5.4, RFC 9619 section 4)."""
+        if self._terms.cookies is None or not message.startswith(options.COOKIE_ALONE, 4):
+            return None
+        try:
+            said = self._said(wire.options_alone(message), client)
+        except ForeignDataError:
+            return None
+        if not said.learns:
+            return None
+        self._count(client, wire.ROOT, 0, codes.NOERROR)
+        head = bytes((0x80 | message[2] & 1, 0)) + options.COOKIE_ALONE[:8]
+        return options.attach(message[:2] + head + option(), said.options, padded=said.padded)
 
     def _makes_loop(self, error: bytes, client: Client) -> bool:
         """Tell whether an error might be answered by another one, and so on for ever.
@@ -250,7 +266,7 @@ class Responder:
             self._terms,
             client.address,
             int(time()),
-            datagram=transport is Transport.UDP,
+            connection=transport is Transport.TCP or transport is Transport.TLS,
             encrypted=transport is Transport.TLS or transport is Transport.HTTPS,
         )
 

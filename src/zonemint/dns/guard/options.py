@@ -12,6 +12,7 @@ from zonemint.dns.guard.terms import Terms
 __all__ = [
     "NOTHING",
     "NOT_AUTHORITATIVE",
+    "COOKIE_ALONE",
     "NOT_SUPPORTED",
     "WHOLE_COOKIE",
     "PROHIBITED",
@@ -25,6 +26,8 @@ __all__ = [
 _HEAD = Struct("!HH")
 WHOLE_COOKIE: Final = b"\0\x1c\0\x0a\0\x18"
 """What comes before the 24 bytes of a cookie with both parts, where an OPT record has no other option."""
+COOKIE_ALONE: Final = b"\0\0\0\0\0\0\0\1\0\0\x29"
+"""The counts and the beginning of a message that has an OPT record and not even a question."""
 _PLAIN_COOKIE = WHOLE_COOKIE[2:]
 _BLOCK = 468
 """Encrypted answers have a multiple of this size, when the client pads its questions (RFC 8467 section 4.1)."""
@@ -61,10 +64,11 @@ NOT_AUTHORITATIVE: Final = extended_error(20)
 NOT_SUPPORTED: Final = extended_error(21)
 
 
-def said_to(asked: bytes, terms: Terms, address: bytes, now: int, *, datagram: bool, encrypted: bool) -> Said:
+def said_to(asked: bytes, terms: Terms, address: bytes, now: int, *, connection: bool, encrypted: bool) -> Said:
     """Say what there is to say to a query's options, which fill the data of its OPT record.
 
-    address: the client's, packed; now: seconds since 1970; datagram, encrypted: of the transport. Unknown options are
+    address: the client's, packed; now: seconds since 1970; connection: it is one of DNS
+    alone, and stays open; encrypted: of the transport. Unknown options are
     ignored, and of several cookies all but the first (RFC 7873 section 5.2). Raises ForeignDataError for what deserves
     FORMERR.
     """
@@ -84,7 +88,7 @@ def said_to(asked: bytes, terms: Terms, address: bytes, now: int, *, datagram: b
                 ours += option(codes.OPTION_COOKIE, cookie)
         elif code == codes.OPTION_NSID and terms.nsid:
             ours += option(codes.OPTION_NSID, terms.nsid)
-        elif code == codes.OPTION_KEEPALIVE and not datagram:
+        elif code == codes.OPTION_KEEPALIVE and connection:
             # In datagrams it has to be ignored (RFC 7828 section 3.2.1).
             if size:
                 raise ForeignDataError("a client names no time to keep a connection alive")
