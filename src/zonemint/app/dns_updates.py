@@ -32,6 +32,8 @@ def update_handler(base: Base, catalog: Catalog, zones: ZoneKeeper, keys: Keys) 
             raise UpdateRefused(codes.NOTAUTH, f"there is no zone {wire.name_to_text(apex)} here")
         if isinstance(zone, TxtZone):
             raise UpdateRefused(codes.REFUSED, f"the records of {zone.origin} are those of the acme-dns API")
+        if zone.origin in base.config.zones and base.config.zones[zone.origin].primaries:
+            raise UpdateRefused(codes.REFUSED, f"the records of {zone.origin} are those of its primary")
 
     async def change(apex: bytes, decide: Callable[[Draft], list[Edit]], key: Key) -> None:
         zone, name = wire.name_to_text(apex), wire.name_to_text(key.name)

@@ -108,6 +108,7 @@ class LiveChanges:
     async def _work(self, zone: str) -> None:
         """Go on until nobody waits."""
         waiting = self._waiting[zone]
+        batch: list[_Request] = []
         try:
             while waiting:
                 batch = [waiting.popleft() for _ in range(min(_TOGETHER, len(waiting)))]
@@ -124,7 +125,8 @@ class LiveChanges:
                         request.done.set_result(outcome)
         finally:
             del self._tasks[zone], self._waiting[zone]
-            for request in waiting:
+            # Those of the batch, too, when it ended by a mistake of ours.
+            for request in (*batch, *waiting):
                 request.done.cancel()
 
     async def _store(self, zone: str, batch: Sequence[_Request]) -> Sequence[list[Edit] | ZonemintError]:
