@@ -91,6 +91,18 @@ def test_a_chain_that_ends_nowhere_is_open() -> None:
     assert said("@ 60 CNAME a.example.", authority=("other. 60 SOA a. b. 1 2 3 4 5",)).foreign.open
 
 
+def test_what_others_are_asked_for_is_left_to_them() -> None:
+    """Whatever this server says of it: that there is no such name, or an address."""
+    asked = question("www.example")
+    chain = ("@ 60 CNAME a.corp.", "a.corp. 60 A 203.0.113.66")
+    for records_, rcode in ((chain, 0), (chain[:1], 3)):
+        authority = [". 900 SOA a. b. 1 2 3 4 600"] if rcode else []
+        (reply,) = made(*records_, rcode=rcode, authority=authority)(write(asked, edns=True, mixed_case=True).message)
+        found = read(asked, reply, LIMITS, trusted=False, is_elsewhere=lambda name: name.endswith(b"\4corp\0"))
+        assert sections(found) == (["www.example 60 5 1"], [])
+        assert (found.foreign.rcode, found.foreign.open, found.ttl) == (0, True, 60)
+
+
 def test_a_redirection() -> None:
     found = said(
         "example. 60 DNAME other.", "@ 60 CNAME www.other.", "www.other. 60 A 192.0.2.1", "ample. 9 DNAME evil."

@@ -14,7 +14,7 @@ from zonemint.core.errors import DnsFailure, ForeignDataError
 from zonemint.dns import codes
 from zonemint.dns.answers.foreign import Foreign, Question
 from zonemint.dns.forward.health import probe
-from zonemint.dns.forward.replies import Limits, Read, read
+from zonemint.dns.forward.replies import Elsewhere, Limits, Read, read
 from zonemint.dns.forward.upstream import Upstream
 from zonemint.dns.guard.options import extended_error
 
@@ -55,8 +55,11 @@ class Pool:
         """Tell whether a server is asked, and not left out."""
         return not upstream.is_loop and upstream.fails < self._patience.max_fails
 
-    async def ask(self, question: Question) -> Read:
-        """Return the first conclusive answer, else the last one that is none, else SERVFAIL that says why."""
+    async def ask(self, question: Question, is_elsewhere: Elsewhere = lambda name: False) -> Read:
+        """Return the first conclusive answer, else the last one that is none, else SERVFAIL that says why.
+
+        is_elsewhere: tells for which names others are to be asked.
+        """
         order = self._order()
         if not order:
             return Read(Foreign(codes.SERVFAIL, error=_LOOP if self.upstreams else _NOBODY), 0, False)
@@ -72,7 +75,7 @@ class Pool:
                 upstream = left.popleft() if left else None
                 if upstream is not None:
                     tries[upstream] += 1
-                    attempts[asyncio.create_task(self._try(upstream, question))] = upstream
+                    attempts[asyncio.create_task(self._try(upstream, question, is_elsewhere))] = upstream
                 rest = end - loop.time()
                 wait = rest if upstream is None else min(self._patience.timeout, rest)
                 done, _ = await asyncio.wait(attempts, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
@@ -106,9 +109,10 @@ class Pool:
         upstream.fails = 0
         return found
 
-    async def _try(self, upstream: Upstream, question: Question) -> Read:
+    async def _try(self, upstream: Upstream, question: Question, is_elsewhere: Elsewhere) -> Read:
         reply = await upstream.ask(question)
-        return read(question, reply, self._limits, trusted=upstream.is_private_path)
+        trusted = upstream.is_private_path
+        return read(question, reply, self._limits, trusted=trusted, is_elsewhere=is_elsewhere)
 
     def _order(self) -> list[Upstream]:
         usable = [one for one in self.upstreams if not one.is_loop]

@@ -6,9 +6,9 @@ answer to that question. Whatever else it brings, such as addresses of others, i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from zonemint.core.errors import ForeignDataError
 from zonemint.dns import codes, rdata, wire
@@ -20,7 +20,7 @@ from zonemint.dns.guard.options import extended_error
 from zonemint.dns.wire import WireRecord
 from zonemint.dns.zones.records import Owned, RRset
 
-__all__ = ["Limits", "Read", "read", "ttl_offsets"]
+__all__ = ["Elsewhere", "Limits", "Read", "read", "ttl_offsets"]
 
 _ALIASES = 16
 _NSEC3 = 50
@@ -29,6 +29,14 @@ _CONCLUSIVE = frozenset((codes.NOERROR, codes.NXDOMAIN, codes.YXDOMAIN))
 _DNSSEC_FAILURES = frozenset((1, 2, *range(5, 13)))
 """Codes of RFC 8914 by which a validating server says that an answer is not to be believed."""
 _FILTERED = extended_error(17, "the answer has a private address")
+
+
+Elsewhere: TypeAlias = Callable[[bytes], bool]
+"""Tells whether others than the server that was asked are to be asked for a name (lower-case wire form)."""
+
+
+def _nowhere(name: bytes) -> bool:
+    return False
 
 
 class Limits(NamedTuple):
@@ -50,8 +58,13 @@ class Read(NamedTuple):
     conclusive: bool
 
 
-def read(question: Question, reply: bytes, limits: Limits, *, trusted: bool) -> Read:
-    """Read the answer to a question; trusted: nobody between the server and us could have set its AD.
+def read(
+    question: Question, reply: bytes, limits: Limits, *, trusted: bool, is_elsewhere: Elsewhere = _nowhere
+) -> Read:
+    """Read the answer to a question.
+
+    trusted: nobody between the server and us could have set its AD; is_elsewhere: tells of the target of an alias
+    whether somebody else is to be asked for it, so that what this server says of it does not count.
 
     Raises ForeignDataError where it is no DNS message, or says nothing at all to the question.
     """
@@ -68,7 +81,10 @@ def read(question: Question, reply: bytes, limits: Limits, *, trusted: bool) -> 
         message = reply[:12] + question.name + reply[at - 4 :]
     answers, at = wire.read_records(message, at, int.from_bytes(reply[6:8], "big"))
     authorities, _ = wire.read_records(message, at, int.from_bytes(reply[8:10], "big"))
-    kept, names = _chain(question, message, answers)
+    kept, names = _chain(question, message, answers, is_elsewhere)
+    leaves = len(names) > 1 and is_elsewhere(names[-1])
+    if leaves:
+        rcode, authorities = codes.NOERROR, []
     negative = [one for one in authorities if one.type in _PROOFS and one.class_ == codes.IN]
     soa = next((one for one in negative if one.type == codes.SOA and _is_below(names[-1], one.name)), None)
     has_data = any(one.type != codes.CNAME and one.name == names[-1] for one in kept) or _asks_for_aliases(question)
@@ -115,7 +131,9 @@ def _asks_for_aliases(question: Question) -> bool:
     return question.type in (codes.CNAME, codes.ANY, codes.RRSIG)
 
 
-def _chain(question: Question, message: bytes, answers: Sequence[WireRecord]) -> tuple[list[WireRecord], list[bytes]]:
+def _chain(
+    question: Question, message: bytes, answers: Sequence[WireRecord], is_elsewhere: Elsewhere
+) -> tuple[list[WireRecord], list[bytes]]:
     """Return the records that belong to the question, and the names from its own along the aliases."""
     names = [question.name]
     kept: list[WireRecord] = []
@@ -134,6 +152,8 @@ def _chain(question: Question, message: bytes, answers: Sequence[WireRecord]) ->
         if target.lower() in names or len(names) > _ALIASES:
             raise ForeignDataError("its aliases lead nowhere")
         names.append(target.lower())
+        if is_elsewhere(names[-1]):
+            return kept, names
 
 
 def _is_wanted(question: Question, record: WireRecord) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
@@ -144,7 +145,8 @@ class Resolver:
     async def _settle(self, key: Key, question: Question, pool: Pool, answer: asyncio.Future[Foreign]) -> None:
         foreign = Foreign(codes.SERVFAIL)
         try:
-            foreign = self._keep(key, question, await pool.ask(question))
+            found = await pool.ask(question, partial(self.routes.is_elsewhere, pool))
+            foreign = self._keep(key, question, found)
         finally:
             del self._under_way[key]
             answer.set_result(foreign)

@@ -32,6 +32,11 @@ class Routes:
                 at += 1 + name[at]
         return wire.ROOT, self.usual
 
+    def is_elsewhere(self, pool: Pool, name: bytes) -> bool:
+        """Tell whether the settings name others than these servers for a name."""
+        suffix, found = self.find(name)
+        return suffix != wire.ROOT and found is not pool
+
     def pools(self) -> Iterator[tuple[bytes, Pool]]:
         """Iterate over all servers, each with its suffix."""
         for suffix, pool in ((wire.ROOT, self.usual), *self.zones.items()):
