@@ -259,3 +259,83 @@ def test_a_broken_file_is_told_by_the_other_commands_too(folder: Path) -> None:
         file.write("wiki A nothing\n")
     for words in (["show", DOMAIN], ["add", DOMAIN, "a", "60", "A", "192.0.2.1"]):
         assert refused(zone(folder, *words)).startswith(f"{zone_file(folder)}:{lines + 1}: ")
+
+
+def test_a_file_is_imported_whole_or_not_at_all(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "given"
+    file.write_text("$TTL 60\n@ SOA a b 1 1 1 1 1\nwww A 192.0.2.1\nmail MX 10 www\n* A 192.0.2.3\nca A 192.0.2.77\n")
+    done = said(zone(folder, "import", file, "--origin", DOMAIN))
+    assert done == "3 records are new, 0 have another TTL, 1 were there already\n"
+    assert json.loads(said(zone(folder, "import", file, "--origin", DOMAIN, "--json"))) == {
+        "new": 0,
+        "changed": 0,
+        "there": 4,
+    }
+    dynamic = [row for row in shown(folder) if row[4] == "dynamic by zonemint zone"]
+    assert [row[:4] for row in dynamic] == [
+        (f"*.{DOMAIN}", 60, "A", "192.0.2.3"),
+        (f"ca.{DOMAIN}", 60, "A", "192.0.2.77"),
+        (f"mail.{DOMAIN}", 60, "MX", f"10 www.{DOMAIN}."),
+    ]
+    file.write_text("$TTL 90\nmail MX 10 www\nnew A 192.0.2.8\nx.auth TXT no\n")
+    assert refused(zone(folder, "import", file, "--origin", DOMAIN)) == (
+        f"{file}:4: x.auth.{DOMAIN} lies in auth.{DOMAIN}, not in {DOMAIN}"
+    )
+    file.write_text("$TTL 90\nmail MX 10 www\nnew A 192.0.2.8\nwww CNAME new\n")
+    assert "has a CNAME record and other data" in refused(zone(folder, "import", file, "--origin", DOMAIN))
+    assert [row for row in shown(folder) if row[4] == "dynamic by zonemint zone"] == dynamic
+    file.write_text("$TTL 90\nmail MX 10 www\n")
+    assert said(zone(folder, "import", file, "--origin", DOMAIN)).startswith("0 records are new, 1 have another TTL")
+    assert zone(folder, "import", file).returncode == 2
+
+
+def test_what_is_exported_is_imported_into_a_zone_without_a_file(folder: Path, tmp_path: Path) -> None:
+    said(zone(folder, "add", DOMAIN, "wiki", "300", "A", "192.0.2.2"))
+    (folder / f"zones/deep.{DOMAIN}.zone").touch()
+    file = tmp_path / "copy"
+    file.write_text(said(zone(folder, "export", DOMAIN)))
+    zone_file(folder).unlink()
+    said(zone(folder, "import", file, "--origin", DOMAIN))
+    assert [row[:4] for row in shown(folder)[1:]] == [
+        (name.removesuffix("."), int(ttl), type_, data)
+        for name, ttl, _, type_, data in (line.split("\t") for line in file.read_text().splitlines()[1:])
+    ]
+
+
+def test_a_difference_is_told_with_its_sign_and_status(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / f"{DOMAIN}.zone"
+    shutil.copy(zone_file(folder), file)
+    said(zone(folder, "add", DOMAIN, "wiki", "300", "A", "192.0.2.2"))
+    assert said(zone(folder, "diff", file)) == ""
+    file.write_text(file.read_text().replace("192.0.2.1", "192.0.2.9"))
+    done = zone(folder, "diff", file)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == f"- www.{DOMAIN} 60 A 192.0.2.1\n+ www.{DOMAIN} 60 A 192.0.2.9\n"
+    (old, new) = json.loads(zone(folder, "diff", file, "--json").stdout)
+    assert (old["added"], new["added"], new["data"]) == (False, True, "192.0.2.9")
+    other = tmp_path / "other"
+    other.write_text(file.read_text() + "@ 60 SOA a b 2 1 1 1 1\n")
+    with file.open("a") as out:
+        out.write("@ 60 SOA a b 1 1 1 1 1\n")
+    assert said(run("zone", "diff", file, other, "--data", tmp_path / "nowhere")) == ""
+    other.write_text("x 60 TXT y\n")
+    assert run("zone", "diff", file, other).stdout.splitlines()[-1] == f'+ x.{DOMAIN} 60 TXT "y"'
+
+
+def test_a_zone_of_a_view_is_named_with_it(folder: Path) -> None:
+    with (folder / "zonemint.toml").open("a") as file:
+        file.write('\n[views.inside]\nnetworks = ["10.0.0.0/8"]\n')
+    (folder / "views/inside").mkdir(parents=True)
+    own = folder / f"views/inside/{DOMAIN}.zone"
+    own.write_text("www 60 A 10.0.0.1\n")
+    assert json.loads(said(zone(folder, "list", "--json")))[-1] == {
+        "zone": f"inside/{DOMAIN}",
+        "serial": None,
+        "file": 1,
+        "implied": 5,
+        "dynamic": 0,
+    }
+    rows = json.loads(said(zone(folder, "show", f"inside/{DOMAIN}", "--json")))
+    assert [row["from"] for row in rows if row["name"] == f"www.{DOMAIN}"] == [f"{own}:1"]
+    assert refused(zone(folder, "add", f"inside/{DOMAIN}", "a", "60", "A", "192.0.2.1")).endswith(f"edit {own}")
+    assert f"{own}: ok, 6 records" in said(zone(folder, "check"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -33,13 +34,18 @@ class Content(msgspec.Struct, frozen=True):
     by: str | None = None
 
 
-async def contents(db: Database, config: Config, data: DataDir, zone: str) -> tuple[list[Content], int | None]:
+async def contents(
+    db: Database, config: Config, data: DataDir, zone: str, *, file: Path | None = None
+) -> tuple[list[Content], int | None]:
     """Return the records of a zone in canonical order, the SOA first (RFC 4034 section 6), and its serial.
 
-    The serial is that which the zone was last served with; None if it never was. Raises ConfigError, StoreError.
+    file: what to read instead of the zone's own file. The serial is that which the zone was last served with; None if
+    it never was. Raises ConfigError, StoreError.
     """
     zones = plans(config, data)
     plan = plan_of(config, data, zone)
+    if file is not None:
+        plan = plan._replace(file=file)
     sources = [(await _built(db, config, data, zones[one]))[0] for one in plan.sources if one in zones]
     built, fixed, dynamic, serial = await _built(db, config, data, plan, sources)
     served = built.records()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from zonemint.app.zone_list import plan_of, plans
@@ -43,6 +43,8 @@ async def change(
     beside = around(config, data, plan, plans(config, data))
     fixed = fixed_records(config, plan, advertised(config.listen), beside)
 
+    there = {(one.name, one.type, one.data): one for one in fixed} if add else {}
+
     def steps() -> Steps[bool]:
         yield Lock(f"zone {zone}")
         facts: list[audit.Fact] = []
@@ -52,7 +54,7 @@ async def change(
                 facts += [_fact(audit.Kind.RECORD_REMOVED, actor, record)]
                 changes.append(ZoneChange(False, record.name, record.type, record.data, record.ttl))
         for record in add:
-            _check_is_new(record, fixed, file)
+            _check_is_new(record, there, file)
             if (yield from records.add(record)):
                 facts += [_fact(audit.Kind.RECORD_ADDED, actor, record)]
                 changes.append(ZoneChange(True, record.name, record.type, record.data, record.ttl))
@@ -73,9 +75,10 @@ def _fact(kind: audit.Kind, actor: str, record: DynamicRecord) -> audit.Fact:
     return audit.Fact(kind, actor, record.name, told)
 
 
-def _check_is_new(record: DynamicRecord, fixed: Sequence[Record], file: Path) -> None:
-    for one in fixed:
-        if (one.name, one.type, one.data) == (record.name, record.type, record.data):
-            if one.line:
-                raise ConfigError(f"{record.name} {record.type} is in the zone file already", file=file, line=one.line)
-            raise ConfigError(f"{record.name} {record.type} is implied already; it needs no record")
+def _check_is_new(record: DynamicRecord, there: Mapping[tuple[str, str, str], Record], file: Path) -> None:
+    one = there.get((record.name, record.type, record.data))
+    if one is None:
+        return
+    if one.line:
+        raise ConfigError(f"{record.name} {record.type} is in the zone file already", file=file, line=one.line)
+    raise ConfigError(f"{record.name} {record.type} is implied already; it needs no record")

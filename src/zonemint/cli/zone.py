@@ -11,11 +11,13 @@ from zonemint.cli.options import DataOption, JsonOption
 
 if TYPE_CHECKING:
     from zonemint.app.contents import Content
+    from zonemint.app.zone_import import Difference
     from zonemint.cli.session import Session
 
 __all__ = ["app"]
 
 _BY = "zonemint zone"
+_FIELDS = ("name", "ttl", "type", "data")
 _LONGEST_TTL = 2**31 - 1  # seconds, RFC 2181 section 8
 
 app = typer.Typer(help="Zones: what each serves and why, and records beside its file.", no_args_is_help=True)
@@ -23,6 +25,13 @@ app = typer.Typer(help="Zones: what each serves and why, and records beside its 
 ZoneArgument = Annotated[str, typer.Argument(metavar="ZONE", help="The zone's name; that of a view is VIEW/NAME.")]
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The record's name, relative to the zone or absolute; @ is the zone.")
+]
+FileArgument = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="A zone file, wherever it is."),
+]
+OriginOption = Annotated[
+    str | None, typer.Option("--origin", metavar="ZONE", help="The zone that FILE is for; else its name less .zone.")
 ]
 TypeArgument = Annotated[str, typer.Argument(metavar="TYPE", help="The record's type, such as A, CNAME or TXT.")]
 
@@ -131,13 +140,112 @@ def export(zone: ZoneArgument, data: DataOption = None) -> None:
     print(zonefile.write(Record(one.name, one.ttl, one.type, one.data) for one in found), end="")
 
 
-def _origin(session: Session, text: str) -> str:
+@app.command("import")
+def bring(
+    file: FileArgument,
+    zone: OriginOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the records of a zone file into the store, beside the zone's own file.
+
+    All of them or, when one cannot be served, none. The SOA stays out. A running server answers with them at once.
+    """
+    from zonemint.cli.output import show_facts
+    from zonemint.cli.session import run
+
+    done = run(data, lambda session: _bring(session, file, zone))
+    if as_json:
+        show_facts(done, as_json=True)
+    else:
+        print(f"{done['new']} records are new, {done['changed']} have another TTL, {done['there']} were there already")
+
+
+@app.command("diff")
+def diff(
+    file: FileArgument,
+    other: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OTHER]", exists=True, dir_okay=False, readable=True, help="A file to compare it with."
+        ),
+    ] = None,
+    zone: OriginOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a zone file would change if it took the place of the zone's own file.
+
+    With OTHER, say what leads from FILE to OTHER, and no data folder is needed. The exit status is 1 where something
+    differs. The SOA's serial does not count.
+    """
+
+    from zonemint.cli.output import show_table
+    from zonemint.cli.session import run
+
+    origin = _zone_of_file(file, zone)
+    found = _between(file, other, origin) if other else run(data, lambda session: _against(session, file, origin))
+    if as_json:
+        rows = [{"added": one.added, **{key: getattr(one.record, key) for key in _FIELDS}} for one in found]
+        show_table(rows, ["added", *_FIELDS], as_json=True)
+    else:
+        for one in found:
+            print("+-"[not one.added], *(getattr(one.record, key) for key in _FIELDS))
+    if found:
+        raise typer.Exit(1)
+
+
+async def _bring(session: Session, file: Path, zone: str | None) -> dict[str, int]:
+    from zonemint.app.zone_import import bring
+
+    origin = _origin(session, _zone_of_file(file, zone), to_change=True)
+    done = await bring(session.db, session.config, session.data, origin, file, actor=session.actor, by=_BY)
+    return done._asdict()
+
+
+def _between(file: Path, other: Path, origin: str) -> list[Difference]:
+    from zonemint.app.zone_import import differences, read
+
+    return differences(read(file, origin), read(other, origin))
+
+
+async def _against(session: Session, file: Path, origin: str) -> list[Difference]:
+    from zonemint.app.contents import contents
+    from zonemint.app.zone_import import differences
+    from zonemint.dns.zones.records import Record
+
+    key = _origin(session, origin)
+    old, _ = await contents(session.db, session.config, session.data, key)
+    new, _ = await contents(session.db, session.config, session.data, key, file=file)
+    before, after = ([Record(one.name, one.ttl, one.type, one.data) for one in some] for some in (old, new))
+    return differences(before, after)
+
+
+def _zone_of_file(file: Path, origin: str | None) -> str:
+    """Return the zone that a file is for; a usage error where nothing says so."""
+    from zonemint.core.errors import BadName
+    from zonemint.core.names import normalize
+
+    if origin is None and file.suffix != ".zone":
+        raise typer.BadParameter(f"it is needed: '{file.name}' does not end in .zone", param_hint="--origin")
+    view, slash, name = (origin or file.stem).rpartition("/")
+    try:
+        return f"{view}{slash}{normalize(name)}"
+    except BadName as error:
+        raise typer.BadParameter(str(error), param_hint="--origin") from None
+
+
+def _origin(session: Session, text: str, *, to_change: bool = False) -> str:
     """Return the zone that a person named; raises ConfigError, BadName."""
     from zonemint.app.zone_list import plan_of
+    from zonemint.core.errors import ConfigError
     from zonemint.core.names import normalize
 
     view, slash, name = text.rpartition("/")
-    return plan_of(session.config, session.data, f"{view}{slash}{normalize(name)}").key
+    plan = plan_of(session.config, session.data, f"{view}{slash}{normalize(name)}")
+    if to_change and plan.view:
+        raise ConfigError(f"{plan.key} has the records of its file and no others: edit {plan.file}")
+    return plan.key
 
 
 async def _contents(session: Session, zone: str) -> tuple[list[Content], int | None]:
@@ -163,7 +271,7 @@ async def _add(session: Session, zone: str, name: str, ttl: int, type_: str, wor
     """Add the record, and tell what was done."""
     from zonemint.app import edits
 
-    zone = _origin(session, zone)
+    zone = _origin(session, zone, to_change=True)
     owner = edits.owner(session.config, session.data, zone, name)
     record = edits.read_record(zone, owner, ttl, edits.type_of(type_), words)
     added = await edits.add(session.db, session.config, session.data, zone, record, actor=session.actor, by=_BY)
@@ -175,7 +283,7 @@ async def _remove(session: Session, zone: str, name: str, type_: str, words: lis
     """Remove the records, and tell which."""
     from zonemint.app import edits
 
-    zone = _origin(session, zone)
+    zone = _origin(session, zone, to_change=True)
     owner, type_ = edits.owner(session.config, session.data, zone, name), edits.type_of(type_)
     wanted = edits.read_record(zone, owner, 0, type_, words).data if words else None
     gone = await edits.remove(session.db, session.config, session.data, zone, owner, type_, wanted, actor=session.actor)
@@ -212,15 +320,9 @@ def _check_file(file: Path, origin: str | None) -> list[str]:
     from zonemint.app.zone_list import single
     from zonemint.app.zone_reading import build, fixed_records
     from zonemint.config import Config
-    from zonemint.core.errors import BadName, ConfigError
-    from zonemint.core.names import normalize
+    from zonemint.core.errors import ConfigError
 
-    if origin is None and file.suffix != ".zone":
-        raise typer.BadParameter(f"it is needed: '{file.name}' does not end in .zone", param_hint="--origin")
-    try:
-        zone = normalize(origin or file.stem)
-    except BadName as error:
-        raise typer.BadParameter(str(error), param_hint="--origin") from None
+    zone = _zone_of_file(file, origin)
     try:
         # Any address will do for the implied hosts.
         fixed = fixed_records(Config(zone), single(file, zone), "127.0.0.1")
