@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 
 import pytest
@@ -111,6 +111,21 @@ async def test_a_datagram_may_be_lost(stack: AsyncExitStack) -> None:
     only.answering["udp"] = ADDRESS
     assert address(await waiting) == "192.0.2.1"
     assert asked(only) == 2
+
+
+async def test_a_server_that_answers_others_is_there(stack: AsyncExitStack) -> None:
+    """A name whose own servers are slow tells nothing of the resolver that asks them."""
+
+    def slow(message: bytes) -> Iterable[bytes]:
+        return [] if message[12:13] == b"\4" else ADDRESS(message)
+
+    found, (first, _) = await start(stack, slow, OTHER)
+    for _ in range(3):
+        waiting = asyncio.create_task(found.ask(question("slow.example")))
+        await until(lambda: bool(first.messages["udp"]))
+        assert address(await found.ask(WWW)) == "192.0.2.1"
+        assert address(await waiting) == "192.0.2.2"
+    assert found.upstreams[0].fails == 0
 
 
 async def test_all_are_silent(stack: AsyncExitStack) -> None:

@@ -145,6 +145,7 @@ def test_signatures_are_for_those_who_want_them() -> None:
         ["a.example 60 47 1", "example 900 46 1", "example 900 6 1"],
     )
     assert sections(said(rcode=3, authority=proof)) == ([], ["example 600 6 1"])
+    assert sections(said(*signed)) == (["www.example 60 1 1"], [])
 
 
 def test_ad_is_believed_on_a_private_path_only() -> None:

@@ -155,10 +155,10 @@ async def test_one_connection_carries_many_questions_in_any_order(tmp_path: Path
     theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     theirs.load_cert_chain(certificate, key)
     ours = ssl.create_default_context(cafile=str(certificate))
-    async with serving(silent, late(50), context=theirs if tls else None) as server:
+    async with serving(silent, late(300), context=theirs if tls else None) as server:
         endpoint = Endpoint("tls" if tls else "tcp", HOST, server.port, "localhost")
         upstream = Upstream(endpoint, context=ours)
-        names = [f"n{n}.example" for n in range(50)]
+        names = [f"n{n}.example" for n in range(300)]
         replies = await asyncio.gather(*[upstream.ask(question(name, "TXT")) for name in names])
         assert [dns.message.from_wire(reply).answer[0].name.to_text(True) for reply in replies] == names
         assert server.connections == 1

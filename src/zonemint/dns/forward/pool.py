@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
+from time import perf_counter
 from typing import NamedTuple
 
 import structlog
@@ -70,11 +71,13 @@ class Pool:
         end = loop.time() + self._patience.deadline
         last: Read | None = None
         upstream: Upstream | None = None
+        began = 0.0
         try:
             while left or attempts:
                 upstream = left.popleft() if left else None
                 if upstream is not None:
                     tries[upstream] += 1
+                    began = perf_counter()
                     attempts[asyncio.create_task(self._try(upstream, question, is_elsewhere))] = upstream
                 rest = end - loop.time()
                 wait = rest if upstream is None else min(self._patience.timeout, rest)
@@ -87,7 +90,9 @@ class Pool:
                 if done:
                     continue
                 if upstream is not None:
-                    self._failed(upstream, f"no answer within {self._patience.timeout:g} s")
+                    if upstream.heard < began:
+                        # Who answers others meanwhile is there, and only this answer takes its time.
+                        self._failed(upstream, f"no answer within {self._patience.timeout:g} s")
                     if tries[upstream] < _TRIES:
                         left.append(upstream)
                 if loop.time() >= end:

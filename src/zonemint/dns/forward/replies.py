@@ -141,7 +141,8 @@ def _chain(
     while True:
         name = names[-1]
         here = [one for one in rest if one.name == name and _is_wanted(question, one)]
-        above = [one for one in rest if one.type in (codes.DNAME, codes.RRSIG) and _is_above(one, name, message)]
+        signed = (codes.DNAME, codes.RRSIG) if question.dnssec_ok else (codes.DNAME,)
+        above = [one for one in rest if one.type in signed and _is_above(one, name, message)]
         kept += [one for one in above if one not in kept] + here
         alias = next((one for one in here if one.type == codes.CNAME), None)
         if alias is None or _asks_for_aliases(question):
@@ -157,7 +158,9 @@ def _chain(
 
 
 def _is_wanted(question: Question, record: WireRecord) -> bool:
-    return question.type in (record.type, codes.ANY) or record.type in (codes.CNAME, codes.RRSIG)
+    if record.type == codes.RRSIG and question.dnssec_ok:
+        return True
+    return question.type in (record.type, codes.ANY) or record.type == codes.CNAME
 
 
 def _is_above(record: WireRecord, name: bytes, message: bytes) -> bool:

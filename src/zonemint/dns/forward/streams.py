@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import ssl
 from typing import cast
 
@@ -12,8 +13,10 @@ __all__ = ["Stream"]
 
 _IDLE = 10.0
 """Seconds after which a connection without questions is closed."""
-_AT_ONCE = 256
-"""How many questions of one connection wait for their answers."""
+_CONNECT = 3.0
+"""Seconds in which a connection has to be made, with its TLS."""
+_AT_ONCE = 16_384
+"""How many questions of one connection wait for their answers; each has an id of its own."""
 
 
 class Stream:
@@ -55,9 +58,10 @@ class Stream:
     async def _open(self) -> _Connection:
         loop = asyncio.get_running_loop()
         name = self._name if self._context is not None else None
-        made = await loop.create_connection(
-            _Connection, self._address, self._port, ssl=self._context, server_hostname=name
-        )
+        async with asyncio.timeout(_CONNECT):
+            made = await loop.create_connection(
+                _Connection, self._address, self._port, ssl=self._context, server_hostname=name
+            )
         return made[1]
 
     def _connected(self, task: asyncio.Task[_Connection]) -> None:
@@ -120,9 +124,12 @@ class _Connection(asyncio.Protocol):
     async def ask(self, sent: Sent) -> tuple[bytes, Match]:
         if not self.is_open:
             raise ConnectionResetError("the server closed the connection")
-        key = sent.message[:2]
-        if len(self._waiting) >= _AT_ONCE or key in self._waiting:
+        if len(self._waiting) >= _AT_ONCE:
             raise BlockingIOError("too many questions wait for this server")
+        key = sent.message[:2]
+        while key in self._waiting:
+            key = secrets.token_bytes(2)
+        sent = sent._replace(message=key + sent.message[2:])
         answered: asyncio.Future[tuple[bytes, Match]] = asyncio.get_running_loop().create_future()
         self._waiting[key] = sent, answered
         self._transport.write(len(sent.message).to_bytes(2, "big") + sent.message)

@@ -39,14 +39,15 @@ class Endpoint(NamedTuple):
 class Upstream:
     """A server.
 
-    fails: how often it was silent, one time after the other; probing: it is being asked whether it is there;
-    is_loop: what is asked of it comes back to us.
+    fails: how often it was silent, one time after the other; heard: when it last said anything (`perf_counter`);
+    probing: it is being asked whether it is there; is_loop: what is asked of it comes back to us.
     """
 
     def __init__(self, endpoint: Endpoint, *, mixed_case: bool = True, context: ssl.SSLContext | None = None) -> None:
         self.endpoint = endpoint
         self.counts = UpstreamCounts()
         self.fails = 0
+        self.heard = 0.0
         self.probing = False
         self.is_loop = False
         self.is_private_path = (
@@ -75,7 +76,8 @@ class Upstream:
         except OSError as error:
             self.counts.failures += 1
             raise DnsFailure(_reason(error)) from None
-        self.counts.answered(reply[3] & 15, perf_counter() - began)
+        self.heard = perf_counter()
+        self.counts.answered(reply[3] & 15, self.heard - began)
         return reply
 
     async def _ask(self, question: Question, *, edns: bool | None = None) -> bytes:
