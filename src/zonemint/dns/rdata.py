@@ -14,7 +14,7 @@ import dns.rdatatype
 from zonemint.core.errors import ConfigError, ForeignDataError
 from zonemint.dns import codes, wire
 
-__all__ = ["folded", "from_text", "strings", "to_text", "txt", "uncompressed", "unique"]
+__all__ = ["checked", "folded", "from_text", "strings", "to_text", "txt", "uncompressed", "unique"]
 
 _NAMES = frozenset({codes.CNAME, codes.NS, codes.PTR, codes.DNAME})
 _HOLDS_NAMES = {
@@ -48,6 +48,11 @@ def from_text(type_: int, text: str) -> bytes:
     except (dns.exception.DNSException, OSError, ValueError) as error:
         raise ConfigError(f"{text!r} is not data of type {codes.type_to_text(type_)}: {error}") from None
     assert data is not None  # None only comes back when a file was passed
+    return checked(type_, data)
+
+
+def checked(type_: int, data: bytes) -> bytes:
+    """Return data that a record can have; raises ConfigError for what is too long (RFC 1035 section 4.1.3)."""
     if len(data) > _LONGEST:
         raise ConfigError(
             f"data of type {codes.type_to_text(type_)} has {len(data)} bytes, and {_LONGEST} are the most"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
+from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,8 @@ from tests.thorough import examples
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
 from zonemint.dns.zones import zonefile
+from zonemint.dns.zones.filling import Filling
+from zonemint.dns.zones.records import Node
 from zonemint.dns.zones.zone import Zone
 
 LIST = Path(__file__).parents[3] / "docs" / "dns-differences.md"
@@ -65,6 +70,11 @@ REFUSED = {
     "a byte of 256": ('x TXT "\\256"\n', 6, NSD),
     "a string of 256": (f"x TXT {'a' * 256}\n", 6, set()),
     "65,792 bytes of strings": (f"x TXT ( {' '.join(['a' * 255] * 257)} )\n", 6, set()),
+    "65,792 bytes of strings in one line": (f"x TXT {' '.join(['a' * 255] * 257)}\n", 6, set()),
+    "as many in quotes": ("x TXT" + f' "{"a" * 255}"' * 257 + "\n", 6, set()),
+    "type 0": ("x TYPE0 \\# 0\n", 6, set()),
+    "type 65535": ("x TYPE65535 \\# 0\n", 6, BOTH),
+    "a type of questions": ("x TYPE255 \\# 0\n", 6, NSD),
     "no string": ("x TXT\n", 6, set()),
     "two TTLs": ("x 60 60 A 192.0.2.2\n", 6, set()),
     "a negative TTL": ("x -1 A 192.0.2.2\n", 6, set()),
@@ -101,18 +111,32 @@ REFUSED = {
 def ours(text: str) -> set[Fact]:
     """Read a file, make a zone of it, and return what that says."""
     made = Zone.build("z.test", zonefile.parse(text, "z.test", file="z"))
+    return facts_of(made.nodes)
+
+
+def facts_of(nodes: Mapping[bytes, Node]) -> set[Fact]:
     return {
         (wire.name_to_text(owner) + ".", rrset.ttl, codes.type_to_text(rrset.type), data)
-        for owner, node in made.nodes.items()
+        for owner, node in nodes.items()
         for rrset in node
         for data in rrset.data
     }
 
 
+def filled(text: str, *, fast: bool) -> set[Fact]:
+    """Do so as a server does, record by record."""
+    filling = Filling("z.test")
+    for entry in zonefile.entries(StringIO(text, newline=""), "z.test", file="z", fast=fast):
+        filling.add(*entry)
+    for _ in filling.check():
+        pass
+    return facts_of(filling.nodes)
+
+
 @given(st.randoms(use_true_random=False))
 def test_what_is_written_is_read(rng: random.Random) -> None:
     text, facts = make(rng)
-    assert ours(text) == facts, text
+    assert ours(text) == filled(text, fast=True) == filled(text, fast=False) == facts, text
 
 
 @pytest.mark.interop
@@ -132,6 +156,7 @@ def test_odd_files(name: str, tmp_path: Path) -> None:
     (file := tmp_path / "zone").write_bytes((HEAD + text).encode())
     facts = ours(HEAD + text)
     assert len(facts) > len(ours(HEAD))
+    assert filled(HEAD + text, fast=True) == filled(HEAD + text, fast=False) == facts
     assert {program for program, read in READERS.items() if read(file, "z.test") != facts} == others
 
 
@@ -140,9 +165,10 @@ def test_odd_files(name: str, tmp_path: Path) -> None:
 def test_wrong_files(name: str, tmp_path: Path) -> None:
     text, line, others = REFUSED[name]
     (file := tmp_path / "zone").write_bytes((HEAD + text).encode())
-    with pytest.raises(ConfigError) as refusal:
-        ours(HEAD + text)
-    assert refusal.value.line == line
+    for read_it in (ours, partial(filled, fast=True), partial(filled, fast=False)):
+        with pytest.raises(ConfigError) as refusal:
+            read_it(HEAD + text)
+        assert refusal.value.line == line
     assert {program for program, read in READERS.items() if read(file, "z.test") is not None} == others
 
 

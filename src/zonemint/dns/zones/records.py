@@ -10,7 +10,20 @@ import msgspec
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, wire
 
-__all__ = ["WILDCARD", "Node", "Owned", "RRset", "Record", "check_node", "is_later", "of_type", "ttl_of", "with_rrset"]
+__all__ = [
+    "WILDCARD",
+    "Node",
+    "Owned",
+    "RRset",
+    "Record",
+    "check_node",
+    "check_ttl",
+    "is_later",
+    "is_of_data",
+    "of_type",
+    "ttl_of",
+    "with_rrset",
+]
 
 WILDCARD = b"\x01*"
 """The first label of a wildcard's name (RFC 4592 section 2.1.1)."""
@@ -46,6 +59,17 @@ Node: TypeAlias = tuple[RRset, ...]
 
 Owned: TypeAlias = tuple[bytes, RRset]
 """A record set with its owner in wire form."""
+
+
+def check_ttl(ttl: int) -> None:
+    """Raise ConfigError for what is no TTL (RFC 2181 section 8)."""
+    if not 0 <= ttl <= 0x7FFFFFFF:
+        raise ConfigError(f"a TTL is 0 to 2147483647 seconds, not {ttl}")
+
+
+def is_of_data(type_: int) -> bool:
+    """Tell whether records of a type can be in a zone (RFC 6895 section 3.1)."""
+    return (0 < type_ < 128 and type_ != codes.OPT) or 256 <= type_ < 0xFFFF
 
 
 def of_type(node: Node, type_: int) -> RRset | None:

@@ -21,7 +21,9 @@ from zonemint.dns.zones.records import (
     Record,
     RRset,
     check_node,
+    check_ttl,
     is_later,
+    is_of_data,
     of_type,
     ttl_of,
     with_rrset,
@@ -131,7 +133,7 @@ class Zone:
             try:
                 type_ = _type(record.type)
                 data = rdata.from_text(type_, record.data)
-                _check_ttl(record.ttl)
+                check_ttl(record.ttl)
                 filling.add(wire.name_from_text(record.name), type_, record.ttl, data, record.line)
             except ConfigError as error:
                 raise ConfigError(f"{record.name} {record.type}: {error.detail}", line=record.line) from None
@@ -182,7 +184,7 @@ class Zone:
                 self.check_is_inside(owner)
                 node = self.nodes.get(owner, ())
             if rrset is not None:
-                _check_ttl(rrset.ttl)
+                check_ttl(rrset.ttl)
                 if type_ == codes.RRSIG and rrset.ttl:
                     rrset = RRset(type_, 0, rrset.data)  # each has its own, see `ttl_of`
             nodes[owner] = with_rrset(node, type_, rrset)
@@ -410,11 +412,6 @@ def _type(text: str) -> int:
         type_ = codes.type_from_text(text)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    if type_ == codes.OPT or 128 <= type_ <= 255:
+    if not is_of_data(type_):
         raise ConfigError(f"{text} is not a type of data")
     return type_
-
-
-def _check_ttl(ttl: int) -> None:
-    if not 0 <= ttl <= 0x7FFFFFFF:
-        raise ConfigError(f"a TTL is 0 to 2147483647 seconds, not {ttl}")

@@ -22,7 +22,7 @@ import dns.ttl
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
 from zonemint.dns.zones import generate, plain_lines
-from zonemint.dns.zones.records import Record
+from zonemint.dns.zones.records import Record, check_ttl, is_of_data
 
 __all__ = ["Entry", "Include", "as_text", "entries", "parse", "write"]
 
@@ -134,7 +134,7 @@ class _Reader:
             wired = plain_lines.data(kind, data, self._origin)
         except (ValueError, OSError, LookupError):
             return None
-        if seconds is None or not owner:
+        if seconds is None or seconds > 0x7FFFFFFF or not owner or len(wired) > 0xFFFF:
             return None
         if name is not None and not (_is_inside(owner, self._apex) if name[-1] == "." else self._is_inside):
             return None
@@ -220,16 +220,17 @@ class _Reader:
                 break
             word = tokens.get_identifier()
         type_ = dns.rdatatype.from_text(word)
-        if type_ == codes.OPT or 128 <= type_ <= 255:
+        if not is_of_data(type_):
             raise ConfigError(f"{word} is not a type of data")
         data = dns.rdata.from_text(_IN, type_, tokens, _name(self._origin), relativize=False)
-        wired = data.to_wire() or b""
+        wired = rdata.checked(type_, data.to_wire() or b"")
         if ttl is None:
             ttl = self._default_ttl if self._default_ttl is not None else self._last_ttl
         if ttl is None and type_ == dns.rdatatype.SOA:
             ttl = int.from_bytes(wired[-4:], "big")
         if ttl is None:
             raise ConfigError("the record has no TTL, and no $TTL stands above it")
+        check_ttl(ttl)
         self._last_ttl = ttl
         return self._owner, int(type_), ttl, wired, number
 
