@@ -14,6 +14,7 @@ from zonemint.dns.answers.services import Handler
 from zonemint.dns.answers.signed import authenticated
 from zonemint.dns.tsig import Key, Keys
 from zonemint.dns.update.handler import Updates
+from zonemint.dns.update.once import Once
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.overlay import Draft, Edit
 from zonemint.dns.zones.zone import TxtZone
@@ -45,4 +46,4 @@ def update_handler(base: Base, catalog: Catalog, zones: ZoneKeeper, keys: Keys) 
 
     updates = Updates(check, change)
     base.stack.push_async_callback(updates.close)
-    return authenticated(keys, updates)
+    return Once(authenticated(keys, updates))

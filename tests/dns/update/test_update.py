@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.dns.asking import UDP
 from tests.dns.update.updating import ORIGIN, Primary, key, update
 from zonemint.dns.tsig import Key
 
@@ -294,26 +293,6 @@ async def test_who_knows_edns_is_told_why() -> None:
     message = update()
     message.delete("file")
     assert (await primary.answer(message)).edns < 0
-
-
-async def test_a_message_that_comes_again_by_udp_is_made_once() -> None:
-    """Its prerequisite does not hold any more then, and the client would believe that it failed."""
-    primary, message = Primary(), update()
-    message.absent("x")
-    message.add("x", 60, "A", "192.0.2.1")
-    primary.gate.clear()
-    waiting = [primary.send(message.to_wire(), UDP) for _ in range(3)]
-    await asyncio.sleep(0)
-    primary.gate.set()
-    waiting.append(primary.send(message.to_wire(), UDP))
-    replies = await asyncio.gather(*waiting)
-    late = await primary.send(message.to_wire(), UDP)
-    assert [one[3] & 15 for one in (*replies, late) if isinstance(one, bytes)] == [dns.rcode.NOERROR] * 5
-    assert primary.changes == 1
-    assert await primary.rcode(message) == "NOERROR"
-    other = update()
-    other.absent("x")
-    assert await primary.rcode(other) == "YXDOMAIN"
 
 
 async def test_no_more_wait_than_there_is_room_for() -> None:

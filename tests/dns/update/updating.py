@@ -10,7 +10,7 @@ import dns.rcode
 import dns.update
 
 from tests.dns.asking import TCP, UDP, zone
-from zonemint.core.errors import UpdateRefused
+from zonemint.core.errors import UpdateRefused, ZonemintError
 from zonemint.dns import codes, wire
 from zonemint.dns.answers.requestor import Client
 from zonemint.dns.answers.services import Later, Ready
@@ -57,6 +57,7 @@ class Primary:
         self.gate = asyncio.Event()
         self.gate.set()
         self.changes = 0
+        self.failure: ZonemintError | None = None
         self.updates = Updates(self._check, self._change)
 
     def _check(self, apex: bytes) -> None:
@@ -65,6 +66,8 @@ class Primary:
 
     async def _change(self, apex: bytes, decide: Callable[[Draft], list[Edit]], key: Key) -> None:
         await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
         draft = Draft(self.zone, self.overlay)
         if draft.edit(decide(draft)):
             self.zone.apply(draft.changes, self.zone.serial + 1)

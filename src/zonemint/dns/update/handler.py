@@ -33,18 +33,14 @@ class Updates:
     """Answers updates when they are made: those that are signed, and that their key may make.
 
     check: raises UpdateRefused for a zone that cannot be updated here; limit: how many wait at once, others are
-    SERVFAIL; remembered: how many of the last by UDP are known when they come again, since an answer was lost.
+    SERVFAIL.
     """
 
-    def __init__(
-        self, check: Callable[[bytes], None], change: Change, *, limit: int = 1024, remembered: int = 1024
-    ) -> None:
+    def __init__(self, check: Callable[[bytes], None], change: Change, *, limit: int = 1024) -> None:
         self._check = check
         self._change = change
         self._limit = limit
-        self._remembered = remembered
         self._tasks: set[asyncio.Task[object]] = set()
-        self._recent: dict[tuple[Client, bytes], asyncio.Task[object]] = {}
 
     def __call__(self, message: bytes, client: Client, key: Key | None) -> Reply:
         """Answer a message without its signature; None for the key of one that has none."""
@@ -59,13 +55,9 @@ class Updates:
             check_rights(update, key.rights)
         except (ForeignDataError, UpdateRefused) as error:
             return _answered(message, edns, error)
-        task = self._recent.get((client, message)) if client.is_datagram else None
-        if task is None:
-            if len(self._tasks) >= self._limit:
-                return _answered(message, edns, StoreError("too many updates wait"))
-            task = self._begin(update.zone, edits_of(update, key.rights), key)
-            if client.is_datagram:
-                self._remember((client, message), task)
+        if len(self._tasks) >= self._limit:
+            return _answered(message, edns, StoreError("too many updates wait"))
+        task = self._begin(update.zone, edits_of(update, key.rights), key)
         return Later(task, partial(_result, message, edns, task))
 
     def _begin(self, zone: bytes, decide: Callable[[Draft], list[Edit]], key: Key) -> asyncio.Task[object]:
@@ -76,11 +68,6 @@ class Updates:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    def _remember(self, sent: tuple[Client, bytes], task: asyncio.Task[object]) -> None:
-        if len(self._recent) >= self._remembered:
-            del self._recent[next(iter(self._recent))]
-        self._recent[sent] = task
 
     async def close(self) -> None:
         """Wait for what is under way, which is done soon or never."""
