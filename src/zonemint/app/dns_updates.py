@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import structlog
-
 from zonemint.app.base import Base
 from zonemint.app.zones import ZoneKeeper
-from zonemint.core.errors import ConfigError, UpdateRefused
+from zonemint.core.errors import UpdateRefused
 from zonemint.dns import codes, wire
 from zonemint.dns.answers.services import Handler
 from zonemint.dns.answers.signed import authenticated
@@ -20,8 +18,6 @@ from zonemint.dns.zones.overlay import Draft, Edit
 from zonemint.dns.zones.zone import TxtZone
 
 __all__ = ["update_handler"]
-
-_log = structlog.get_logger()
 
 
 def update_handler(base: Base, catalog: Catalog, zones: ZoneKeeper, keys: Keys) -> Handler:
@@ -38,11 +34,7 @@ def update_handler(base: Base, catalog: Catalog, zones: ZoneKeeper, keys: Keys) 
 
     async def change(apex: bytes, decide: Callable[[Draft], list[Edit]], key: Key) -> None:
         zone, name = wire.name_to_text(apex), wire.name_to_text(key.name)
-        try:
-            await zones.change(zone, decide, actor=f"tsig-key:{name}", by=f"tsig key {name}")
-        except (ConfigError, UpdateRefused) as error:
-            _log.info("an update was refused", zone=zone, key=name, reason=str(error))
-            raise
+        await zones.change(zone, decide, actor=f"tsig-key:{name}", by=f"tsig key {name}")
 
     updates = Updates(check, change)
     base.stack.push_async_callback(updates.close)

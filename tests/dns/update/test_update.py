@@ -11,8 +11,9 @@ import dns.update
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from tests.dns.update.updating import ORIGIN, Primary, key, update
+from tests.dns.update.updating import ALL, ORIGIN, Primary, key, update
 from zonemint.dns.tsig import Key
 
 BEFORE = Primary().lines()
@@ -293,6 +294,22 @@ async def test_who_knows_edns_is_told_why() -> None:
     message = update()
     message.delete("file")
     assert (await primary.answer(message)).edns < 0
+
+
+async def test_a_refusal_is_in_the_log_with_its_key_and_its_reason() -> None:
+    primary = Primary()
+    cases: list[tuple[Key | None, str, list[str]]] = [
+        (ALL, "file", ["file.lab.test A is in the zone file or implied, and not dynamic"]),
+        (LIMITED, "x", ["the key may not change x.lab.test A"]),
+        (None, "x", []),  # anybody could fill the log so
+    ]
+    for whose, name, reasons in cases:
+        message = update()
+        message.delete(name, "A")
+        with capture_logs() as told:
+            assert await primary.rcode(message, whose) == "REFUSED"
+        assert [one["reason"] for one in told] == reasons
+        assert all((one["key"], one["client"]) == ("host.key", "127.0.0.1:5300") for one in told)
 
 
 async def test_no_more_wait_than_there_is_room_for() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TypeAlias
+
+import structlog
 
 from zonemint.core.errors import ConfigError, ForeignDataError, StoreError, UpdateRefused, ZonemintError
 from zonemint.dns import codes, wire
@@ -24,6 +25,8 @@ Change: TypeAlias = Callable[[bytes, Callable[[Draft], list[Edit]], Key], Awaita
 """Changes a zone (its apex in lower-case wire form) as a function says that looks at it, for the holder of a key.
 
 It is over when the change is on disk and served. Raises what the function raises; ConfigError, StoreError."""
+
+_log = structlog.get_logger()
 
 _SILENCE = "the records cannot be changed now"
 _PROHIBITED = 18
@@ -54,11 +57,18 @@ class Updates:
             update = read(message, sections)
             check_rights(update, key.rights)
         except (ForeignDataError, UpdateRefused) as error:
+            _tell(error, key, client)
             return _answered(message, edns, error)
         if len(self._tasks) >= self._limit:
             return _answered(message, edns, StoreError("too many updates wait"))
         task = self._begin(update.zone, edits_of(update, key.rights), key)
-        return Later(task, partial(_result, message, edns, task))
+
+        def result() -> bytes:
+            error = _error_of(task)
+            _tell(error, key, client)
+            return _answered(message, edns, error)
+
+        return Later(task, result)
 
     def _begin(self, zone: bytes, decide: Callable[[Draft], list[Edit]], key: Key) -> asyncio.Task[object]:
         async def change() -> None:
@@ -76,13 +86,19 @@ class Updates:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _result(message: bytes, edns: bool, task: asyncio.Task[object]) -> bytes:
+def _error_of(task: asyncio.Task[object]) -> ZonemintError | None:
     if task.cancelled():
-        return _answered(message, edns, StoreError("the server stops"))
+        return StoreError("the server stops")
     error = task.exception()
     if error is not None and not isinstance(error, ZonemintError):
         raise error
-    return _answered(message, edns, error)
+    return error
+
+
+def _tell(error: ZonemintError | None, key: Key | None, client: Client) -> None:
+    """Log a refusal of what a key has signed; the client's own program often shows no more than the rcode."""
+    if key is not None and _rcode_of(error)[0] == codes.REFUSED:
+        _log.info("an update was refused", key=wire.name_to_text(key.name), client=str(client), reason=str(error))
 
 
 def _answered(message: bytes, edns: bool, error: ZonemintError | None) -> bytes:
