@@ -12,10 +12,8 @@ from zonemint.core.errors import BadName, ConfigError, ForeignDataError, UpdateR
 from zonemint.dns import codes, rdata, wire
 from zonemint.dns.wire import WireRecord
 
-__all__ = ["SIGNATURES", "Kind", "Operation", "Prerequisite", "Sections", "Update", "ends_within", "read", "split"]
+__all__ = ["Kind", "Operation", "Prerequisite", "Sections", "Update", "ends_within", "read", "split"]
 
-SIGNATURES = frozenset({codes.RRSIG, codes.NSEC, 48, 50, 51, 59, 60})
-"""The types that signing makes: RRSIG, NSEC, DNSKEY, NSEC3, NSEC3PARAM, CDS, CDNSKEY."""
 _LONGEST_TTL = 0x7FFFFFFF
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from zonemint.core.errors import UpdateRefused
 from zonemint.dns import codes, rdata, wire
+from zonemint.dns.dnssec.seal import MADE
 from zonemint.dns.rights import Rights
-from zonemint.dns.update.message import SIGNATURES, Kind, Operation, Update
+from zonemint.dns.update.message import Kind, Operation, Update
 from zonemint.dns.zones.delta import serial_of
 from zonemint.dns.zones.overlay import Draft, Edit
 from zonemint.dns.zones.records import RRset, is_later
@@ -23,7 +24,7 @@ _KEPT = frozenset({codes.SOA, codes.NS})
 def check_rights(update: Update, rights: Rights) -> None:
     """Raise UpdateRefused for a change that the holder of a key may not make, whatever the zone has (section 3.3)."""
     for operation in update.operations:
-        if operation.type in SIGNATURES:
+        if operation.type in MADE:
             raise UpdateRefused(codes.REFUSED, f"{codes.type_to_text(operation.type)} records are made by signing")
         if operation.kind is not Kind.REMOVE_NAME:
             _check(rights, update.zone, operation.owner, operation.type)
@@ -52,9 +53,9 @@ def _check_prerequisites(update: Update, draft: Draft) -> None:
     """Hold the zone against what has to be so (section 3.2.5); empty non-terminals and wildcards are no names."""
     for one in update.prerequisites:
         if one.type == codes.ANY:
-            if one.exists and not draft.node(one.owner):
+            if one.exists and not _types_at(draft, one.owner):
                 raise UpdateRefused(codes.NXDOMAIN, f"there is no {wire.name_to_text(one.owner)}")
-            if not one.exists and draft.node(one.owner):
+            if not one.exists and _types_at(draft, one.owner):
                 raise UpdateRefused(codes.YXDOMAIN, f"there is a {wire.name_to_text(one.owner)}")
         elif (draft.rrset(one.owner, one.type) is not None) is not one.exists:
             rcode = codes.NXRRSET if one.exists else codes.YXRRSET
@@ -64,6 +65,11 @@ def _check_prerequisites(update: Update, draft: Draft) -> None:
         rrset = draft.rrset(owner, type_)
         if rrset is None or {rdata.folded(type_, data) for data in rrset.data} != wanted:
             raise UpdateRefused(codes.NXRRSET, f"{wire.name_to_text(owner)} {codes.type_to_text(type_)} is another")
+
+
+def _types_at(draft: Draft, owner: bytes) -> set[int]:
+    """Return the types of a name; what signing makes follows a change later, and counts for nothing here."""
+    return {rrset.type for rrset in draft.node(owner)} - MADE
 
 
 class _Set:
@@ -98,7 +104,7 @@ class _Work:
             self._add(operation)
         elif operation.kind is Kind.REMOVE_NAME:
             # The name has to be the key's even where there is nothing, or it could be found out what there is.
-            types = self._types(owner) - SIGNATURES - (_KEPT if owner == self._apex else frozenset())
+            types = self._types(owner) - (_KEPT if owner == self._apex else frozenset())
             for one in types or {next(iter(self._rights.types), codes.ANY)}:
                 _check(self._rights, self._apex, owner, one)
                 self._at(owner, one).clear()
@@ -116,7 +122,7 @@ class _Work:
             self._add_soa(operation)
             return
         others = self._types(owner) - {type_}
-        if codes.CNAME in others or (type_ == codes.CNAME and others - SIGNATURES):
+        if codes.CNAME in others or (type_ == codes.CNAME and others):
             return  # silently, as section 3.4.2.2 has it
         records = self._at(owner, type_)
         data = self._same(records, type_, operation.data)
@@ -160,7 +166,7 @@ class _Work:
 
     def _types(self, owner: bytes) -> frozenset[int]:
         """Return the types that a name has by now."""
-        types = {rrset.type for rrset in self._draft.node(owner)}
+        types = _types_at(self._draft, owner)
         for (name, type_), records in self._sets.items():
             if name == owner:
                 (types.add if records else types.discard)(type_)
