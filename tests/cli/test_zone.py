@@ -68,12 +68,12 @@ def test_the_list_counts_what_comes_from_where(folder: Path) -> None:
     rows = json.loads(said(zone(folder, "list", "--json")))
     assert [row.pop("serial") is None for row in rows] == [False, True]
     assert rows == [
-        {"zone": DOMAIN, "file": 1, "implied": 5, "dynamic": 1},
-        {"zone": OTHER, "file": 0, "implied": 3, "dynamic": 0},
+        {"zone": DOMAIN, "kind": "primary", "file": 1, "implied": 5, "dynamic": 1},
+        {"zone": OTHER, "kind": "primary", "file": 0, "implied": 3, "dynamic": 0},
     ]
     head, first, second = said(zone(folder, "list")).splitlines()
-    assert head.split() == ["ZONE", "SERIAL", "FILE", "IMPLIED", "DYNAMIC"]
-    assert (first.split()[0], second.split()) == (DOMAIN, [OTHER, "-", "0", "3", "0"])
+    assert head.split() == ["ZONE", "KIND", "SERIAL", "FILE", "IMPLIED", "DYNAMIC"]
+    assert (first.split()[0], second.split()) == (DOMAIN, [OTHER, "primary", "-", "0", "3", "0"])
 
 
 def test_every_record_is_shown_with_where_it_comes_from(folder: Path) -> None:
@@ -330,6 +330,7 @@ def test_a_zone_of_a_view_is_named_with_it(folder: Path) -> None:
     own.write_text("www 60 A 10.0.0.1\n")
     assert json.loads(said(zone(folder, "list", "--json")))[-1] == {
         "zone": f"inside/{DOMAIN}",
+        "kind": "primary",
         "serial": None,
         "file": 1,
         "implied": 5,
@@ -339,3 +340,22 @@ def test_a_zone_of_a_view_is_named_with_it(folder: Path) -> None:
     assert [row["from"] for row in rows if row["name"] == f"www.{DOMAIN}"] == [f"{own}:1"]
     assert refused(zone(folder, "add", f"inside/{DOMAIN}", "a", "60", "A", "192.0.2.1")).endswith(f"edit {own}")
     assert f"{own}: ok, 6 records" in said(zone(folder, "check"))
+
+
+def test_a_secondary_zone_shows_its_copy_and_is_not_changed(folder: Path) -> None:
+    with (folder / "zonemint.toml").open("a") as file:
+        file.write(f'\n[zones."far.{DOMAIN}"]\nprimaries = ["192.0.2.53"]\n')
+    far = f"far.{DOMAIN}"
+    (row,) = [row for row in json.loads(said(zone(folder, "list", "--json"))) if row["zone"] == far]
+    assert (row["kind"], row["serial"]) == ("secondary", None)
+    (folder / "secondary").mkdir(exist_ok=True)
+    (folder / f"secondary/{far}.zone").write_text("$TTL 60\n@ SOA a b 7 1 1 1 1\nwww A 192.0.2.1\n")
+    (row,) = [row for row in json.loads(said(zone(folder, "list", "--json"))) if row["zone"] == far]
+    assert row["serial"] == 7
+    rows = json.loads(said(zone(folder, "show", far, "--json")))
+    assert [(row["name"], row["from"]) for row in rows] == [(far, "copied"), (f"www.{far}", "copied")]
+    refusal = f"{far} is a secondary zone: its records are those of its primaries"
+    assert refused(zone(folder, "add", far, "a", "60", "A", "192.0.2.1")) == refusal
+    assert refused(zone(folder, "add", DOMAIN, "a.far", "60", "A", "192.0.2.1")).startswith(f"a.{far} lies in ")
+    assert [row[2:] for row in shown(folder) if row[0] == far] == [("NS", f"ns1.{DOMAIN}.", "implied")]
+    assert f"{far}.zone: the copy of a secondary zone, 2 records" in said(zone(folder, "check"))

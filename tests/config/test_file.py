@@ -283,6 +283,12 @@ FAULTS = [
     ("a zone's file as a number", HEAD + '[zones."a.test"]\n\nfile = 3', 4, 'zones."a.test".file: expected a text'),
     ("a zone's impossible name", HEAD + '[zones."a b"]', 2, "zones.\"a b\": 'a b' is not a domain name"),
     ("a zone in two spellings", HEAD + '[zones."a.test"]\n[zones."A.test."]', 3, "the zone a.test has a table already"),
+    (
+        "a domain of others",
+        HEAD + '[zones."lab.test"]\nprimaries = ["192.0.2.1"]',
+        3,
+        "lab.test is one of the domains, whose records are made here",
+    ),
     ("a zone of the acme-dns API", HEAD + '[zones."x.auth.lab.test"]', 2, "it lies in auth.lab.test"),
     ("not TOML", HEAD + "[listen\n", 2, "not TOML: "),
     ("ends too early", HEAD + 'extra_domains = ["a"', 2, "not TOML: "),

@@ -8,10 +8,11 @@ from typing import Literal
 
 import msgspec
 
-from zonemint.app.zone_list import Plan, plan_of, plans
-from zonemint.app.zone_reading import around, build, fixed_records
+from zonemint.app.zone_list import Kind, Plan, plan_of, plans
+from zonemint.app.zone_reading import ZoneFiles, around, build, fixed_records
 from zonemint.config import Config, DataDir, advertised
 from zonemint.dns import codes, rdata
+from zonemint.dns.zones import zonefile
 from zonemint.dns.zones.records import Record
 from zonemint.dns.zones.zone import Zone
 from zonemint.store import records
@@ -28,7 +29,7 @@ class Content(msgspec.Struct, frozen=True):
     ttl: int
     type: str
     data: str
-    source: Literal["file", "implied", "dynamic"]
+    source: Literal["file", "implied", "dynamic", "copied"]
     file: str | None = None
     line: int | None = None
     by: str | None = None
@@ -44,6 +45,8 @@ async def contents(
     """
     zones = plans(config, data)
     plan = plan_of(config, data, zone)
+    if plan.kind is Kind.SECONDARY:
+        return _copied(plan)
     if file is not None:
         plan = plan._replace(file=file)
     sources = [(await _built(db, config, data, zones[one]))[0] for one in plan.sources if one in zones]
@@ -60,6 +63,15 @@ async def contents(
         return Content(*what, "file", str(plan.file), source.line) if source.line else Content(*what, "implied")
 
     return sorted(map(content, served), key=_order), serial
+
+
+def _copied(plan: Plan) -> tuple[list[Content], int | None]:
+    """Return the records of the copy that a secondary zone has on disk; a running server may be a few seconds ahead."""
+    if not plan.file.exists():
+        return [], None
+    zone = Zone.build(plan.origin, zonefile.as_text(ZoneFiles(plan.file).entries(plan.origin)))
+    found = [Content(one.name, one.ttl, one.type, one.data, "copied") for one in zone.records()]
+    return sorted(found, key=_order), zone.serial
 
 
 async def _built(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from zonemint.app.zone_list import plan_of, plans
+from zonemint.app.zone_list import check_is_ours, plan_of, plans
 from zonemint.app.zone_reading import around, build, fixed_records
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.errors import ConfigError
@@ -39,6 +39,7 @@ async def change(
     not be served afterwards.
     """
     plan = plan_of(config, data, zone)
+    check_is_ours(plan)
     file = plan.file
     beside = around(config, data, plan, plans(config, data))
     fixed = fixed_records(config, plan, advertised(config.listen), beside)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from zonemint.acmedns import accounts
 from zonemint.app.dynamic import change
-from zonemint.app.zone_list import auth_of, nearest, plan_of, served
+from zonemint.app.zone_list import Plan, auth_of, owning, plan_of, served
 from zonemint.app.zone_reading import fixed_records
 from zonemint.clients.accounts import Account, load, save
 from zonemint.config import Config, DataDir, advertised
@@ -162,11 +162,11 @@ class Registrar:
         return f"{own}{PREFIX}{domain}"
 
 
-def _groups(zones: Container[str], domains: Sequence[str]) -> Iterator[tuple[str | None, list[str]]]:
+def _groups(zones: Mapping[str, Plan], domains: Sequence[str]) -> Iterator[tuple[str | None, list[str]]]:
     """Split domains into groups of one zone, none of them large."""
 
     def zone(domain: str) -> str:
-        return nearest(domain, zones) or ""
+        return owning(domain, zones) or ""
 
     for origin, group in groupby(sorted(domains, key=zone), zone):
         members = list(group)

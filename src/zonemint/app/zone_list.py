@@ -16,8 +16,10 @@ __all__ = [
     "Kind",
     "Plan",
     "auth_of",
+    "check_is_ours",
     "every",
     "nearest",
+    "owning",
     "plan_of",
     "plans",
     "served",
@@ -30,9 +32,10 @@ __all__ = [
 
 
 class Kind(Enum):
-    """Who fills a zone: its file and the dynamic records beside it."""
+    """Who fills a zone: its file and the dynamic records beside it, or the servers that it is taken from."""
 
     PRIMARY = "primary"
+    SECONDARY = "secondary"
 
 
 class Plan(NamedTuple):
@@ -69,7 +72,7 @@ def plans(config: Config, data: DataDir) -> dict[str, Plan]:
     """Return the zones by their names, the domains first; without the role `dns` these are all."""
     origins = dict.fromkeys(config.domains)
     if "dns" in config.roles:
-        origins |= dict.fromkeys(name for name, one in config.zones.items() if not one.primaries)
+        origins |= dict.fromkeys(config.zones)
         origins |= dict.fromkeys(_stray(data, config))
     auth_zones = config.auth_zones if "acmedns" in config.roles else ()
     cuts: dict[str, list[str]] = {}
@@ -92,6 +95,14 @@ def every(config: Config, data: DataDir) -> dict[str, Plan]:
     """Return the usual zones and those of the views, by their keys."""
     usual = plans(config, data)
     return {**usual, **view_plans(config, data, usual)}
+
+
+def check_is_ours(plan: Plan) -> None:
+    """Raise ConfigError for a zone that has no dynamic records."""
+    if plan.view:
+        raise ConfigError(f"{plan.key} has the records of its file and no others: edit {plan.file}")
+    if plan.kind is not Kind.PRIMARY:
+        raise ConfigError(f"{plan.key} is a secondary zone: its records are those of its primaries")
 
 
 def view_plans(config: Config, data: DataDir, usual: Mapping[str, Plan]) -> dict[str, Plan]:
@@ -132,14 +143,20 @@ def nearest(name: str, zones: Container[str]) -> str | None:
     return name or None
 
 
-def served(config: Config, data: DataDir) -> Container[str]:
-    """Return the names of the zones whose records are ours; none without the role `dns`."""
-    return plans(config, data) if "dns" in config.roles else ()
+def served(config: Config, data: DataDir) -> Mapping[str, Plan]:
+    """Return the zones that are answered here; none without the role `dns`."""
+    return plans(config, data) if "dns" in config.roles else {}
+
+
+def owning(name: str, zones: Mapping[str, Plan]) -> str | None:
+    """Return the zone that a name belongs to, if its records are made here; a secondary zone's are not."""
+    found = nearest(name, zones)
+    return found if found is not None and zones[found].kind is Kind.PRIMARY else None
 
 
 def zone_of(config: Config, data: DataDir, name: str) -> str | None:
     """Return the zone of ours that a name belongs to, None when it is nobody's here."""
-    return nearest(name, served(config, data))
+    return owning(name, served(config, data))
 
 
 def unserved(config: Config, data: DataDir) -> Iterator[tuple[Path, str]]:
@@ -183,7 +200,8 @@ def _plan(config: Config, file: Path, origin: str) -> Plan:
     hosts: tuple[str, ...] = (server,) if is_domain else ()
     if origin == config.domain and "ca" in config.roles:
         hosts += (f"ca.{origin}",)
-    return Plan(origin, file, Kind.PRIMARY, server, hosts, required=is_domain)
+    kind = Kind.SECONDARY if config.zones.get(origin, ZoneSettings()).primaries else Kind.PRIMARY
+    return Plan(origin, file, kind, server, hosts, required=is_domain)
 
 
 def _is_ours(name: str, config: Config) -> bool:
@@ -191,5 +209,7 @@ def _is_ours(name: str, config: Config) -> bool:
 
 
 def _file(config: Config, data: DataDir, origin: str) -> Path:
-    said = config.zones.get(origin, ZoneSettings()).file
-    return data.path / said if said else data.zone_file(origin)
+    said = config.zones.get(origin, ZoneSettings())
+    if said.primaries:
+        return data.secondary / f"{origin}.zone"
+    return data.path / said.file if said.file else data.zone_file(origin)

@@ -12,7 +12,7 @@ from time import monotonic
 import structlog
 
 from zonemint.app.live_changes import Decide, Live, LiveChanges
-from zonemint.app.zone_list import Plan, every, plans
+from zonemint.app.zone_list import Kind, Plan, every, plans
 from zonemint.app.zone_reading import Stamp, ZoneFiles, around, edit_of, fill, stamp
 from zonemint.config import Config, DataDir
 from zonemint.core.clock import Clock
@@ -173,12 +173,13 @@ class ZoneKeeper:
 
     def _wanted(self) -> dict[str, Plan]:
         """Return all zones by their keys, those last that are made of others."""
-        found = every(self._config, self._data).values()
+        found = [plan for plan in every(self._config, self._data).values() if plan.kind is Kind.PRIMARY]
         return {plan.key: plan for plan in sorted(found, key=lambda plan: bool(plan.sources))}
 
     def _serials(self, plan: Plan) -> dict[str, int]:
         """Return the serials of the zones that a zone is made of."""
-        return {source: self._served[source].serial for source in plan.sources if source in self._served}
+        found = {source: self._catalog.get(source) for source in plan.sources}
+        return {source: zone.serial for source, zone in found.items() if zone is not None}
 
     async def _try(self, plan: Plan) -> bool:
         """Load a zone, and tell whether that changed it; if it fails, keep the old one, and note it."""
@@ -238,7 +239,9 @@ class ZoneKeeper:
             files.stamps[plan.file] = None
             raise ConfigError("the zone file is gone; put it back, or start anew to serve without it", file=plan.file)
         zones = {**plans(self._config, self._data), plan.origin: plan}
-        beside = around(self._config, self._data, plan, zones, [self._served[one].zone for one in sources])
+        beside = around(
+            self._config, self._data, plan, zones, [zone for one in sources if (zone := self._catalog.get(one))]
+        )
         filling = Filling(plan.origin)
         for _ in fill(self._config, plan, files, self._address, beside, filling):
             await asyncio.sleep(0)

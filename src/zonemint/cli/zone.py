@@ -12,6 +12,7 @@ from zonemint.cli.options import DataOption, JsonOption
 if TYPE_CHECKING:
     from zonemint.app.contents import Content
     from zonemint.app.zone_import import Difference
+    from zonemint.app.zone_list import Plan
     from zonemint.cli.session import Session
 
 __all__ = ["app"]
@@ -44,9 +45,9 @@ def list_zones(data: DataOption = None, as_json: JsonOption = False) -> None:
     from zonemint.cli.session import run
 
     async def read(session: Session) -> list[dict[str, object]]:
-        return [await _summary(session, zone) for zone in every(session.config, session.data)]
+        return [await _summary(session, plan) for plan in every(session.config, session.data).values()]
 
-    show_table(run(data, read), ["zone", "serial", "file", "implied", "dynamic"], as_json=as_json)
+    show_table(run(data, read), ["zone", "kind", "serial", "file", "implied", "dynamic"], as_json=as_json)
 
 
 @app.command("show")
@@ -237,15 +238,22 @@ def _zone_of_file(file: Path, origin: str | None) -> str:
 
 def _origin(session: Session, text: str, *, to_change: bool = False) -> str:
     """Return the zone that a person named; raises ConfigError, BadName."""
-    from zonemint.app.zone_list import plan_of
-    from zonemint.core.errors import ConfigError
+    from zonemint.app.zone_list import check_is_ours, plan_of
     from zonemint.core.names import normalize
 
     view, slash, name = text.rpartition("/")
     plan = plan_of(session.config, session.data, f"{view}{slash}{normalize(name)}")
-    if to_change and plan.view:
-        raise ConfigError(f"{plan.key} has the records of its file and no others: edit {plan.file}")
+    if to_change:
+        check_is_ours(plan)
     return plan.key
+
+
+def _state(plan: Plan) -> str:
+    from zonemint.app.zone_list import Kind
+
+    if plan.kind is Kind.SECONDARY:
+        return "the copy of a secondary zone" if plan.file.exists() else "no copy of the secondary zone yet"
+    return "ok" if plan.file.exists() else "no such file, and the zone goes without it"
 
 
 async def _contents(session: Session, zone: str) -> tuple[list[Content], int | None]:
@@ -255,10 +263,15 @@ async def _contents(session: Session, zone: str) -> tuple[list[Content], int | N
     return await contents(session.db, session.config, session.data, zone)
 
 
-async def _summary(session: Session, zone: str) -> dict[str, object]:
-    found, serial = await _contents(session, zone)
+async def _summary(session: Session, plan: Plan) -> dict[str, object]:
+    found, serial = await _contents(session, plan.key)
     sources = [one.source for one in found]
-    return {"zone": zone, "serial": serial, **{of: sources.count(of) for of in ("file", "implied", "dynamic")}}
+    return {
+        "zone": plan.key,
+        "kind": plan.kind.value,
+        "serial": serial,
+        **{of: sources.count(of) for of in ("file", "implied", "dynamic")},
+    }
 
 
 def _whence(one: Content) -> str:
@@ -306,8 +319,7 @@ def _check_folder(data: Path | None) -> list[str]:
             except ConfigError as error:
                 refusals.append(str(error))
             else:
-                state = "ok" if plan.file.exists() else "no such file, and the zone goes without it"
-                print(f"{plan.file}: {state}, {len(found)} records")
+                print(f"{plan.file}: {_state(plan)}, {len(found)} records")
         for stray, why in unserved(session.config, session.data):
             say(f"{stray} is not served: {why}")
         return refusals

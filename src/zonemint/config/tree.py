@@ -227,6 +227,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise SettingError(key, f"the zone {name} has a table already")
             if auth := next((zone for zone in self.auth_zones if is_within(name, zone)), None):
                 raise SettingError(key, f"it lies in {auth}: the records there are those of the acme-dns API")
+            if one.primaries and name in self.domains:
+                raise SettingError(f"{key}.primaries", f"{name} is one of the domains, whose records are made here")
             sources = tuple([check(f"{key}.reverse_of", source, normalize) for source in one.reverse_of])
             if sources and not name.endswith(_REVERSE):
                 raise SettingError(f"{key}.reverse_of", f"{name} is no reverse zone, below in-addr.arpa or ip6.arpa")
