@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zonemint.cli.import_corefile import corefile
 from zonemint.cli.import_step_ca import step_ca
 from zonemint.cli.options import DatabaseOption, DataOption, JsonOption
 
@@ -20,6 +21,7 @@ _SHOWN = 20  # lines of a list; --json has all of them
 app = typer.Typer(help="Take over what another program keeps.", no_args_is_help=True)
 
 
+app.command("corefile")(corefile)
 app.command("step-ca")(step_ca)
 
 

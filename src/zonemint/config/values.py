@@ -67,7 +67,7 @@ class Seconds(float):
 
 def quoted(name: str) -> str:
     """Write one step of a dotted name as TOML has it: bare, or in quotes."""
-    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def steps(key: str) -> list[str]:
