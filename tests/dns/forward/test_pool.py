@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
@@ -146,6 +148,21 @@ async def test_all_are_silent(stack: AsyncExitStack) -> None:
 async def test_a_failure_is_told_when_there_is_nothing_better(stack: AsyncExitStack) -> None:
     found, _ = await start(stack, made(rcode=2), made(rcode=5))
     assert (await found.ask(WWW)).foreign.rcode == 5
+
+
+async def test_want_of_sockets_is_not_the_servers_fault(stack: AsyncExitStack) -> None:
+    """A flood may use up what this process may open, and must not cost it the servers."""
+    found, _ = await start(stack, ADDRESS)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as highest:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest.fileno(), limits[1]))
+        try:
+            said = await found.ask(WWW)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert said.foreign.rcode == codes.SERVFAIL
+    assert found.upstreams[0].fails == 0
+    assert address(await found.ask(WWW)) == "192.0.2.1"
 
 
 async def test_nobody_to_ask() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 
 from zonemint.dns.forward.messages import Match, Sent, compare
 
-__all__ = ["ask"]
+__all__ = ["ask", "is_ours"]
 
 _LARGEST = 4096
+_LOCAL = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _READS = 32
 """How many datagrams are looked at in one go: who floods us with forged ones does not stop everything else."""
 
@@ -47,3 +49,8 @@ async def ask(address: str, port: int, sent: Sent) -> tuple[bytes, Match]:
             return await answered
         finally:
             loop.remove_reader(sock.fileno())
+
+
+def is_ours(error: OSError) -> bool:
+    """Tell whether it is this machine that has no room, which says nothing of the server."""
+    return error.errno in _LOCAL

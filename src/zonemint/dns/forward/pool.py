@@ -16,7 +16,7 @@ from zonemint.dns import codes
 from zonemint.dns.answers.foreign import Foreign, Question
 from zonemint.dns.forward.health import probe
 from zonemint.dns.forward.replies import Elsewhere, Limits, Read, read
-from zonemint.dns.forward.upstream import Upstream
+from zonemint.dns.forward.upstream import NoRoom, Upstream
 from zonemint.dns.guard.options import extended_error
 
 __all__ = ["Patience", "Pool"]
@@ -50,6 +50,7 @@ class Pool:
         self._patience = patience
         self._limits = limits
         self._turn = 0
+        self._starved = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def asks(self, upstream: Upstream) -> bool:
@@ -105,6 +106,11 @@ class Pool:
     def _result(self, upstream: Upstream, task: asyncio.Task[Read]) -> Read | None:
         try:
             found = task.result()
+        except NoRoom as failure:
+            if not self._starved:
+                _log.error("names of others cannot be asked for", error=str(failure))
+            self._starved = True
+            return None
         except DnsFailure as failure:
             self._failed(upstream, str(failure))
             return None
@@ -112,6 +118,7 @@ class Pool:
             _log.debug("an answer to a question for others cannot be used", server=str(upstream), error=str(error))
             found = None
         upstream.fails = 0
+        self._starved = False
         return found
 
     async def _try(self, upstream: Upstream, question: Question, is_elsewhere: Elsewhere) -> Read:

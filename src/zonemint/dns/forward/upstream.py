@@ -15,12 +15,16 @@ from zonemint.dns.forward.counts import UpstreamCounts
 from zonemint.dns.forward.messages import Match, Sent, write
 from zonemint.dns.forward.streams import Stream
 
-__all__ = ["Endpoint", "Upstream"]
+__all__ = ["Endpoint", "NoRoom", "Upstream"]
 
 _OTHER_CASE_LIMIT = 3
 """After how many answers whose letter case is not the question's a server is asked in lower case."""
 _TRUNCATED = 2
 _UNSURE = frozenset((codes.FORMERR, codes.NOTIMP))
+
+
+class NoRoom(DnsFailure):
+    """It is this machine that could not ask, for want of sockets or memory."""
 
 
 class Endpoint(NamedTuple):
@@ -74,6 +78,8 @@ class Upstream:
                     self._edns = False
                 reply = plain
         except OSError as error:
+            if datagrams.is_ours(error):
+                raise NoRoom(_reason(error)) from None
             self.counts.failures += 1
             raise DnsFailure(_reason(error)) from None
         self.heard = perf_counter()
