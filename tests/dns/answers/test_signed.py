@@ -55,6 +55,19 @@ def test_a_signed_query_gets_a_signed_answer(client: Client, payload: int | None
     assert exchange(server, "nothing.lab.test").rcode() == dns.rcode.NXDOMAIN
 
 
+@pytest.mark.parametrize("name", ["www.lab.test", "nothing.lab.test"])
+def test_a_proxy_may_have_changed_the_id(name: str) -> None:
+    """RFC 8945 section 5.2: the signature is over the client's own, and the proxy waits for an answer to its own."""
+    query = question(name)
+    query.use_tsig(THEIRS)
+    wire_ = query.to_wire()
+    other = (query.id ^ 0xFFFF).to_bytes(2, "big")
+    reply = responder().respond(other + wire_[2:], UDP)
+    assert isinstance(reply, bytes)
+    assert reply[:2] == other
+    assert dns.message.from_wire(wire_[:2] + reply[2:], keyring=THEIRS, request_mac=query.mac).had_tsig
+
+
 def test_what_has_no_room_with_its_signature_is_truncated_and_signed() -> None:
     catalog = Catalog()
     catalog.put(zone("$TTL 60\n@ SOA ns1 h 7 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.1\nlong TXT " + '"x" ' * 210))

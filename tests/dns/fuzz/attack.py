@@ -12,8 +12,9 @@ from time import monotonic
 import dns.exception
 import dns.message
 
-from tests.dns.fuzz.mutation import mutated
-from tests.server import HOST, Running
+from tests.dns.fuzz.lab import Target
+from tests.dns.fuzz.mutation import Mutation
+from tests.server import HOST
 
 __all__ = ["Attack"]
 
@@ -23,10 +24,10 @@ _PATIENCE = 20.0  # seconds, for what takes a millisecond
 _SAMPLE = 16
 """One of how many answers is parsed whole."""
 _ABOVE = [
-    dns.message.make_query(name, "A").to_wire()
-    for name in ("lab.test.", "wild.lab.test.", "child.lab.test.", "auth.lab.test.", "elsewhere.test.")
+    dns.message.make_query(name, "A", flags=0).to_wire()
+    for name in ("lab.test.", "wild.lab.test.", "child.lab.test.", "auth.lab.test.")
 ]
-"""Questions of which each label before the name makes another one."""
+"""Questions of which each label before the name makes another one; without RD, so that they are not asked on."""
 _REMEMBERED = 4096
 """How many messages an answer that comes late may be for."""
 _LARGEST_UDP = 1232
@@ -36,19 +37,23 @@ _LARGEST_UDP = 1232
 class Attack:
     """One attack on a server; `sent` and `answered` by transport."""
 
-    server: Running
+    server: Target
     random: Random
     sent: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
+    _mutation: Mutation = field(init=False)
     _ident: int = 0
     _open: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._mutation = Mutation(self.random, self.server.secret)
 
     def udp(self, packets: int) -> None:
         """Send so many datagrams, from ever new addresses and ports of the loopback network."""
         while packets > 0:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.bind((f"127.{self.random.randrange(1, 255)}.0.{self.random.randrange(1, 255)}", 0))
-                sock.connect((HOST, self.server.ports.dns))
+                sock.connect((HOST, self.server.running.ports.dns))
                 for _ in range(40):
                     count = min(packets, _BURST)
                     packets -= count
@@ -57,7 +62,7 @@ class Attack:
     def flood(self, names: int) -> None:
         """Ask for so many names that nobody has, as those do who want to have resolvers and servers remember them."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.connect((HOST, self.server.ports.dns))
+            sock.connect((HOST, self.server.running.ports.dns))
             for _ in range(names // _BURST):
                 for _ in range(_BURST):
                     label = self.random.randbytes(self.random.randrange(4, 16)).hex().encode()
@@ -93,7 +98,7 @@ class Attack:
     def tcp(self, messages: int) -> None:
         """Send so many messages, some a few together, over connections that the server ends where it likes."""
         while messages > 0:
-            with socket.create_connection((HOST, self.server.ports.dns), timeout=_PATIENCE) as sock:
+            with socket.create_connection((HOST, self.server.running.ports.dns), timeout=_PATIENCE) as sock:
                 for _ in range(20):
                     count = min(messages, self.random.randrange(1, 5))
                     messages -= count
@@ -126,7 +131,7 @@ class Attack:
         return sock.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL) if len(size) == 2 else b""
 
     def _next(self, transport: str) -> bytes:
-        return self._note(transport, mutated(self.random))
+        return self._note(transport, self._mutation.next())
 
     def _note(self, transport: str, message: bytes) -> bytes:
         """Return a message with an id of its own, as far as it is long enough for one."""
@@ -164,5 +169,5 @@ class Attack:
 
     def memory(self) -> float:
         """Return how many MB of memory the server has now."""
-        status = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.server.running.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024

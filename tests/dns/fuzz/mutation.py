@@ -15,7 +15,7 @@ import dns.rrset
 import dns.tsig
 import dns.update
 
-__all__ = ["SEEDS", "mutated"]
+__all__ = ["Mutation"]
 
 _TYPES = "A AAAA TXT SOA NS MX CNAME DS DNSKEY ANY AXFR IXFR SVCB TYPE65280 OPT"
 _NAMES = "lab.test. www.lab.test. ca.lab.test. x.auth.lab.test. _acme-challenge.www.lab.test. a.b.c.test. ."
@@ -27,8 +27,8 @@ _BYTES = (0, 1, 12, 0x1F, 0x3F, 0x40, 0x7F, 0x80, 0xBF, 0xC0, 0xFE, 0xFF)
 _LONGEST = 4096
 
 
-def _seeds() -> list[bytes]:
-    """Make messages that are right, of every kind that there is."""
+def _seeds(secret: bytes) -> list[bytes]:
+    """Make messages that are right, of every kind that there is; some are signed with the key that has the secret."""
     made: list[dns.message.Message] = []
     for name in _NAMES.split():
         for type_ in _TYPES.split():
@@ -56,13 +56,10 @@ def _seeds() -> list[bytes]:
     made.append(incremental)
     for one in (update, notify, dns.message.make_query("lab.test.", "AXFR"), dns.message.make_query("lab.test.", "A")):
         signed = dns.message.from_wire(one.to_wire())
-        signed.use_tsig(dns.tsig.Key(dns.name.from_text("key.lab.test."), b"secret" * 6, dns.tsig.HMAC_SHA256))
+        signed.use_tsig(dns.tsig.Key(dns.name.from_text("key.lab.test."), secret, dns.tsig.HMAC_SHA256))
         made.append(signed)
     wires = [one.to_wire() for one in made]
     return [*wires, *(wire[:2] + bytes((wire[2] | 0x80,)) + wire[3:] for wire in wires[::9])]
-
-
-SEEDS = _seeds()
 
 
 def _flip(random: Random, message: bytearray) -> None:
@@ -103,21 +100,30 @@ def _point(random: Random, message: bytearray) -> None:
     message[at : at + 2] = (0xC000 | random.randrange(min(len(message) + 8, 0x3FFF))).to_bytes(2, "big")
 
 
-def _splice(random: Random, message: bytearray) -> None:
-    other = random.choice(SEEDS)
-    message[random.randrange(len(message)) :] = other[random.randrange(len(other)) :]
-
-
 _WAYS: tuple[Callable[[Random, bytearray], None], ...] = (
-    *(_flip, _poke, _poke_header, _cut, _remove, _repeat, _insert, _point, _splice),
+    *(_flip, _poke, _poke_header, _cut, _remove, _repeat, _insert, _point),
 )
 
 
-def mutated(random: Random) -> bytes:
-    """Return a message; one in ten is as it should be."""
-    message = bytearray(random.choice(SEEDS))
-    if random.random() < 0.9:
-        for _ in range(random.choice((1, 1, 1, 2, 2, 3, 5, 8))):
-            if message:
-                random.choice(_WAYS)(random, message)
-    return bytes(message[:_LONGEST])
+class Mutation:
+    """Makes messages that are nearly right.
+
+    secret: of the key that some are signed with, which the server knows.
+    """
+
+    def __init__(self, random: Random, secret: bytes) -> None:
+        self._random = random
+        self._seeds = _seeds(secret)
+
+    def next(self) -> bytes:
+        """Return a message; one in ten is as it should be."""
+        random = self._random
+        message = bytearray(random.choice(self._seeds))
+        if random.random() < 0.9:
+            for _ in range(random.choice((1, 1, 1, 2, 2, 3, 5, 8))):
+                if message:
+                    random.choice(_WAYS)(random, message)
+            if message and random.random() < 0.1:
+                other = random.choice(self._seeds)
+                message[random.randrange(len(message)) :] = other[random.randrange(len(other)) :]
+        return bytes(message[:_LONGEST])

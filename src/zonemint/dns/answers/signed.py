@@ -40,24 +40,24 @@ def authenticated(keys: Keys, keyed: Keyed, clock: Callable[[], float] = time) -
             return tsig.refusal(message, unverified, clock())
         except StoreError:
             return message[:2] + bytes((0x80 | message[2] & 0x79, codes.SERVFAIL)) + bytes(8)
-        return _signed(keyed(verified.message, client, verified.key), verified, client, clock)
+        return _signed(keyed(verified.message, client, verified.key), verified, message[:2], client, clock)
 
     return answer
 
 
-def _signed(reply: Reply, verified: Verified, client: Client, clock: Callable[[], float]) -> Reply:
+def _signed(reply: Reply, verified: Verified, id_: bytes, client: Client, clock: Callable[[], float]) -> Reply:
+    """Sign an answer with the client's own id, and send it with the one that a proxy may have put in its place."""
     if reply is None:
         return None
     if isinstance(reply, Later):
-        return reply.passed(lambda late: _signed(late, verified, client, clock))
+        return reply.passed(lambda late: _signed(late, verified, id_, client, clock))
     if isinstance(reply, Stream):
         signer = Signer(verified.key, verified.mac)
-        return Stream(signer.sign(message, clock()) for message in reply.messages)
-    # Our id is the client's, which a proxy may have changed on the way (section 5.3.2).
+        return Stream(id_ + signer.sign(message, clock())[2:] for message in reply.messages)
     whole = tsig.sign(reply, verified.key, clock(), request_mac=verified.mac)
     if client.is_datagram and len(whole) > _room(verified.message):
-        return tsig.sign(_truncated(verified.message, reply), verified.key, clock(), request_mac=verified.mac)
-    return whole
+        whole = tsig.sign(_truncated(verified.message, reply), verified.key, clock(), request_mac=verified.mac)
+    return id_ + whole[2:]
 
 
 def _room(message: bytes) -> int:
