@@ -111,6 +111,16 @@ def test_what_leads_into_our_zones_is_answered_from_them() -> None:
     assert lines(reply.authority)[0].startswith("@ 60 SOA")
 
 
+def test_an_alias_into_our_zones_keeps_its_signature() -> None:
+    signature = "CNAME 13 3 60 20300101000000 20200101000000 1 example. AAAA"
+    text = (
+        f"www.elsewhere 60 CNAME mail.lab.test.\nmail.lab.test. 60 A 203.0.113.66\nwww.elsewhere 60 RRSIG {signature}"
+    )
+    server, _ = responder({"www.elsewhere.example": said("www.elsewhere.example", text)})
+    found = lines(ask(server, "www.elsewhere.example.").answer)
+    assert [line.split()[2] for line in found] == ["A", "CNAME", "RRSIG"]
+
+
 def test_an_alias_between_others_is_followed() -> None:
     first = said("www.elsewhere.example", "www.elsewhere 60 CNAME a.far.example.", open=True)
     server, others = responder(

@@ -81,8 +81,10 @@ def records(name: bytes, foreign: Foreign) -> tuple[list[Owned], list[Owned]]:
 
 
 def until(section: list[Owned], target: bytes) -> list[Owned]:
-    """Return the aliases of an answer up to the one that leads to `target`."""
+    """Return the aliases of an answer up to the one that leads to `target`, with their signatures."""
     for at, (_, rrset) in enumerate(section):
         if rrset.type == codes.CNAME and rrset.data[0].lower() == target:
-            return section[: at + 1]
+            passed = {owner for owner, _ in section[: at + 1]}
+            rest = section[at + 1 :]
+            return section[: at + 1] + [one for one in rest if one[0] in passed and one[1].type == codes.RRSIG]
     return section
