@@ -1,7 +1,7 @@
 """When a socket is read: as soon as something is there, or at a beat while much comes, so that much is read at once.
 
-A turn of the loop costs more than the answer to a query. Where datagrams come faster than turns, each finds many of them
-anyway; a little below that each would find one, and all would be the dearer for it. Network cards do the same.
+A turn of the loop costs more than the answer to a query. Where datagrams come faster than turns, each finds many of
+them anyway; a little below that each would find one, and all would be the dearer for it. Network cards do the same.
 """
 
 from __future__ import annotations
