@@ -1,6 +1,6 @@
-"""CPU of the server per DNS query, beside Knot: `python -m bench.dns_queries`.
+"""CPU of the server per DNS query, beside Knot and BIND: `python -m bench.dns_queries`.
 
-One zone of 10,000 names, the server on core 0, dnsperf on core 1, both servers in turn in every round.
+One zone of 10,000 names, the server on core 0, dnsperf on core 1, all servers in turn in every round.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ def scenarios(rng: random.Random) -> list[Scenario]:
         Scenario("mixed, EDNS cookies", mixed, ("-E", "10:0123456789abcdef")),
         Scenario("mixed, random case", cased),
         Scenario("NXDOMAIN flood", flood),
+        Scenario("mixed, TCP", mixed, ("-m", "tcp", "-c", "8")),
     ]
 
 
@@ -93,9 +94,7 @@ def ours(folder: Path) -> Iterator[tuple[int, int]]:
 @contextmanager
 def knot(folder: Path) -> Iterator[tuple[int, int]]:
     """Run Knot with one worker; yields its pid and port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = folder / "knot.conf"
     config.write_text(
         f"server:\n  rundir: {folder}\n  listen: 127.0.0.1@{port}\n"
@@ -107,6 +106,31 @@ def knot(folder: Path) -> Iterator[tuple[int, int]]:
     with running(pinned(0, [program("knotd"), "-c", str(config)]), stdout=subprocess.DEVNULL) as child:
         wait_for_answer(port)
         yield child.pid, port
+
+
+@contextmanager
+def named(folder: Path) -> Iterator[tuple[int, int]]:
+    """Run BIND with one worker; yields its pid and port."""
+    port = free_port()
+    config = folder / "named.conf"
+    config.write_text(
+        f'options {{ directory "{folder}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n'
+        "  recursion no; pid-file none; session-keyfile none; dnssec-validation no; empty-zones-enable no; };\n"
+        "controls { };\n"
+        f'zone "{ORIGIN}" {{ type primary; file "{folder / "zone"}"; }};\n'
+    )
+    command = [program("named"), "-f", "-n", "1", "-c", str(config)]
+    with running(pinned(0, command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        wait_for_answer(port)
+        yield child.pid, port
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody has now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def wait_for_answer(port: int) -> None:
@@ -123,7 +147,7 @@ def wait_for_answer(port: int) -> None:
             except OSError:
                 time.sleep(0.05)
             time.sleep(0.1)
-    sys.exit("knotd does not answer")
+    sys.exit("the other server does not answer")
 
 
 def measure(pid: int, port: int, queries: Path, flags: Sequence[str], seconds: float) -> Measure:
@@ -154,7 +178,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "zone").write_text(zone_text())
-        with ours(folder) as (our_pid, our_port), knot(folder) as (knot_pid, knot_port):
+        with ours(folder) as us, knot(folder) as them, named(folder) as third:
             for scenario in scenarios(random.Random(1)):
                 if options.only not in scenario.title:
                     continue
@@ -162,7 +186,7 @@ def main() -> None:
                 rounds = [
                     [
                         measure(pid, port, folder / "queries", scenario.flags, options.seconds)
-                        for pid, port in ((our_pid, our_port), (knot_pid, knot_port))
+                        for pid, port in (us, them, third)
                     ]
                     for _ in range(options.rounds)
                 ]
@@ -170,15 +194,16 @@ def main() -> None:
 
 
 def report(title: str, rounds: Sequence[Sequence[Measure]]) -> None:
-    """Print the medians of both, and the median of the ratios."""
-    for who, runs in zip(("zonemint", "knotd"), zip(*rounds, strict=True), strict=True):
+    """Print the medians of each, and the medians of the ratios."""
+    for who, runs in zip(("zonemint", "knotd", "named"), zip(*rounds, strict=True), strict=True):
         micros = statistics.median(run.micros for run in runs)
         rate = statistics.median(run.rate for run in runs)
         lost = sum(run.lost for run in runs)
         print(f"{title:22} {who:9} {micros:6.2f} us CPU a query  {rate:9,.0f} queries/s  {lost} lost")
-    ratios = [us.micros / them.micros for us, them in rounds]
-    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    print(f"{title:22} ratio     {statistics.median(ratios):6.2f} ({spread})", flush=True)
+    for at, who in enumerate(("knotd", "named"), 1):
+        ratios = [runs[0].micros / runs[at].micros for runs in rounds]
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        print(f"{title:22} ratio to {who:6} {statistics.median(ratios):6.2f} ({spread})", flush=True)
 
 
 if __name__ == "__main__":

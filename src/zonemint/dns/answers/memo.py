@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
 from zonemint.dns import codes
@@ -10,7 +10,6 @@ from zonemint.dns.answers.compiled import Compiled
 from zonemint.dns.answers.lookup import Answer
 from zonemint.dns.answers.tally import Tally
 from zonemint.dns.zones.delta import Delta
-from zonemint.dns.zones.zone import Keep
 
 __all__ = ["Alike", "Known", "Memo"]
 
@@ -26,6 +25,9 @@ _PASSING = 4_096
 """The same for names that anybody can think of: they must not push the others out."""
 _LINKS = 4
 """How many names or zones an answer may be remembered under, on average, before all are forgotten."""
+
+_PLACES = 1 << 16
+"""Places for names that were asked for once, of which a quarter is taken before all are free again."""
 
 _TREE = frozenset({codes.NS, codes.DNAME})
 """Types that decide about the names below theirs."""
@@ -90,12 +92,30 @@ class Memo:
         self.lasting = self._lasting.known
         self.passing = self._passing.known
         self.negative = self._negative.known
+        self._asked = bytearray(_PLACES)
+        self._once = 0
 
-    def keep(self, question: bytes, known: Known, answer: Answer, keep: Keep) -> None:
+    def is_asked_again(self, name: bytes) -> bool:
+        """Tell whether a name was asked for lately, as far as is known, and note it.
+
+        In a flood each name comes once, and to remember it would cost as much as to answer.
+        """
+        place = hash(name) & _PLACES - 1
+        if self._asked[place]:
+            return True
+        self._asked[place] = 1
+        self._once += 1
+        if self._once > _PLACES // 4:
+            self._asked = bytearray(_PLACES)
+            self._once = 0
+        return False
+
+    def keep_passing(self, question: bytes, known: Known, zones: Sequence[bytes]) -> None:
+        """Remember an answer that anybody can ask for, until a zone changes; these are the zones' apexes."""
+        self._passing.keep(question, known, zones)
+
+    def keep(self, question: bytes, known: Known, answer: Answer) -> None:
         """Remember an answer to a question whose name is in lower case."""
-        if keep is Keep.PASSING:
-            self._passing.keep(question, known, answer.zones)
-            return
         parts = answer.names
         if any(rrset.type in _PROOFS for _, rrset in answer.authority):
             # Every change has another serial, so the name of the apex is part of every change.

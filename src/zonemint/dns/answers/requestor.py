@@ -22,6 +22,7 @@ class Transport(Enum):
     HTTPS = "https"
 
 
+_UDP = Transport.UDP
 _FIRST_SLOT = {transport: 2 * place for place, transport in enumerate(Transport)}
 
 
@@ -44,12 +45,13 @@ class Client(msgspec.Struct, frozen=True, gc=False):
     @property
     def slot(self) -> int:
         """Where answers to it stand in a tally (`tally.SLOTS`)."""
-        return _FIRST_SLOT[self.transport] + (len(self.address) > 4)
+        transport = self.transport
+        return (0 if transport is _UDP else _FIRST_SLOT[transport]) + (len(self.address) > 4)
 
     @property
     def is_datagram(self) -> bool:
         """Whether the answer has to fit into a datagram, and whether the sender may be forged."""
-        return self.transport is Transport.UDP
+        return self.transport is _UDP
 
     def __str__(self) -> str:
         host = str(ip_address(self.address))

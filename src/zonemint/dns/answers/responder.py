@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from time import time
 
@@ -21,7 +22,7 @@ from zonemint.dns.guard import options
 from zonemint.dns.guard.rate import RateLimit, Verdict
 from zonemint.dns.guard.terms import Denial, Terms
 from zonemint.dns.zones.catalog import Catalog
-from zonemint.dns.zones.zone import Asked, Keep, Unread
+from zonemint.dns.zones.zone import NOTHING, Asked, Keep, Unread, Zone
 
 __all__ = ["Responder"]
 
@@ -72,12 +73,15 @@ class Responder:
         """The limit of what is sent by UDP, which several responders may share."""
         return self._terms.limit
 
-    def respond(self, message: bytes, client: Client) -> Reply:
-        """Answer one message, at once or later; None where silence is right: no message, or an answer itself."""
+    def respond(self, message: bytes, client: Client, *, looked: bool = False) -> Reply:
+        """Answer one message, at once or later; None where silence is right: no message, or an answer itself.
+
+        looked: the question, without options and in lower case, was looked for in `lasting` and `passing`.
+        """
         if len(message) < 12 or message[2] & 0x80 or self._terms.denial is Denial.IGNORE:
             return None
         try:
-            reply = self._respond(message, client)
+            reply = self._respond(message, client, looked)
         except Elsewhere:
             return self._services.elsewhere(message, client) if self._services.elsewhere is not None else None
         except Exception:
@@ -86,12 +90,16 @@ class Responder:
             reply = _header(message, codes.SERVFAIL)
         return reply if self._terms.limit is None else self._limited(message, reply, client)
 
-    def _respond(self, message: bytes, client: Client) -> Reply:
+    def _respond(self, message: bytes, client: Client, looked: bool = False) -> Reply:
         rcode = codes.NOTIMP
         try:
             if not (opcode := message[2] >> 3 & 15):
-                recalled = self._recall(message, client)
-                return recalled or self._answer(message, wire.parse_query(message), client)
+                # Without options it would be the same look again.
+                if not looked or message[11]:
+                    recalled = self._recall(message, client)
+                    if recalled is not None:
+                        return recalled
+                return self._answer(message, wire.parse_query(message), client)
             if (handler := self._services.opcodes.get(opcode)) is not None:
                 return self._handled(handler, message, client, 0)
         except ForeignDataError:
@@ -196,6 +204,11 @@ class Responder:
         if query.signed:
             return self._signed(message, client)
         said = self._said(query.options, client) if query.options else options.NOTHING
+        memo = self._datagrams if client.is_datagram else self._streams
+        if (absent := self._absent(query, memo)) is not None:
+            zone, compiled = absent
+            keep = Keep.PASSING if memo.is_asked_again(query.name) else Keep.NOT
+            return self._write(message, query, client, said, compiled, zone, keep, (zone,))
         try:
             answer = self._resolve(query, asked)
         except Unread as unread:
@@ -210,25 +223,60 @@ class Responder:
     def _finish(
         self, message: bytes, query: wire.Query, client: Client, said: options.Said, found: Answer | Foreign
     ) -> bytes:
-        memo = self._datagrams if client.is_datagram else self._streams
         if isinstance(found, Answer):
+            memo = self._datagrams if client.is_datagram else self._streams
             compiled, keep = self._compile(query, found, memo)
             zone = found.zones[0] if found.zones else wire.ROOT
-        else:
-            compiled = passed_on(found, message, edns=query.edns, dnssec_ok=query.dnssec_ok)
-            keep, zone = Keep.NOT, wire.ROOT
+            return self._write(message, query, client, said, compiled, zone, keep, found.zones, found)
+        compiled = passed_on(found, message, edns=query.edns, dnssec_ok=query.dnssec_ok)
+        return self._write(message, query, client, said, compiled, wire.ROOT, Keep.NOT, ())
+
+    def _absent(self, query: wire.Query, memo: Memo) -> tuple[bytes, Compiled] | None:
+        """Find what was said of another name of the zone that is not there, when this one is not there either.
+
+        Such names come in floods, and the zone has one answer for them all.
+        """
+        name, type_ = query.name, query.type
+        if query.class_ != codes.IN or type_ >= _META_TYPES.start or self._terms.denial is not None:
+            return None
+        zone = self._catalog.find(name, type_)
+        if zone is None or type(zone) is not Zone:
+            return None
+        if query.dnssec_ok and zone.is_signed:
+            return None
+        compiled = memo.negative.get((zone.apex, len(name), codes.NXDOMAIN, ()))
+        return (zone.apex, compiled) if compiled is not None and zone.find(name, type_) is NOTHING else None
+
+    def _write(
+        self,
+        message: bytes,
+        query: wire.Query,
+        client: Client,
+        said: options.Said,
+        compiled: Compiled,
+        zone: bytes,
+        keep: Keep,
+        zones: Sequence[bytes],
+        answer: Answer | None = None,
+    ) -> bytes:
         end = query.end
         tally = self.tallies.of(zone, query.type, compiled.rcode)
         tally[client.slot] += 1
         ours = said.options + compiled.error if query.edns else b""
-        limit = _datagram(query.size) if client.is_datagram else 0xFFFF
+        is_datagram = client.is_datagram
+        limit = _datagram(query.size) if is_datagram else 0xFFFF
         reply = assemble(message, end, query.edns, query.dnssec_ok, compiled, limit)
         if keep is Keep.LASTING and not _is_usual(message, query.size):
             keep = Keep.PASSING
-        if keep and query.plain and not compiled.error and isinstance(found, Answer):
+        if keep and query.plain and not compiled.error:
+            memo = self._datagrams if is_datagram else self._streams
             opt = message[end : end + 9] + b"\0\0" if query.edns else b""
             question = message[2:12] + query.name + message[end - 4 : end] + opt
-            memo.keep(question, (reply[2:12] + query.name + reply[end - 4 :], tally), found, keep)
+            known = (reply[2:12] + query.name + reply[end - 4 :], tally)
+            if answer is not None and keep is Keep.LASTING:
+                memo.keep(question, known, answer)
+            else:
+                memo.keep_passing(question, known, zones)
         if not ours and not said.padded:
             return reply
         if len(reply) + len(ours) > limit:

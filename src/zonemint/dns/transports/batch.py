@@ -123,12 +123,12 @@ class Batch:
         self._interfaces = self._controls.cast("I")[4 :: _CONTROL // 4]
         self._no_interfaces = memoryview(bytes(4 * _SLOTS)).cast("I")
 
-    def serve(self) -> None:
-        """Read what waits, at most one batch, and answer it."""
+    def serve(self) -> int:
+        """Read what waits, at most one batch, and answer it; return how many datagrams there were."""
         self._headers[:] = self._fresh
         count: int = _libc.recvmmsg(self._fd, self._in, _SLOTS, socket.MSG_DONTWAIT, None)
         if count <= 0:
-            return
+            return 0
         began = perf_counter()
         buffers, lengths, place = self._bytes, self._out_lengths, self._slot
         log = self._log
@@ -151,10 +151,17 @@ class Batch:
                 tally[place] += 1
                 size = len(reply) + 2
                 buffers[start + 2 : start + size] = reply
+            elif (folded := _folded(question)) != question and (known := lasting.get(folded) or passing.get(folded)):
+                # The name stands in both at the same place, and goes back as it was spelt.
+                reply, tally = known
+                tally[place] += 1
+                size = len(reply) + 2
+                end = question.find(0, 10)
+                buffers[start + 2 : start + size] = reply[:10] + question[10:end] + reply[end:]
             else:
                 client = self._client(i)
                 message = buffers[start : start + length].tobytes()
-                whole = responder.respond(message, client)
+                whole = responder.respond(message, client, looked=bool(lasting))
                 size = 0
                 if isinstance(whole, bytes):
                     size = len(whole)
@@ -179,6 +186,7 @@ class Batch:
         for i in (*silent, count):
             self._send(first, i)
             first = i + 1
+        return count
 
     def _responders(self, count: int) -> list[Responder]:
         """Return who answers each datagram; one alone answers them all."""
@@ -227,3 +235,9 @@ class Batch:
             where = ctypes.byref(self._out, first * ctypes.sizeof(_MMsgHdr))
             sent: int = _libc.sendmmsg(self._fd, where, end - first, socket.MSG_DONTWAIT)
             first += max(sent, 1)
+
+
+def _folded(question: bytes) -> bytes:
+    """Return a question, without its id, with its name in lower case."""
+    end = question.find(0, 10)
+    return question[:10] + question[10:end].lower() + question[end:]

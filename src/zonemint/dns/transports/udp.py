@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from zonemint.dns.answers.tally import Durations
 from zonemint.dns.answers.views import Views
 from zonemint.dns.transports import batch
 from zonemint.dns.transports.batch import Origin
+from zonemint.dns.transports.pace import Pace
 from zonemint.dns.transports.query_log import QueryLog
 
 __all__ = ["UdpListener"]
@@ -53,26 +53,26 @@ class UdpListener:
         elif any_address:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        self._serve: Callable[[], None] = self._serve_singly
+        self._serve: Callable[[], int] = self._serve_singly
         if batch.available() if batched is None else batched:
             self._serve = batch.Batch(
                 sock, views, self._postpone, any_address=any_address, durations=durations, log=log
             ).serve
         self._freshen = freshen
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(sock.fileno(), self._receive)
+        self._pace = Pace(sock.fileno(), self._receive, _BATCH)
+        self._pace.start()
 
-    def _receive(self) -> None:
+    def _receive(self) -> int:
         self._freshen()
-        self._serve()
+        return self._serve()
 
-    def _serve_singly(self) -> None:
+    def _serve_singly(self) -> int:
         """Do what Batch.serve does, with a system call for each datagram."""
-        for _ in range(_BATCH):
+        for seen in range(_BATCH):
             try:
                 message, ancillary, _, address = self._socket.recvmsg(4096, _ANCILLARY)
             except OSError:
-                return
+                return seen
             client = Client.of(address[0], address[1], Transport.UDP)
             began = perf_counter()
             reply = self._views.of(client.address).respond(message, client)
@@ -84,6 +84,7 @@ class UdpListener:
                 self._send(Origin(address, ancillary), reply)
             elif isinstance(reply, Later):
                 self._postpone(reply, Origin(address, ancillary), client, message)
+        return _BATCH
 
     def _postpone(self, later: Later, origin: Origin, client: Client, message: bytes) -> None:
         send: Callable[[Ready], None] = self._durations.noting(Transport.UDP, partial(self._send, origin))
@@ -98,13 +99,14 @@ class UdpListener:
 
     def pause(self) -> None:
         """Stop answering; what comes meanwhile waits in the socket."""
-        self._loop.remove_reader(self._socket.fileno())
+        self._pace.stop()
 
     def resume(self) -> None:
         """Go on answering."""
-        self._loop.add_reader(self._socket.fileno(), self._receive)
+        self._pace.start()
 
     def close(self) -> None:
         """Stop answering and close the socket."""
-        self._loop.remove_reader(self._socket.fileno())
+        self._pace.stop()
+        self._pace.close()
         self._socket.close()

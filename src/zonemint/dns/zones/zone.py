@@ -29,7 +29,7 @@ from zonemint.dns.zones.records import (
     with_rrset,
 )
 
-__all__ = ["Asked", "Found", "Keep", "Kind", "Sealer", "TxtSource", "TxtValues", "TxtZone", "Unread", "Zone"]
+__all__ = ["NOTHING", "Asked", "Found", "Keep", "Kind", "Sealer", "TxtSource", "TxtValues", "TxtZone", "Unread", "Zone"]
 
 
 class Kind(Enum):
@@ -65,7 +65,8 @@ class Found(msgspec.Struct, frozen=True, gc=False):
 
 
 _PROOFS = frozenset({codes.RRSIG, codes.NSEC, codes.NSEC3})
-_NOTHING = Found(Kind.NXDOMAIN, keep=Keep.PASSING)
+NOTHING = Found(Kind.NXDOMAIN, keep=Keep.PASSING)
+"""There is no such name, nor one that stands for it."""
 
 TxtValues: TypeAlias = Sequence[str] | None
 """The current TXT values of a label (none: NODATA); None where there is no such account (NXDOMAIN)."""
@@ -258,7 +259,7 @@ class Zone:
             return _at(node, name, type_, Keep.LASTING)
         encloser = self.encloser(name)
         node = self.nodes.get(WILDCARD + encloser)
-        return _NOTHING if node is None else _at(node, name, type_, Keep.PASSING)
+        return NOTHING if node is None else _at(node, name, type_, Keep.PASSING)
 
     def encloser(self, name: bytes) -> bytes:
         """Return the closest encloser of a name that is not here: the nearest above it that is (RFC 4592 3.3.1)."""
