@@ -212,6 +212,15 @@ async def test_servers_that_a_zone_names_are_asked_without_recursion() -> None:
         assert not dns.message.from_wire(server.messages["udp"][0]).flags & 0x100
 
 
+async def test_servers_of_the_settings_go_before_those_that_a_zone_names() -> None:
+    """They may be at another port, or behind TLS; and they are resolvers."""
+    async with serving(made("@ 60 A 192.0.2.1")) as server:
+        ours = resolver(zones={wire.name_from_text("child.lab.test"): pool(server.endpoint)}, port=1)
+        asking = question("host.child.lab.test", servers=["127.0.0.1"])
+        assert (await ask(ours, asking)).rcode == codes.NOERROR
+        assert dns.message.from_wire(server.messages["udp"][0]).flags & 0x100
+
+
 async def test_a_loop_is_found_and_forgotten_when_it_is_gone() -> None:
     """A server that asks us, as another zonemint with our address in its settings would."""
     ours: Resolver

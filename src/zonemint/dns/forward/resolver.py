@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
-from zonemint.dns import codes
+from zonemint.dns import codes, wire
 from zonemint.dns.answers.foreign import Foreign, Question
 from zonemint.dns.forward.cache import Cache, Entry, Key, key_of
 from zonemint.dns.forward.pool import Pool
@@ -117,8 +117,7 @@ class Resolver:
             if zone is not None and len(zone) > len(suffix):
                 return self._special.answer(zone, question.name, question.type)
         self.cache.counts.misses += 1
-        if question.servers:
-            pool = self._delegated(question.servers)
+        question, pool = self._whom(question, suffix, pool)
         if pool is None:
             return _REFUSED
         if len(self._under_way) >= self._policy.max_concurrent:
@@ -126,9 +125,17 @@ class Resolver:
             return _BUSY
         return self._ask(key, question, pool)
 
+    def _whom(self, question: Question, suffix: bytes, pool: Pool | None) -> tuple[Question, Pool | None]:
+        """Return whom to ask: the servers of a suffix in the settings, else those that a zone of ours delegates to."""
+        if not question.servers:
+            return question, pool
+        if suffix != wire.ROOT:
+            return question._replace(servers=()), pool
+        return question, self._delegated(question.servers)
+
     def _prefetch(self, key: Key, question: Question) -> None:
         if key not in self._under_way and len(self._under_way) < self._policy.max_concurrent // 2:
-            pool = self._delegated(question.servers) if question.servers else self.routes.find(question.name)[1]
+            question, pool = self._whom(question, *self.routes.find(question.name))
             if pool is not None:
                 self.cache.counts.prefetches += 1
                 self._ask(key, question, pool)
