@@ -21,9 +21,13 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--packets", type=int, default=1_000_000)
     arguments.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of what is chosen at random")
+    arguments.add_argument("--workers", type=int, default=0, help="of the server")
     options = arguments.parse_args()
     print(f"seed {options.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="zonemint-fuzz-") as folder, attacked(Path(folder) / "data") as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="zonemint-fuzz-") as folder,
+        attacked(Path(folder) / "data", workers=options.workers) as server,
+    ):
         attack = Attack(server, random.Random(options.seed))
         began = perf_counter()
         while (done := attack.sent.total()) < options.packets:

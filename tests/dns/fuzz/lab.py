@@ -43,7 +43,7 @@ class Target:
 
 
 @contextmanager
-def attacked(folder: Path) -> Iterator[Target]:
+def attacked(folder: Path, *, workers: int = 0) -> Iterator[Target]:
     """Run a server with a zone that has something of each kind, and forwarding to nobody."""
     assert run("init", "--domain", DOMAIN, "--data", folder).returncode == 0
     made = run("tsig", "create", f"key.{DOMAIN}", "--allow", "*", "--transfer", "--json", "--data", folder)
@@ -52,7 +52,14 @@ def attacked(folder: Path) -> Iterator[Target]:
     file = folder / "zonemint.toml"
     text = file.read_text()
     nobody = f'["127.0.0.1:{free_ports(1)[0]}"]'
-    for key, value in (("nsid", '"fuzzed"'), ("version", '"zonemint"'), ("servers", nobody), ("timeout", '"1s"')):
+    settings = {
+        "nsid": '"fuzzed"',
+        "version": '"zonemint"',
+        "servers": nobody,
+        "timeout": '"1s"',
+        "workers": str(workers),
+    }
+    for key, value in settings.items():
         text, count = re.subn(rf"^# {key} = .*$", f"{key} = {value}", text, count=1, flags=re.MULTILINE)
         assert count == 1, key
     file.write_text(text + _TABLES)
