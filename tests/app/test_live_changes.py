@@ -19,6 +19,7 @@ from zonemint.dns.zones.catalog import Catalog
 from zonemint.dns.zones.delta import Delta
 from zonemint.dns.zones.overlay import Draft, Edit
 from zonemint.store import records, zone_changes
+from zonemint.store.database import Steps
 from zonemint.store.records import DynamicRecord
 from zonemint.store.sqlite import SqliteDatabase
 
@@ -118,6 +119,33 @@ async def test_those_that_come_together_share_a_serial_and_one_that_is_refused_d
     rows = await node.db.read(zone_changes.since(ZONE, before, before + 1))
     assert rows is not None
     assert {(one.added, one.name) for one in rows} == {(True, f"many.{ZONE}"), (True, f"once.{ZONE}")}
+
+
+async def test_what_belongs_with_a_change_is_done_with_it_or_undone(node: Node) -> None:
+    def more() -> Steps[None]:
+        yield from records.save_serial("also.test", 1, "")
+
+    def fails() -> Steps[None]:
+        yield from records.save_serial("never.test", 1, "")
+        raise ConfigError("no")
+
+    one, two, three = [[edit(True, name, "192.0.2.2")] for name in ("one", "two", "three")]
+    outcomes = await asyncio.gather(
+        node.keeper.change(ZONE, lambda draft: one, actor="me", by="test", also=fails),
+        node.keeper.change(ZONE, lambda draft: two, actor="me", by="test"),
+        node.keeper.change(ZONE, lambda draft: three, actor="me", by="test", also=more),
+        node.keeper.change(ZONE, lambda draft: three, actor="me", by="test", also=more),
+        return_exceptions=True,
+    )
+    assert [isinstance(one, ConfigError) or one for one in outcomes] == [True, two, three, []]
+    assert (node.addresses("one"), node.addresses("two"), node.addresses("three")) == (
+        set(),
+        {"192.0.2.2"},
+        {"192.0.2.2"},
+    )
+    found = await node.db.read(records.serials())
+    assert "also.test" in found
+    assert "never.test" not in found
 
 
 async def test_a_zone_that_is_not_served_is_not_changed(node: Node) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from zonemint.app.dynamic import change
 from zonemint.app.zone_list import zone_of
+from zonemint.app.zone_reading import edit_of
 from zonemint.app.zones import ZoneKeeper
 from zonemint.config import Config, DataDir
-from zonemint.core.clock import Clock
 from zonemint.core.errors import AcmeDnsError, ConfigError
 from zonemint.core.names import is_within
+from zonemint.dns import codes
+from zonemint.dns.zones.overlay import Draft, Edit
 from zonemint.store import records
 from zonemint.store.database import Database, Steps
-from zonemint.store.records import DynamicRecord
 
 __all__ = ["Aliases"]
 
@@ -25,12 +25,11 @@ class Aliases:
     What the same actor made before is replaced; what is in a zone file, or a person or another token made, stays.
     """
 
-    def __init__(self, db: Database, config: Config, data: DataDir, zones: ZoneKeeper, clock: Clock) -> None:
+    def __init__(self, db: Database, config: Config, data: DataDir, zones: ZoneKeeper) -> None:
         self._db = db
         self._config = config
         self._data = data
         self._zones = zones
-        self._clock = clock
 
     async def __call__(self, domain: str, target: str, *, actor: str, also: Callable[[], Steps[None]]) -> bool:
         """Make the CNAME and do what belongs with it; False when the domain is in no zone of ours."""
@@ -43,18 +42,23 @@ class Aliases:
             await self._db.write(also())
             return False
         alias = f"_acme-challenge.{domain}"
-        now_ms = int(self._clock() * 1000)
-        wanted = DynamicRecord(zone, alias, "CNAME", f"{target}.", int(config.dns.ttl), now_ms, actor)
+        wanted = edit_of(alias, "CNAME", int(config.dns.ttl), f"{target}.")
         old = await self._db.read(records.at(zone, alias, "CNAME"))
-        if any(one.created_by != actor and one.data != wanted.data for one in old):
+        if any(one.created_by != actor and one.data != f"{target}." for one in old):
             raise AcmeDnsError("cname_exists", 409)
-        stale = [one for one in old if one.data != wanted.data]
+        stale = [edit_of(alias, "CNAME", one.ttl, one.data, added=False) for one in old if one.data != f"{target}."]
+
+        def decide(draft: Draft) -> list[Edit]:
+            there = draft.rrset(wanted.owner, codes.CNAME)
+            if there is not None and wanted.data in there.data and not draft.dynamic(wanted.owner, codes.CNAME):
+                raise ConfigError(f"{alias} is not ours to make")
+            return [*stale, wanted]
+
         try:
             # Two CNAMEs of one name are no zone, so whoever comes between the look and the change is not overwritten.
-            await change(self._db, config, self._data, zone, actor=actor, add=[wanted], remove=stale, also=also)
+            await self._zones.change(zone, decide, actor=actor, by=actor, also=also)
         except ConfigError:
             raise AcmeDnsError("cname_exists", 409) from None
-        await self._zones.take_over()
         return True
 
 

@@ -56,6 +56,7 @@ class _Request(NamedTuple):
     decide: Decide
     actor: str
     by: str
+    also: Callable[[], Steps[None]] | None
     done: asyncio.Future[list[Edit]]
 
 
@@ -93,14 +94,16 @@ class LiveChanges:
         self._waiting: defaultdict[str, deque[_Request]] = defaultdict(deque)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def make(self, zone: str, decide: Decide, *, actor: str, by: str) -> list[Edit]:
+    async def make(
+        self, zone: str, decide: Decide, *, actor: str, by: str, also: Callable[[], Steps[None]] | None = None
+    ) -> list[Edit]:
         """Make a change, and return what it was when it is on disk and served.
 
         Raises what `decide` raises; ConfigError for what cannot be served, or a record that is not dynamic and would be
         removed; StoreError.
         """
         done: asyncio.Future[list[Edit]] = asyncio.get_running_loop().create_future()
-        self._waiting[zone].append(_Request(decide, actor, by, done))
+        self._waiting[zone].append(_Request(decide, actor, by, also, done))
         if zone not in self._tasks:
             self._tasks[zone] = asyncio.create_task(self._work(zone))
         return await done
@@ -111,7 +114,10 @@ class LiveChanges:
         batch: list[_Request] = []
         try:
             while waiting:
-                batch = [waiting.popleft() for _ in range(min(_TOGETHER, len(waiting)))]
+                batch = [waiting.popleft()]
+                # What else may fail in the middle would undo the changes of others.
+                while waiting and len(batch) < _TOGETHER and batch[0].also is waiting[0].also is None:
+                    batch.append(waiting.popleft())
                 try:
                     outcomes = await self._store(zone, batch)
                 except ZonemintError as error:
@@ -169,6 +175,8 @@ class LiveChanges:
                     yield from records.add(new)
                 else:
                     yield from records.remove(zone, change.name, change.type, change.data)
+            if request.also is not None:
+                yield from request.also()
         if not facts:
             return _Result(draft, live.serial, outcomes)
         serial = yield from records.bump(zone)

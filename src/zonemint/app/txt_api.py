@@ -45,7 +45,7 @@ def txt_resources(base: Base, zones: ZoneKeeper, sources: Sources) -> list[Resou
         lifetime=float(config.acmedns.value_lifetime),
         server_url=config.api_url,
         tells_url=config.acmedns.tell_server_url,
-        alias=Aliases(base.db, config, base.data, zones, base.clock),
+        alias=Aliases(base.db, config, base.data, zones),
     )
     api = AcmeDnsResources(
         acmedns,

@@ -116,16 +116,18 @@ class ZoneKeeper:
             if plan.required and plan.key in self.failures:
                 raise ConfigError(self.failures[plan.key])
 
-    async def change(self, zone: str, decide: Decide, *, actor: str, by: str) -> list[Edit]:
+    async def change(
+        self, zone: str, decide: Decide, *, actor: str, by: str, also: Callable[[], Steps[None]] | None = None
+    ) -> list[Edit]:
         """Change the dynamic records of a zone that is served, and return how, when it is on disk and served.
 
         decide: is called with the zone as it stands and returns the edits; it may be called again, and what it raises
         comes out of here with nothing done. So a condition that it has looked at still holds when its edits are made.
-        actor: who it was, for the audit log; by: what made it. Many changes at once share a transaction, a serial and a
-        sync of the disk. Raises ConfigError when a record is not dynamic and would be removed, or the zone could not be
-        served; StoreError, also for a zone that is not served now.
+        actor: who it was, for the audit log; by: what made it; also: what else the transaction does. Many changes at
+        once share a transaction, a serial and a sync of the disk. Raises ConfigError when a record is not dynamic and
+        would be removed, or the zone could not be served; StoreError, also for a zone that is not served now.
         """
-        return await self._changes.make(zone, decide, actor=actor, by=by)
+        return await self._changes.make(zone, decide, actor=actor, by=by, also=also)
 
     async def reload_changed_files(self) -> None:
         """Read the files that are new or changed; a broken one leaves the old zone as it is, and the log tells."""
