@@ -18,7 +18,7 @@ from zonemint.store import audit, dnssec_keys
 from zonemint.store.database import Lock, Steps
 from zonemint.store.dnssec_keys import DnssecKey, State
 
-__all__ = ["announced", "confirm", "disable", "enable", "first", "moved", "roll", "seal"]
+__all__ = ["announced", "confirm", "disable", "enable", "first", "moved", "roll", "seal", "signed_anew"]
 
 _OVER = (State.LEAVING, State.LEFT)
 _AT_PARENT = (State.READY, State.KNOWN)
@@ -116,6 +116,13 @@ def moved(key: DnssecKey, state: State | None, *, now: int, until: int | None = 
             if other.tag != key.tag and other.state in (State.ACTIVE, State.READY):
                 yield from _remove(other, now)
     return True
+
+
+def signed_anew(zone: str, at: int) -> Steps[None]:
+    """Give a zone another serial for the signatures that there are from some time on, unless that was done."""
+    yield Lock(f"zone {zone}")
+    if (yield from dnssec_keys.touched(zone, at)):
+        yield from dnssec_keys.touch(zone)
 
 
 def _add(zone: str, algorithm: Algorithm, taken: Sequence[int], actor: str, now: int) -> Steps[int]:

@@ -25,7 +25,6 @@ from zonemint.dns.dnssec.seal import Seal
 from zonemint.dns.zones.overlay import Draft, Edit
 from zonemint.dns.zones.zone import Zone
 from zonemint.store import dnssec_keys
-from zonemint.store.database import Lock, Steps
 from zonemint.store.dnssec_keys import DnssecKey, State
 from zonemint.store.opening import Store
 
@@ -68,7 +67,7 @@ class ZoneSigning:
         due = seal.due
         for _ in seal.prepare():
             await asyncio.sleep(0)
-        await self._db.write(_touched(live.plan.origin, due))
+        await self._db.write(zone_keys.signed_anew(live.plan.origin, due))
         await self._zones.take_over()
 
     async def _step(self, live: Live, key: DnssecKey, keys: Sequence[DnssecKey]) -> bool:
@@ -119,13 +118,6 @@ class ZoneSigning:
         if key.state is State.LEAVING and after is not None:
             return None  # it is in the zone file, whose owner has to remove it
         return max([one.ttl for one in (before, after) if one is not None], default=ttl)
-
-
-def _touched(origin: str, due: int) -> Steps[None]:
-    """Give a zone another serial for signatures that are due, unless another node did."""
-    yield Lock(f"zone {origin}")
-    if (yield from dnssec_keys.touched(origin, due)):
-        yield from dnssec_keys.touch(origin)
 
 
 def _longest_ttl(zone: Zone) -> int:

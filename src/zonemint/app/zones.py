@@ -299,6 +299,8 @@ class ZoneKeeper:
             seal = zone_keys.seal(zone, rows, lifetime=lifetime, ttl=ttl, clock=self._clock)
             for _ in seal.begin(before.zone if before is not None else None):
                 await asyncio.sleep(0)
+            # Those of the last run may have been older, and the serial stands for them.
+            await self._db.write(zone_keys.signed_anew(plan.origin, seal.since))
         return rows
 
     def _saved(self, read: _Read) -> Steps[tuple[int, list[DynamicRecord]] | None]:

@@ -57,6 +57,8 @@ class ZoneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 check("notify", one, server)
         for one in self.primaries:
             check("primaries", one, server)
+        if self.primaries and self.dnssec:
+            raise SettingError("dnssec", "a zone is signed here or taken from its primaries, and not both")
         if self.primaries and self.file:
             raise SettingError("primaries", "a zone is taken from its primaries or from a file, and not from both")
         if self.transfer_key:

@@ -63,6 +63,11 @@ class Seal:
         self.keys = keys
         self.due = 0
 
+    @property
+    def since(self) -> int:
+        """Return from when on there would be these signatures (Unix time)."""
+        return self._lifetimes.next_change(self._now) - self._lifetimes.step
+
     def check(self, type_: int) -> None:
         """Raise ConfigError for the types that are made here alone."""
         if type_ in MADE:
