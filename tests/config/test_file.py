@@ -114,6 +114,7 @@ def test_only_what_was_chosen_is_set_in_a_first_file() -> None:
         "listen": {"dns_port": 5353, "https_port": 8443},
         "store": {},
         "dns": {},
+        "dnssec": {},
         "forward": {},
         "query_log": {},
         "ca": {},

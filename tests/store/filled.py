@@ -40,6 +40,7 @@ COUNTS = {
     "used_tokens": 1,
     "shared_secrets": 1,
     "tsig_keys": 2,
+    "dnssec_keys": 2,
     "audit": 2,
 }
 
@@ -115,6 +116,9 @@ def fill(path: Path) -> Path:
         tsig = "INSERT INTO tsig_keys VALUES (?, 'hmac-sha256', ?, '[\"*\"]', '[\"TXT\"]', '[]', 1, 5, 'test', ?)"
         put(tsig, ("host.key", "c2VjcmV0", None))
         put(tsig, ("old.key", "", 7))
+        dnssec = "INSERT INTO dnssec_keys VALUES ('lab.test', ?, 'ed25519', ?, ?, 1, 2, ?, 3)"
+        put(dnssec, (1, b"\x00key", "active", None))
+        put(dnssec, (2, b"\x00key", "new", 5))
         put("INSERT INTO authorities VALUES ('root', 'PEM', 'PEM', 'lab.test', 1)")
         put("INSERT INTO authority_certificates VALUES ('ab', 'issuer', 'PEM', 1)")
     return path

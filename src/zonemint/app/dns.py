@@ -16,6 +16,7 @@ from zonemint.app.forwarding import Forwarding
 from zonemint.app.query_log import query_log
 from zonemint.app.tsig_keys import KeyRing
 from zonemint.app.txt_api import txt_values
+from zonemint.app.zone_signing import ZoneSigning
 from zonemint.app.zone_transfers import ZoneTransfers
 from zonemint.app.zones import LOOK, ZoneKeeper
 from zonemint.dns import codes
@@ -27,6 +28,7 @@ from zonemint.dns.zones.catalog import Catalog
 __all__ = ["Dns"]
 
 _FILE_WATCH = 1.0  # seconds between looks at zone files
+_SIGNATURE_WATCH = 1.0  # seconds between looks whether signatures or keys are due
 
 
 class Dns(NamedTuple):
@@ -35,6 +37,7 @@ class Dns(NamedTuple):
     zones: ZoneKeeper
     server: DnsServer
     transfers: ZoneTransfers
+    signing: ZoneSigning
     forwarding: Forwarding | None
     has_workers: bool
 
@@ -81,11 +84,13 @@ class Dns(NamedTuple):
             zones.settled = pool.settled
         if forwarding is not None:
             forwarding.start(server.port)
-        return cls(zones, server, transfers, forwarding, workers > 0)
+        zone_signing = ZoneSigning(zones, base.db, config, base.clock)
+        return cls(zones, server, transfers, zone_signing, forwarding, workers > 0)
 
     def begin(self, background: Background) -> None:
         """Begin what goes on beside answers."""
         background.every(_FILE_WATCH, self.zones.reload_changed_files)
+        background.every(_SIGNATURE_WATCH, self.signing.look)
         if self.has_workers:
             # Nobody else looks whether a command has changed something, when all datagrams go to the workers.
             background.every(LOOK, self.zones.look)

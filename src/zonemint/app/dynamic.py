@@ -11,13 +11,17 @@ from zonemint.app.zone_reading import around, build, fixed_records
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.errors import ConfigError
 from zonemint.core.hash_chain import Detail
+from zonemint.dns import codes
+from zonemint.dns.dnssec.seal import MADE
 from zonemint.dns.zones.records import Record
-from zonemint.store import audit, records, zone_changes
+from zonemint.store import audit, dnssec_keys, records, zone_changes
 from zonemint.store.database import Database, Lock, Steps
 from zonemint.store.records import DynamicRecord
 from zonemint.store.zone_changes import ZoneChange
 
 __all__ = ["change"]
+
+_MADE = frozenset(map(codes.type_to_text, MADE))
 
 
 async def change(
@@ -48,6 +52,9 @@ async def change(
 
     def steps() -> Steps[bool]:
         yield Lock(f"zone {zone}")
+        made = next((one.type for one in (*add, *remove) if one.type in _MADE), None)
+        if made is not None and (yield from dnssec_keys.of_zone(zone.rpartition("/")[2])):
+            raise ConfigError(f"zone {zone} is signed by this server, which alone makes {made} records")
         facts: list[audit.Fact] = []
         changes: list[ZoneChange] = []
         for record in remove:

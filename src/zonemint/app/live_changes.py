@@ -23,6 +23,7 @@ from zonemint.dns.zones.overlay import Draft, Edit, Overlay
 from zonemint.dns.zones.zone import Zone
 from zonemint.store import audit, records, zone_changes
 from zonemint.store.database import Database, Lock, Steps
+from zonemint.store.dnssec_keys import DnssecKey
 from zonemint.store.records import DynamicRecord
 from zonemint.store.zone_changes import ZoneChange
 
@@ -40,7 +41,7 @@ class Live:
     """A zone as it is served, with what it is served from.
 
     stamps: those of the files that it was read from; digest: stands for their content; serial: the store's that it is
-    up to; sources: the serials of the zones whose addresses it has pointers for.
+    up to; sources: the serials of the zones whose addresses it has pointers for; keys: those that it is signed with.
     """
 
     plan: Plan
@@ -50,6 +51,7 @@ class Live:
     zone: Zone
     overlay: Overlay
     serial: int
+    keys: tuple[DnssecKey, ...] = ()
 
 
 class _Request(NamedTuple):

@@ -11,10 +11,11 @@ from time import monotonic
 
 import structlog
 
+from zonemint.app import zone_keys
 from zonemint.app.live_changes import Decide, Live, LiveChanges
 from zonemint.app.zone_list import Kind, Plan, every, plans
 from zonemint.app.zone_reading import Stamp, ZoneFiles, around, edit_of, fill, stamp
-from zonemint.config import Config, DataDir
+from zonemint.config import Config, DataDir, ZoneSettings
 from zonemint.core.clock import Clock
 from zonemint.core.errors import ConfigError, StoreError, StoreUnavailable
 from zonemint.dns import codes, wire
@@ -25,8 +26,9 @@ from zonemint.dns.zones.journal import Journals, compared
 from zonemint.dns.zones.overlay import Draft, Edit, Overlay
 from zonemint.dns.zones.records import is_later
 from zonemint.dns.zones.zone import TxtSource, TxtZone, Zone
-from zonemint.store import records, zone_changes
+from zonemint.store import dnssec_keys, records, zone_changes
 from zonemint.store.database import Lock, Steps
+from zonemint.store.dnssec_keys import DnssecKey
 from zonemint.store.opening import Store
 from zonemint.store.records import DynamicRecord
 from zonemint.store.sqlite import SqliteDatabase
@@ -60,6 +62,7 @@ class _Moved:
     digest: str
     changes: list[ZoneChange] | None
     dynamic: list[DynamicRecord]
+    keys: tuple[DnssecKey, ...]
 
 
 class ZoneKeeper:
@@ -91,6 +94,7 @@ class ZoneKeeper:
         self._served: dict[str, Live] = {}
         self._refused: dict[str, tuple[Plan, dict[Path, Stamp], dict[str, int]]] = {}
         self._missing: set[str] = set()
+        self._other_keys: set[str] = set()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._version = 0
         self._next_look = 0.0
@@ -106,6 +110,11 @@ class ZoneKeeper:
             served=self._apply,
             settled=lambda: self.settled(),
         )
+
+    @property
+    def live(self) -> Mapping[str, Live]:
+        """The zones as they are served, by their keys."""
+        return self._served
 
     async def load(self) -> None:
         """Read every zone for the first time; raises ConfigError for the first domain that is wrong."""
@@ -139,7 +148,8 @@ class ZoneKeeper:
             self._missing.discard(plan.key)
             served, refused = self._served.get(plan.key), self._refused.get(plan.key)
             known = refused or (served and (served.plan, served.stamps, served.sources))
-            if known and known[0] == plan and known[2] == self._serials(plan) and _are_as(known[1]):
+            is_same = plan.key not in self._other_keys
+            if known and is_same and known[0] == plan and known[2] == self._serials(plan) and _are_as(known[1]):
                 continue
             if await self._try(plan):
                 _log.info("zone loaded", zone=plan.key, serial=self._served[plan.key].serial)
@@ -147,6 +157,9 @@ class ZoneKeeper:
     async def take_over(self) -> None:
         """Take over what other nodes wrote to the store; raises StoreError."""
         self._take(await self._db.read(self._moved()))
+        for key in [*self._other_keys]:
+            if (served := self._served.get(key)) is not None:
+                await self._try(served.plan)
 
     async def look(self) -> None:
         """Do so as a periodic task."""
@@ -209,6 +222,8 @@ class ZoneKeeper:
         served = self._served.get(read.plan.key)
         if served is None or (served.plan, served.digest) != (read.plan, read.digest):
             return False
+        if read.plan.key in self._other_keys:
+            return False
         served.stamps, served.sources = read.stamps, read.sources
         return True
 
@@ -252,11 +267,19 @@ class ZoneKeeper:
     async def _load(self, read: _Read) -> None:
         """Serve a zone as it was just read, under a serial that is on disk first and is never an old one's."""
         plan, zone = read.plan, read.zone
+        is_wanted = self._config.zones.get(plan.origin, ZoneSettings()).dnssec
+        if is_wanted and plan.kind is Kind.PRIMARY and plan.key not in self._served:
+            algorithm = self._config.dnssec.algorithm
+            await self._db.write(zone_keys.first(plan.origin, algorithm, actor="server", clock=self._clock))
         saved = await self._db.read(self._saved(read))
         serial, dynamic = saved if saved is not None else await self._db.write(self._next_serial(read))
         overlay = _laid_over(zone, dynamic, serial, plan.file)
         before = self._served.get(plan.key)
-        self._served[plan.key] = served = Live(plan, read.stamps, read.sources, read.digest, zone, overlay, serial)
+        keys = await self._sign(plan, zone, before)
+        self._other_keys.discard(plan.key)
+        self._served[plan.key] = served = Live(
+            plan, read.stamps, read.sources, read.digest, zone, overlay, serial, keys
+        )
         if "dns" in self._config.roles:
             # To compare whole zones costs something, and only who keeps a journal needs it.
             is_wanted = before is not None and not plan.view and self.journals.get(zone.apex) is not None
@@ -267,6 +290,18 @@ class ZoneKeeper:
                 self._serve_auth(auth, served)
         # What came meanwhile went to the old zone.
         self._version = -1
+
+    async def _sign(self, plan: Plan, zone: Zone, before: Live | None) -> tuple[DnssecKey, ...]:
+        """Sign a zone that is to be served, if it has keys, and return them; what was signed already stays so."""
+        rows = await self._db.read(dnssec_keys.of_zone(plan.origin))
+        if rows and "dns" in self._config.roles:
+            lifetime, ttl = self._config.dnssec.signature_lifetime, self._config.dns.ttl
+            seal = zone_keys.seal(zone, rows, lifetime=lifetime, ttl=ttl, clock=self._clock)
+            for _ in seal.begin(before.zone if before is not None else None):
+                await asyncio.sleep(0)
+            # Those of the last run may have been older, and the serial stands for them.
+            await self._db.write(zone_keys.signed_anew(plan.origin, seal.since))
+        return rows
 
     def _saved(self, read: _Read) -> Steps[tuple[int, list[DynamicRecord]] | None]:
         """Return the serial that stands for this very content, and the records beside it; None where there is none.
@@ -306,7 +341,8 @@ class ZoneKeeper:
                 continue
             changes = yield from zone_changes.since(origin, served.serial, serial)
             dynamic = (yield from records.of_zone(origin)) if changes is None else []
-            moved.append(_Moved(served, serial, digest, changes, dynamic))
+            keys = yield from dnssec_keys.of_zone(served.plan.origin)
+            moved.append(_Moved(served, serial, digest, changes, dynamic, keys))
         return moved
 
     def _take(self, moved: Sequence[_Moved]) -> None:
@@ -315,6 +351,9 @@ class ZoneKeeper:
             origin = served.plan.key
             if self._served.get(origin) is not served or not is_later(one.serial, served.serial):
                 # Its file was read anew meanwhile, or it is further already; the next look goes by that.
+                continue
+            if [(key.tag, key.state) for key in one.keys] != [(key.tag, key.state) for key in served.keys]:
+                self._other_keys.add(origin)  # all is signed anew, which takes longer than a question may wait
                 continue
             if one.digest != served.digest:
                 _log.warning("another node has another zone file or advertises another address", zone=origin)

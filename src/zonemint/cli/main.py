@@ -22,6 +22,7 @@ from zonemint.cli import (
     config,
     db,
     demo,
+    dnssec,
     doctor,
     eab,
     hooks,
@@ -66,6 +67,7 @@ app.command("token")(token.token)
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(eab.app, name="eab")
 app.add_typer(tsig.app, name="tsig")
+app.add_typer(dnssec.app, name="dnssec")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")

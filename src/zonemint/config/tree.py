@@ -13,6 +13,7 @@ from zonemint.config.acme import Acme, check_challenges
 from zonemint.config.acmedns import AcmeDns
 from zonemint.config.ca import Ca
 from zonemint.config.dns import Dns
+from zonemint.config.dnssec import Dnssec
 from zonemint.config.enrollment import Enrollment
 from zonemint.config.forward import Forward
 from zonemint.config.hooks import Hook
@@ -56,6 +57,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: Listen = Listen()
     store: Store = Store()
     dns: Dns = Dns()
+    dnssec: Dnssec = Dnssec()
     forward: Forward = Forward()
     query_log: QueryLog = QueryLog()
     ca: Ca = Ca()

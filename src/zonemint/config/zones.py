@@ -23,6 +23,9 @@ class ZoneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: Annotated[
         str, Meta(description="The zone file, relative to the data folder. Empty: zones/ZONE.zone in it.")
     ] = ""
+    dnssec: Annotated[bool, Meta(description="Whether it is signed here; to end that, `zonemint dnssec disable`.")] = (
+        False
+    )
     reverse_of: Annotated[
         tuple[str, ...],
         Meta(description="Zones for whose A and AAAA records it has PTR records, where it has the names."),
@@ -54,6 +57,8 @@ class ZoneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 check("notify", one, server)
         for one in self.primaries:
             check("primaries", one, server)
+        if self.primaries and self.dnssec:
+            raise SettingError("dnssec", "a zone is signed here or taken from its primaries, and not both")
         if self.primaries and self.file:
             raise SettingError("primaries", "a zone is taken from its primaries or from a file, and not from both")
         if self.transfer_key:

@@ -58,6 +58,9 @@ class Kind(StrEnum):
     TOKEN_ISSUER_ADDED = "token-issuer.added"  # the key's thumbprint  # noqa: S105
     TSIG_KEY_CREATED = "tsig-key.created"  # the key's name
     TSIG_KEY_REVOKED = "tsig-key.revoked"  # the key's name
+    DNSSEC_KEY_CREATED = "dnssec-key.created"  # zone
+    DNSSEC_KEY_MOVED = "dnssec-key.moved"  # zone
+    DNSSEC_KEY_REMOVED = "dnssec-key.removed"  # zone
     TXT_ACCOUNTS_IMPORTED = "txt-accounts.imported"  # auth zone
     RECORD_ADDED = "record.added"  # name
     RECORD_REMOVED = "record.removed"  # name

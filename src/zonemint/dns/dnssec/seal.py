@@ -58,8 +58,15 @@ class Seal:
         self._clock = clock
         self._ttl = ttl
         self._now = 0.0
+        self._prepared: list[bytes] | None = None
+        self._made: dict[tuple[bytes, bytes], bytes] = {}
         self.keys = keys
         self.due = 0
+
+    @property
+    def since(self) -> int:
+        """Return from when on there would be these signatures (Unix time)."""
+        return self._lifetimes.next_change(self._now) - self._lifetimes.step
 
     def check(self, type_: int) -> None:
         """Raise ConfigError for the types that are made here alone."""
@@ -114,8 +121,10 @@ class Seal:
         if _negative_ttl(fresh) != zone.negative.ttl:
             touched.update(zone.nsec)
         touched |= self._chained(touched, drafts)
-        if not changes:
-            touched.update(self._outdated())
+        if self._now >= self.due:
+            self.due = self._lifetimes.next_change(self._now)
+            touched.update(self._outdated(self._now) if self._prepared is None else self._prepared)
+            self._prepared = None
         done: dict[tuple[bytes, int], RRset | None] = {}
         for owner in touched:
             old = zone.nodes.get(owner, ())
@@ -128,6 +137,8 @@ class Seal:
             for type_ in {rrset.type for rrset in (*old, *node)}:
                 if (owner, type_) in changes or of_type(old, type_) != of_type(node, type_):
                     done[owner, type_] = of_type(node, type_)
+        if self._prepared is None:
+            self._made.clear()
         return done
 
     def _chained(self, touched: Iterable[bytes], drafts: dict[bytes, Node]) -> set[bytes]:
@@ -146,18 +157,38 @@ class Seal:
                 chain.discard(owner)
         return near
 
-    def _outdated(self) -> list[bytes]:
+    def prepare(self) -> Iterator[None]:
+        """Make the signatures that are due, in steps of a millisecond or so, for the next change to take along."""
+        now, due, names = self._clock(), self.due, []
+        for at, owner in enumerate([*self._zone.nsec]):
+            if at % 128 == 0:
+                yield
+            node = self._zone.nodes.get(owner, ())
+            if not self._is_outdated(owner, node, now):
+                continue
+            names.append(owner)
+            self._now = now
+            made = of_type(self._signed(owner, node, node), codes.RRSIG)
+            for data in made.data if made is not None else ():
+                self._made[owner, data[:18]] = data
+            if len(names) % 16 == 0:
+                yield
+        if self.due == due:
+            self._prepared = names
+        else:
+            self._made.clear()  # a change came first, and has seen to it
+
+    def _outdated(self, now: float) -> list[bytes]:
         """Find the names with signatures that are to be made anew."""
-        self.due = self._lifetimes.next_change(self._now)
-        found = []
-        for owner in self._zone.nsec:
-            rrsig = of_type(self._zone.nodes[owner], codes.RRSIG)
-            for data in rrsig.data if rrsig is not None else ():
-                start, end = self._lifetimes.span(owner, int.from_bytes(data[:2], "big"), self._now)
-                if data[8:16] != (end & 0xFFFFFFFF).to_bytes(4, "big") + (start & 0xFFFFFFFF).to_bytes(4, "big"):
-                    found.append(owner)
-                    break
-        return found
+        return [owner for owner in self._zone.nsec if self._is_outdated(owner, self._zone.nodes[owner], now)]
+
+    def _is_outdated(self, owner: bytes, node: Node, now: float) -> bool:
+        rrsig = of_type(node, codes.RRSIG)
+        for data in rrsig.data if rrsig is not None else ():
+            start, end = self._lifetimes.span(owner, int.from_bytes(data[:2], "big"), now)
+            if data[8:16] != (end & 0xFFFFFFFF).to_bytes(4, "big") + (start & 0xFFFFFFFF).to_bytes(4, "big"):
+                return True
+        return False
 
     def _is_below_cut(self, owner: bytes, drafts: dict[bytes, Node]) -> bool:
         """Tell whether a name is below a cut or a DNAME: what is there is glue, or not seen by anybody."""
@@ -201,7 +232,7 @@ class Seal:
             span = self._lifetimes.span(owner, rrset.type, self._now)
             for key in self.keys.signing:
                 begin = head(key, owner, rrset, self._zone.apex, span)
-                again = made.get(begin[:18]) if is_same else None
+                again = (made.get(begin[:18]) or self._made.get((owner, begin[:18]))) if is_same else None
                 signatures.append(again or sign(key, owner, rrset, begin))
         return with_rrset(node, codes.RRSIG, RRset(codes.RRSIG, 0, tuple(signatures)))
 

@@ -40,18 +40,22 @@ class Lifetimes(NamedTuple):
         """Have signatures made anew when half of their life is over."""
         return cls(int(lifetime), max(int(lifetime) // 2 // _PHASES, 1) * _PHASES)
 
+    @property
+    def step(self) -> int:
+        """Seconds from one part to the next."""
+        return self.period // _PHASES
+
     def span(self, owner: bytes, type_: int, now: float) -> tuple[int, int]:
         """Return when the present signature of a record set begins to hold and when it ends (seconds, Unix time)."""
         digest = blake2b(owner + type_.to_bytes(2, "big"), digest_size=2).digest()
-        phase = int.from_bytes(digest, "big") % _PHASES * (self.period // _PHASES)
+        phase = int.from_bytes(digest, "big") % _PHASES * self.step
         start = int(now - phase) // self.period * self.period + phase
         # Clocks that are behind ours are those of people who would look for the mistake elsewhere.
         return start - min(3600, self.lifetime), start + self.lifetime
 
     def next_change(self, now: float) -> int:
         """Return when the next part of the signatures is to be made anew."""
-        step = self.period // _PHASES
-        return (int(now) // step + 1) * step
+        return (int(now) // self.step + 1) * self.step
 
 
 def head(key: SigningKey, owner: bytes, rrset: RRset, apex: bytes, span: tuple[int, int]) -> bytes:
