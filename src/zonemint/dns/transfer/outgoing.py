@@ -11,6 +11,7 @@ from zonemint.dns import codes, wire
 from zonemint.dns.answers.compiled import UDP_SIZE, bare
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Reply, Stream
+from zonemint.dns.guard import options
 from zonemint.dns.transfer.messages import Row, packed
 from zonemint.dns.tsig import Key
 from zonemint.dns.zones.catalog import Catalog
@@ -23,6 +24,8 @@ __all__ = ["Transfers"]
 
 _AT_ONCE = 16
 """How many transfers may be under way; more are refused, and secondaries come again."""
+
+_LIVE = options.extended_error(18, "the values of this zone come and go; delegate it to this server")
 
 _CONNECTIONS = (Transport.TCP, Transport.TLS)
 
@@ -56,7 +59,7 @@ class Transfers:
         zone = self._catalog.get(wire.name_to_text(query.name))
         if zone is None or isinstance(zone, TxtZone) or not self._may(zone.origin, client, key):
             self.sent["refused"] += 1
-            return bare(message, query, codes.NOTAUTH if zone is None else codes.REFUSED)
+            return _refused(message, query, zone)
         if serial is None:
             return self._whole(zone, message, query, client)
         return self._since(zone, serial, message, query, client)
@@ -120,6 +123,16 @@ def _known(message: bytes, query: wire.Query) -> int | None:
     if soa.end - at != 20:
         raise ForeignDataError("a SOA record has five numbers")
     return int.from_bytes(message[at : at + 4], "big")
+
+
+def _refused(message: bytes, query: wire.Query, zone: Zone | None) -> bytes:
+    """Say no, and why to who asks with EDNS (RFC 8914)."""
+    if zone is None:
+        return bare(message, query, codes.NOTAUTH)
+    reply = bare(message, query, codes.REFUSED)
+    if not query.edns:
+        return reply
+    return options.attach(reply, _LIVE if isinstance(zone, TxtZone) else options.PROHIBITED)
 
 
 def _rows(owner: bytes, rrset: RRset) -> list[Row]:
