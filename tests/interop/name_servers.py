@@ -201,7 +201,7 @@ def started(
     ):
         one.process = process
         try:
-            until(lambda: process.poll() is not None or one.has(zone), f"{one.program} has {zone}")
+            until(lambda: process.poll() is not None or not is_asked or one.has(zone), f"{one.program} has {zone}")
             assert process.poll() is None, one.log()
             yield
         finally:

@@ -168,6 +168,7 @@ def test_we_follow_the_catalog_of_knot(tmp_path: Path) -> None:
         server.end()
     with running(folder, ports) as server:
         assert server.answers(f"n1.{ZONE}", "A") == ["192.0.2.1"]
+        file.write_text(FILE.replace(f"$ORIGIN {ZONE}.", f"$ORIGIN {DOMAIN}."))
         with started(other, DOMAIN, ports.dns, file=file, catalog=CATALOG):
             # The catalog lists another zone now, and one that is ours, which it cannot take.
             until(lambda: server.ask(f"www.{ZONE}", "A").rcode() == dns.rcode.REFUSED, server.said(), seconds=60)

@@ -75,14 +75,16 @@ class Transfers:
             deltas = None
         if client.is_datagram:
             # What does not fit is told by the SOA alone, and the client comes again over TCP.
-            messages = [] if deltas is None else list(packed(message[:2], question, _changes(zone, deltas)))
+            messages = (
+                [] if deltas is None else list(packed(message[:2], question, _changes(zone.apex, zone.soa, deltas)))
+            )
             if len(messages) == 1 and len(messages[0]) <= max(512, min(query.size, UDP_SIZE)):
                 self.sent["IXFR"] += 1
                 return messages[0]
             return next(packed(message[:2], question, current))
         if deltas is None or sum(map(_size, deltas)) > sum(len(node) for node in zone.nodes.values()):
             return self._whole(zone, message, query, client)
-        return self._stream("IXFR", zone, message, query, _changes(zone, deltas))
+        return self._stream("IXFR", zone, message, query, _changes(zone.apex, zone.soa, deltas))
 
     def _whole(self, zone: Zone, message: bytes, query: wire.Query, client: Client) -> Reply:
         # Whoever has the zone will ask for its changes.
@@ -96,15 +98,14 @@ class Transfers:
         if self._active >= _AT_ONCE:
             _log.warning("too many zone transfers at once, one is refused", zone=zone.origin)
             return bare(message, query, codes.REFUSED)
-        return Stream(self._counted(kind, zone, packed(message[:2], message[12 : query.end], rows)))
+        return Stream(self._counted(kind, zone.origin, zone.serial, packed(message[:2], message[12 : query.end], rows)))
 
-    def _counted(self, kind: str, zone: Zone, messages: Iterator[bytes]) -> Iterator[bytes]:
+    def _counted(self, kind: str, zone: str, serial: int, messages: Iterator[bytes]) -> Iterator[bytes]:
         self._active += 1
-        serial = zone.serial
         try:
             yield from messages
             self.sent[kind] += 1
-            _log.info("zone transferred", zone=zone.origin, kind=kind, serial=serial)
+            _log.info("zone transferred", zone=zone, kind=kind, serial=serial)
         finally:
             self._active -= 1
 
@@ -148,14 +149,17 @@ def _zone(apex: bytes, soa: RRset, nodes: list[tuple[bytes, tuple[RRset, ...]]])
     yield from _rows(apex, soa)
 
 
-def _changes(zone: Zone, deltas: list[Delta]) -> Iterator[Row]:
-    """Write the newest SOA, and each change between its old and its new one (RFC 1995 section 4)."""
-    yield from _rows(zone.apex, zone.soa)
+def _changes(apex: bytes, newest: RRset, deltas: list[Delta]) -> Iterator[Row]:
+    """Write the newest SOA, and each change between its old and its new one (RFC 1995 section 4).
+
+    The zone itself may be another one when this is gone through.
+    """
+    yield from _rows(apex, newest)
     for delta in deltas:
         for soa, owned in ((delta.before, delta.removed), (delta.after, delta.added)):
-            yield from _rows(zone.apex, soa)
+            yield from _rows(apex, soa)
             yield from _many(owned)
-    yield from _rows(zone.apex, zone.soa)
+    yield from _rows(apex, newest)
 
 
 def _many(owned: tuple[Owned, ...]) -> Iterator[Row]:
