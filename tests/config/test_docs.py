@@ -9,7 +9,7 @@ from zonemint.config import Config, Hook, Profile, Provisioner, View, ZoneSettin
 
 PAGE = Path(__file__).parents[2] / "docs/configuration.md"
 MADE = {"domain", "name", "external_url", "profiles.lifetime"}  # their defaults are words
-UNSET = {"listen.dot_port", "listen.doh_port", "forward.serve_stale"}
+UNSET = {"listen.dot_port", "listen.doh_port", "forward.serve_stale", "zones.allow_transfer", "zones.notify"}
 NAMED = {
     "profiles": Profile(),
     "provisioners": Provisioner(),

@@ -26,6 +26,7 @@ from zonemint.app.own_certificate import OwnCertificate
 from zonemint.app.sharing import Sharing
 from zonemint.app.store_watch import StoreWatch
 from zonemint.app.sweeper import Keep, Sweeper
+from zonemint.app.transfer_metrics import TransferMetrics
 from zonemint.app.txt_api import txt_resources
 from zonemint.config import Config, DataDir, advertised
 from zonemint.core.clock import Clock, system_clock
@@ -136,6 +137,8 @@ class Server:
         if dns is not None:
             metrics.register(DnsMetrics(dns))
             metrics.register(GuardMetrics(dns))
+        if names is not None:
+            metrics.register(TransferMetrics(names.transfers))
         if names is not None and names.forwarding is not None:
             metrics.register(ForwardMetrics(names.forwarding.resolver))
         if names is not None and config.dns.coredns_metrics:

@@ -6,7 +6,9 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 import structlog
 
@@ -21,6 +23,7 @@ from zonemint.dns.zones.zone import Zone
 
 __all__ = ["ZoneCopies"]
 
+_LONGEST = 200  # characters of a file's name, which every file system takes
 _LINES = 500  # of a copy that are written between two turns for others
 
 _log = structlog.get_logger()
@@ -34,7 +37,9 @@ class ZoneCopies:
 
     def file(self, origin: str) -> Path:
         """Return where the copy of a zone is."""
-        return self._folder / f"{origin}.zone"
+        # A name may come from a catalog of others, and a slash is a letter like any other in it.
+        name = quote(origin, safe="")
+        return self._folder / f"{name if len(name) <= _LONGEST else sha256(origin.encode()).hexdigest()}.zone"
 
     def read(self, origin: str) -> tuple[Zone, float] | None:
         """Return a zone and when it was vouched for; None where there is no copy, or none that can be read."""

@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from zonemint.config.values import Seconds, SettingError, check
+from zonemint.config.grants import Grants
+from zonemint.config.values import Seconds, SettingError, check, server
+from zonemint.config.zones import OWN_SERVERS
+from zonemint.core.names import normalize
 from zonemint.core.networks import networks
 
 __all__ = ["Dns"]
@@ -61,6 +64,20 @@ class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=1, le=100_000, description="The same of one address, or of 56 bits of IPv6.")
     ] = 256
     tsig_md5: Annotated[bool, Meta(description="Whether keys of the algorithm hmac-md5 are good.")] = False
+    allow_transfer: Annotated[
+        tuple[str, ...],
+        Meta(description="Who may have whole zones: networks, and key:NAME; a zone's own table may say otherwise."),
+    ] = ()
+    notify: Annotated[
+        tuple[str, ...],
+        Meta(description='Servers to be told of each change, an address with or without port; "ns" is a zone\'s own.'),
+    ] = ()
+    transfer_key: Annotated[
+        str, Meta(description="The key that our messages to other servers are signed with (zonemint tsig).")
+    ] = ""
+    catalog: Annotated[
+        str, Meta(description="The name of a zone that tells secondaries which zones there are (RFC 9432).")
+    ] = ""
     tcp_idle: Annotated[Seconds, Meta(description="How long a quiet TCP connection stays open.")] = Seconds(10)
 
     workers: Annotated[
@@ -68,6 +85,15 @@ class Dns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0
 
     def __post_init__(self) -> None:
+        for text in self.allow_transfer:
+            check("dns.allow_transfer", text, lambda one: Grants.read([one]))
+        for text in self.notify:
+            if text != OWN_SERVERS:
+                check("dns.notify", text, server)
+        if self.transfer_key:
+            check("dns.transfer_key", self.transfer_key, normalize)
+        if self.catalog:
+            msgspec.structs.force_setattr(self, "catalog", check("dns.catalog", self.catalog, normalize))
         for key in _LISTS:
             for text in getattr(self, key):
                 check(f"dns.{key}", text, lambda one: networks([one]))

@@ -234,7 +234,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             sources = tuple([check(f"{key}.reverse_of", source, normalize) for source in one.reverse_of])
             if sources and not name.endswith(_REVERSE):
                 raise SettingError(f"{key}.reverse_of", f"{name} is no reverse zone, below in-addr.arpa or ip6.arpa")
+            if one.primaries and name in self.domains:
+                raise SettingError(f"{key}.primaries", "the domains are ours; other zones may come from primaries")
             zones[name] = msgspec.structs.replace(one, reverse_of=sources)
+        if self.dns.catalog in (*zones, *self.domains, *self.auth_zones):
+            raise SettingError("dns.catalog", f"{self.dns.catalog} is a zone already; catalog.invalid would not be")
         return zones
 
     @property

@@ -7,9 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from zonemint.config.grants import Grants
 from zonemint.config.values import SettingError, check, server
 from zonemint.core.names import normalize
-from zonemint.core.networks import networks
 
 __all__ = ["OWN_SERVERS", "ZoneSettings"]
 
@@ -31,15 +31,16 @@ class ZoneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Zones for whose A and AAAA records it has PTR records, where it has the names."),
     ] = ()
     allow_transfer: Annotated[
-        tuple[str, ...],
-        Meta(description="Networks that may have the whole zone; a key with that right needs none of them."),
-    ] = ()
+        tuple[str, ...] | None,
+        Meta(description="Who may have the whole zone: networks, and key:NAME; unset: as dns.allow_transfer has it."),
+    ] = None
     notify: Annotated[
-        tuple[str, ...],
+        tuple[str, ...] | None,
         Meta(
-            description='Servers to be told of each change, an address with or without port; "ns" is the zone\'s own.'
+            description="Servers to be told of each change, an address with or without port; "
+            'unset: those of dns.notify; "ns" is the zone\'s own.'
         ),
-    ] = ()
+    ] = None
     primaries: Annotated[
         tuple[str, ...],
         Meta(description="Servers that the zone is taken from, an address with or without port. Empty: it is ours."),
@@ -47,12 +48,18 @@ class ZoneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     transfer_key: Annotated[
         str, Meta(description="The key that our messages to those servers are signed with (zonemint tsig).")
     ] = ""
+    catalog: Annotated[
+        bool, Meta(description="Whether it is a catalog, whose members become secondary zones, too (RFC 9432).")
+    ] = False
+    group: Annotated[
+        str, Meta(description="What our own catalog says about how secondaries are to configure the zone.")
+    ] = ""
     largest: Annotated[
         int, Meta(ge=1, le=1_000_000_000_000, description="Bytes of a zone that is taken from its primaries.")
     ] = 1_000_000_000
 
     def __post_init__(self) -> None:
-        for one in self.notify:
+        for one in self.notify or ():
             if one != OWN_SERVERS:
                 check("notify", one, server)
         for one in self.primaries:
@@ -63,7 +70,9 @@ class ZoneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise SettingError("primaries", "a zone is taken from its primaries or from a file, and not from both")
         if self.transfer_key:
             check("transfer_key", self.transfer_key, normalize)
-        try:
-            networks(self.allow_transfer)
-        except ValueError as error:
-            raise SettingError("allow_transfer", str(error)) from None
+        for one in self.allow_transfer or ():
+            check("allow_transfer", one, lambda text: Grants.read([text]))
+        if self.catalog and not self.primaries:
+            raise SettingError("catalog", "a catalog comes from primaries: name them")
+        if len(self.group.encode()) > 255:
+            raise SettingError("group", "it must have at most 255 bytes")

@@ -28,6 +28,7 @@ __all__ = [
     "NOERROR",
     "NONE",
     "NOTAUTH",
+    "NOTIFY",
     "NOTIMP",
     "NOTZONE",
     "NS",
@@ -85,6 +86,7 @@ IXFR: Final = 251
 AXFR: Final = 252
 ANY: Final = 255
 
+NOTIFY: Final = 4
 UPDATE: Final = 5
 
 IN: Final = 1

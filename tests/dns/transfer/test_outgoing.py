@@ -280,3 +280,26 @@ def test_messages_of_any_kind_get_one_answer(noise: bytes, at: int, which: int) 
         for reply in replies:
             assert reply[:2] == good[:2]
             assert reply[2] & 0x80
+
+
+def test_changes_end_as_they_began_whatever_becomes_of_the_zone_meanwhile() -> None:
+    lab = Lab()
+    lab.zone.put("new.lab.test", "A", 60, ["192.0.2.77"], serial=8)
+    reply = lab.handler(ixfr(7), TCP)
+    assert isinstance(reply, Stream)
+    lab.zone.put("new.lab.test", "A", 60, ["192.0.2.78"], serial=9)
+    rows = [rdata for message in reply.messages for rrset in dns.message.from_wire(message).answer for rdata in rrset]
+    serials = [one.serial for one in rows if one.rdtype == dns.rdatatype.SOA]
+    assert (serials[0], serials[-1]) == (8, 8)
+    assert "192.0.2.78" not in map(str, rows)
+
+
+def test_who_may_not_is_told_why() -> None:
+    lab = Lab(needs_key=True)
+    (said,) = lab.ask(dns.message.make_query("lab.test", "AXFR", use_edns=0).to_wire())
+    assert "Prohibited" in str(dns.message.from_wire(said).options[0])
+    lab = Lab()
+    (said,) = lab.ask(dns.message.make_query("auth.lab.test", "AXFR", use_edns=0).to_wire())
+    reply = dns.message.from_wire(said)
+    assert reply.rcode() == dns.rcode.REFUSED
+    assert "delegate it to this server" in str(reply.options[0])

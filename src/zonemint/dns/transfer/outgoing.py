@@ -11,6 +11,7 @@ from zonemint.dns import codes, wire
 from zonemint.dns.answers.compiled import UDP_SIZE, bare
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Reply, Stream
+from zonemint.dns.guard import options
 from zonemint.dns.transfer.messages import Row, packed
 from zonemint.dns.tsig import Key
 from zonemint.dns.zones.catalog import Catalog
@@ -23,6 +24,8 @@ __all__ = ["Transfers"]
 
 _AT_ONCE = 16
 """How many transfers may be under way; more are refused, and secondaries come again."""
+
+_LIVE = options.extended_error(18, "the values of this zone come and go; delegate it to this server")
 
 _CONNECTIONS = (Transport.TCP, Transport.TLS)
 
@@ -56,7 +59,7 @@ class Transfers:
         zone = self._catalog.get(wire.name_to_text(query.name))
         if zone is None or isinstance(zone, TxtZone) or not self._may(zone.origin, client, key):
             self.sent["refused"] += 1
-            return bare(message, query, codes.NOTAUTH if zone is None else codes.REFUSED)
+            return _refused(message, query, zone)
         if serial is None:
             return self._whole(zone, message, query, client)
         return self._since(zone, serial, message, query, client)
@@ -72,14 +75,16 @@ class Transfers:
             deltas = None
         if client.is_datagram:
             # What does not fit is told by the SOA alone, and the client comes again over TCP.
-            messages = [] if deltas is None else list(packed(message[:2], question, _changes(zone, deltas)))
+            messages = (
+                [] if deltas is None else list(packed(message[:2], question, _changes(zone.apex, zone.soa, deltas)))
+            )
             if len(messages) == 1 and len(messages[0]) <= max(512, min(query.size, UDP_SIZE)):
                 self.sent["IXFR"] += 1
                 return messages[0]
             return next(packed(message[:2], question, current))
         if deltas is None or sum(map(_size, deltas)) > sum(len(node) for node in zone.nodes.values()):
             return self._whole(zone, message, query, client)
-        return self._stream("IXFR", zone, message, query, _changes(zone, deltas))
+        return self._stream("IXFR", zone, message, query, _changes(zone.apex, zone.soa, deltas))
 
     def _whole(self, zone: Zone, message: bytes, query: wire.Query, client: Client) -> Reply:
         # Whoever has the zone will ask for its changes.
@@ -93,15 +98,14 @@ class Transfers:
         if self._active >= _AT_ONCE:
             _log.warning("too many zone transfers at once, one is refused", zone=zone.origin)
             return bare(message, query, codes.REFUSED)
-        return Stream(self._counted(kind, zone, packed(message[:2], message[12 : query.end], rows)))
+        return Stream(self._counted(kind, zone.origin, zone.serial, packed(message[:2], message[12 : query.end], rows)))
 
-    def _counted(self, kind: str, zone: Zone, messages: Iterator[bytes]) -> Iterator[bytes]:
+    def _counted(self, kind: str, zone: str, serial: int, messages: Iterator[bytes]) -> Iterator[bytes]:
         self._active += 1
-        serial = zone.serial
         try:
             yield from messages
             self.sent[kind] += 1
-            _log.info("zone transferred", zone=zone.origin, kind=kind, serial=serial)
+            _log.info("zone transferred", zone=zone, kind=kind, serial=serial)
         finally:
             self._active -= 1
 
@@ -122,6 +126,16 @@ def _known(message: bytes, query: wire.Query) -> int | None:
     return int.from_bytes(message[at : at + 4], "big")
 
 
+def _refused(message: bytes, query: wire.Query, zone: Zone | None) -> bytes:
+    """Say no, and why to who asks with EDNS (RFC 8914)."""
+    if zone is None:
+        return bare(message, query, codes.NOTAUTH)
+    reply = bare(message, query, codes.REFUSED)
+    if not query.edns:
+        return reply
+    return options.attach(reply, _LIVE if isinstance(zone, TxtZone) else options.PROHIBITED)
+
+
 def _rows(owner: bytes, rrset: RRset) -> list[Row]:
     return [(owner, rrset.type, ttl_of(rrset, data), data) for data in rrset.data]
 
@@ -135,14 +149,17 @@ def _zone(apex: bytes, soa: RRset, nodes: list[tuple[bytes, tuple[RRset, ...]]])
     yield from _rows(apex, soa)
 
 
-def _changes(zone: Zone, deltas: list[Delta]) -> Iterator[Row]:
-    """Write the newest SOA, and each change between its old and its new one (RFC 1995 section 4)."""
-    yield from _rows(zone.apex, zone.soa)
+def _changes(apex: bytes, newest: RRset, deltas: list[Delta]) -> Iterator[Row]:
+    """Write the newest SOA, and each change between its old and its new one (RFC 1995 section 4).
+
+    The zone itself may be another one when this is gone through.
+    """
+    yield from _rows(apex, newest)
     for delta in deltas:
         for soa, owned in ((delta.before, delta.removed), (delta.after, delta.added)):
-            yield from _rows(zone.apex, soa)
+            yield from _rows(apex, soa)
             yield from _many(owned)
-    yield from _rows(zone.apex, zone.soa)
+    yield from _rows(apex, newest)
 
 
 def _many(owned: tuple[Owned, ...]) -> Iterator[Row]:

@@ -54,7 +54,7 @@ class Secondary:
 
     primaries: asked in their order; clock: seconds since 1970; kept: is called when a primary vouched for what is
     served, `True` when that is new. failure: why the zone could not be brought up to date, empty when it could.
-    confirmed: when a primary vouched last, 0 for never.
+    confirmed: when a primary vouched last, 0 for never; turns: how many zones may be looked at at once.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Secondary:
         *,
         clock: Callable[[], float],
         kept: Callable[[Secondary, bool], None],
+        turns: asyncio.Semaphore | None = None,
     ) -> None:
         self.origin = origin
         self.apex = wire.name_from_text(origin)
@@ -77,6 +78,7 @@ class Secondary:
         self._journals = journals
         self._clock = clock
         self._kept = kept
+        self._turns = turns or asyncio.Semaphore()
         self._hint = asyncio.Event()
         self._patience = _FIRST[0]
 
@@ -110,17 +112,22 @@ class Secondary:
                 continue
 
     async def look(self) -> bool:
-        """Bring the zone up to date with the first primary that can be had; tell whether one was."""
-        failures = []
+        """Bring the zone up to date with the first primary that has something new; tell whether any was heard."""
+        failures, is_heard = [], False
         for primary in self._primaries:
             try:
-                await self._look_at(primary)
+                async with self._turns:
+                    is_new = await self._look_at(primary)
             except (DnsFailure, ConfigError) as error:
                 failures.append(str(error))
-            else:
-                self.failure = ""
-                self._patience = _FIRST[0]
-                return True
+                continue
+            is_heard = True
+            if is_new:
+                break
+        if is_heard:
+            self.failure = ""
+            self._patience = _FIRST[0]
+            return True
         failure = "; ".join(failures)
         if failure != self.failure:
             _log.warning("a secondary zone is not brought up to date", zone=self.origin, why=failure)
@@ -128,11 +135,12 @@ class Secondary:
         self._patience = min(self._patience * 2, _FIRST[1])
         return False
 
-    async def _look_at(self, primary: Primary) -> None:
+    async def _look_at(self, primary: Primary) -> bool:
+        """Take what a primary has, if that is new; tell whether it was. One may be behind another."""
         zone = self._zone
         if zone is not None and not is_later(await primary.serial(self.apex), zone.serial):
             self._confirm(is_new=False)
-            return
+            return False
         try:
             incoming = await primary.fetch(self.apex, zone.soa if zone is not None else None)
             await self._take(incoming)
@@ -142,6 +150,7 @@ class Secondary:
             # Some primaries cannot do IXFR, and some get it wrong; the whole zone is the other way.
             _log.info("changes could not be had, the whole zone is asked for", zone=self.origin, why=str(error))
             await self._take(await primary.fetch(self.apex, None))
+        return True
 
     async def _take(self, incoming: Incoming) -> None:
         assert incoming.outcome is not None
@@ -174,13 +183,20 @@ class Secondary:
         self._kept(self, is_new)
 
     @property
+    def expires(self) -> float:
+        """When the zone is given up unless a primary vouches for it before, in seconds since 1970; 0 without one."""
+        return 0.0 if self._zone is None else self.confirmed + Timers.of(self._zone.soa).expire
+
+    @property
     def has_expired(self) -> bool:
         """Whether no primary vouched for the zone for so long that it must not be answered from (section 4.3.5)."""
-        return self._zone is None or self._clock() > self.confirmed + Timers.of(self._zone.soa).expire
+        return self._zone is None or self._clock() > self.expires
 
     def _serve_or_suspend(self) -> None:
         served = self._catalog.get(self.origin) is not None
         if served == (not self.has_expired):
+            if not self._catalog.has(self.origin):
+                self._catalog.suspend(self.origin)
             return
         if served:
             _log.error("a secondary zone has expired and is not answered any more", zone=self.origin)
@@ -195,7 +211,7 @@ class Secondary:
         else:
             timers = Timers.of(self._zone.soa)
             pause = timers.retry if self.failure else timers.refresh
-            pause = min(pause, max(self.confirmed + timers.expire - self._clock(), _SOONEST))
+            pause = min(pause, max(self.expires - self._clock(), _SOONEST))
         return pause * random.uniform(0.9, 1.0)  # noqa: S311 - nobody is to be kept from guessing it
 
 

@@ -59,6 +59,10 @@ class Catalog:
         zone = self._zones.get(wire.name_from_text(origin))
         return None if isinstance(zone, _Suspended) else zone
 
+    def has(self, origin: str) -> bool:
+        """Tell whether a zone of exactly this origin is ours, with its data or without."""
+        return wire.name_from_text(origin) in self._zones
+
     def zones(self) -> list[Zone]:
         """Return all zones whose data we have, in the order in which they came."""
         return [zone for zone in self._zones.values() if not isinstance(zone, _Suspended)]
