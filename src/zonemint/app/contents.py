@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from zonemint.app.zone_list import Kind, Plan, plan_of, plans
+from zonemint.app.zone_list import Kind, Plan, every, plan_of
 from zonemint.app.zone_reading import ZoneFiles, around, build, fixed_records
 from zonemint.config import Config, DataDir, advertised
 from zonemint.dns import codes, rdata
@@ -36,21 +36,27 @@ class Content(msgspec.Struct, frozen=True):
 
 
 async def contents(
-    db: Database, config: Config, data: DataDir, zone: str, *, file: Path | None = None
+    db: Database,
+    config: Config,
+    data: DataDir,
+    zone: str,
+    *,
+    file: Path | None = None,
+    zones: Mapping[str, Plan] | None = None,
 ) -> tuple[list[Content], int | None]:
     """Return the records of a zone in canonical order, the SOA first (RFC 4034 section 6), and its serial.
 
-    file: what to read instead of the zone's own file. The serial is that which the zone was last served with; None if
-    it never was. Raises ConfigError, StoreError.
+    file: what to read instead of the zone's own file; zones: all that there are, if they are known. The serial is that
+    which the zone was last served with; None if it never was. Raises ConfigError, StoreError.
     """
-    zones = plans(config, data)
-    plan = plan_of(config, data, zone)
+    zones = every(config, data) if zones is None else zones
+    plan = zones.get(zone) or plan_of(config, data, zone)
     if plan.kind is Kind.SECONDARY:
         return _copied(plan)
     if file is not None:
         plan = plan._replace(file=file)
-    sources = [(await _built(db, config, data, zones[one]))[0] for one in plan.sources if one in zones]
-    built, fixed, dynamic, serial = await _built(db, config, data, plan, sources)
+    sources = [(await _built(db, config, data, zones[one], zones))[0] for one in plan.sources if one in zones]
+    built, fixed, dynamic, serial = await _built(db, config, data, plan, zones, sources)
     served = built.records()
     given: list[Record | DynamicRecord] = [*dynamic, *fixed]
     origins = {_key(one.name, one.type, canonical(one)): one for one in given}
@@ -75,10 +81,10 @@ def _copied(plan: Plan) -> tuple[list[Content], int | None]:
 
 
 async def _built(
-    db: Database, config: Config, data: DataDir, plan: Plan, sources: Sequence[Zone] = ()
+    db: Database, config: Config, data: DataDir, plan: Plan, zones: Mapping[str, Plan], sources: Sequence[Zone] = ()
 ) -> tuple[Zone, list[Record], list[DynamicRecord], int | None]:
     """Build a zone; return it with the records that it is made of, and its serial in the store."""
-    beside = around(config, data, plan, plans(config, data), sources)
+    beside = around(config, data, plan, zones, sources)
     fixed = fixed_records(config, plan, advertised(config.listen), beside)
     dynamic = await db.read(records.of_zone(plan.key))
     saved = await db.read(records.serial(plan.key))

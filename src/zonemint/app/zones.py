@@ -13,7 +13,7 @@ import structlog
 
 from zonemint.app import zone_keys
 from zonemint.app.live_changes import Decide, Live, LiveChanges
-from zonemint.app.zone_list import Kind, Plan, every, plans
+from zonemint.app.zone_list import Kind, Plan, every
 from zonemint.app.zone_reading import Stamp, ZoneFiles, around, edit_of, fill, stamp
 from zonemint.config import Config, DataDir, ZoneSettings
 from zonemint.core.clock import Clock
@@ -95,6 +95,7 @@ class ZoneKeeper:
         self._refused: dict[str, tuple[Plan, dict[Path, Stamp], dict[str, int]]] = {}
         self._missing: set[str] = set()
         self._other_keys: set[str] = set()
+        self._origins: set[str] = set()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._version = 0
         self._next_look = 0.0
@@ -189,6 +190,7 @@ class ZoneKeeper:
     def _wanted(self) -> dict[str, Plan]:
         """Return all zones by their keys, those last that are made of others."""
         found = [plan for plan in every(self._config, self._data).values() if plan.kind is Kind.PRIMARY]
+        self._origins = {plan.origin for plan in found}
         return {plan.key: plan for plan in sorted(found, key=lambda plan: bool(plan.sources))}
 
     def _serials(self, plan: Plan) -> dict[str, int]:
@@ -255,9 +257,8 @@ class ZoneKeeper:
         if served is not None and served.stamps.get(plan.file) is not None and not plan.file.exists():
             files.stamps[plan.file] = None
             raise ConfigError("the zone file is gone; put it back, or start anew to serve without it", file=plan.file)
-        zones = {**plans(self._config, self._data), plan.origin: plan}
         beside = around(
-            self._config, self._data, plan, zones, [zone for one in sources if (zone := self._catalog.get(one))]
+            self._config, self._data, plan, self._origins, [zone for one in sources if (zone := self._catalog.get(one))]
         )
         filling = Filling(plan.origin)
         for _ in fill(self._config, plan, files, self._address, beside, filling):

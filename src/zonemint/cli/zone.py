@@ -10,6 +10,8 @@ import typer
 from zonemint.cli.options import DataOption, JsonOption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zonemint.app.contents import Content
     from zonemint.app.zone_import import Difference
     from zonemint.app.zone_list import Plan
@@ -45,7 +47,8 @@ def list_zones(data: DataOption = None, as_json: JsonOption = False) -> None:
     from zonemint.cli.session import run
 
     async def read(session: Session) -> list[dict[str, object]]:
-        return [await _summary(session, plan) for plan in every(session.config, session.data).values()]
+        zones = every(session.config, session.data)
+        return [await _summary(session, plan, zones) for plan in zones.values()]
 
     show_table(run(data, read), ["zone", "kind", "serial", "file", "implied", "dynamic"], as_json=as_json)
 
@@ -256,15 +259,17 @@ def _state(plan: Plan) -> str:
     return "ok" if plan.file.exists() else "no such file, and the zone goes without it"
 
 
-async def _contents(session: Session, zone: str) -> tuple[list[Content], int | None]:
+async def _contents(
+    session: Session, zone: str, zones: Mapping[str, Plan] | None = None
+) -> tuple[list[Content], int | None]:
     """Return what a zone serves, and the serial that it was last served with."""
     from zonemint.app.contents import contents
 
-    return await contents(session.db, session.config, session.data, zone)
+    return await contents(session.db, session.config, session.data, zone, zones=zones)
 
 
-async def _summary(session: Session, plan: Plan) -> dict[str, object]:
-    found, serial = await _contents(session, plan.key)
+async def _summary(session: Session, plan: Plan, zones: Mapping[str, Plan]) -> dict[str, object]:
+    found, serial = await _contents(session, plan.key, zones)
     sources = [one.source for one in found]
     return {
         "zone": plan.key,
@@ -315,7 +320,7 @@ def _check_folder(data: Path | None) -> list[str]:
         wanted = every(session.config, session.data)
         for zone, plan in wanted.items():
             try:
-                found, _ = await _contents(session, zone)
+                found, _ = await _contents(session, zone, wanted)
             except ConfigError as error:
                 refusals.append(str(error))
             else:

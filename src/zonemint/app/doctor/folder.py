@@ -22,10 +22,11 @@ __all__ = ["authority", "zones"]
 
 async def zones(config: Config, data: DataDir, db: Database) -> AsyncIterator[Finding]:
     """Build each zone from its file and the store, as a server that starts does."""
-    for zone in every(config, data):
+    plans = every(config, data)
+    for zone in plans:
         what = f"the zone {zone}"
         try:
-            found, _ = await contents(db, config, data, zone)
+            found, _ = await contents(db, config, data, zone, zones=plans)
         except ConfigError as error:
             yield Finding.wrong(what, str(error), "mend the line; a server that runs keeps the zone as it was")
         else:
