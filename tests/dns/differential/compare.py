@@ -19,6 +19,7 @@ from tests.dns.asking import answer
 from tests.dns.differential.differences import explain
 from tests.dns.differential.replies import Reply, read
 from tests.dns.differential.servers import oracles
+from tests.dns.differential.signer import DENIALS, sign
 from tests.dns.differential.worlds import Question, ask_about, make_world
 from zonemint.dns import codes
 from zonemint.dns.answers.compiled import UDP_SIZE
@@ -94,10 +95,13 @@ class _Case:
         return None if zone is None else zone.origin + "."
 
     def ask(self, name: str, type_: str) -> Reply:
-        return _reply(self._ours.all, dns.message.make_query(name, type_), tcp=True)
+        return _reply(self._ours.all, self._about(name, type_), tcp=True)
 
     def ask_alone(self, name: str, type_: str) -> Reply:
-        return _reply(self._home(), dns.message.make_query(name, type_), tcp=True)
+        return _reply(self._home(), self._about(name, type_), tcp=True)
+
+    def _about(self, name: str, type_: str) -> dns.message.QueryMessage:
+        return dns.message.make_query(name, type_, want_dnssec=self.question.dnssec_ok)
 
     def alone(self) -> Reply:
         return _reply(self._home(), self._query, tcp=self._tcp)
@@ -143,11 +147,14 @@ def _others(folder: Path, zones: Mapping[str, str]) -> Iterator[dict[str, _Their
                 other.close()
 
 
-def compare(folder: Path, *, seed: int, worlds: int, questions: int, most: int = 20) -> Findings:
-    """Ask questions about random zones; stop when there are `most` unexplained differences."""
+def compare(folder: Path, *, seed: int, worlds: int, signed: int, questions: int, most: int = 20) -> Findings:
+    """Ask questions about random zones, so many of them signed; stop when there are `most` unexplained differences."""
     rng = random.Random(seed)
     made = [make_world(rng, number) for number in range(worlds)]
-    zones = {origin: text for world in made for origin, text in world.zones.items()}
+    zones = {origin: text for world in made[signed:] for origin, text in world.zones.items()}
+    for number, world in enumerate(made[:signed]):
+        for origin, text in world.zones.items():
+            zones[origin] = sign(folder / origin, origin, text, list(DENIALS)[number % len(DENIALS)])
     ours = _Ours(zones)
     findings = Findings()
     with _others(folder, zones) as others:

@@ -66,7 +66,17 @@ def _is_below(name: str, owner: str) -> bool:
 
 
 def _is_referral(reply: Reply) -> bool:
-    return {rrset.type for rrset in reply.authority} == {"NS"}
+    types = {rrset.type for rrset in reply.authority}
+    return "NS" in types and "SOA" not in types
+
+
+def _negative(case: Case, origin: str) -> frozenset[RRset]:
+    """Return the SOA of a zone as it is in negative answers."""
+    return frozenset(rrset for rrset in case.ask(origin, "TYPE65402").authority if rrset.type == "SOA")
+
+
+def _proofs(reply: Reply) -> frozenset[RRset]:
+    return frozenset(rrset for rrset in reply.authority if rrset.type in {"NSEC", "NSEC3"})
 
 
 def _whole(case: Case, ours: Reply) -> Reply:
@@ -97,7 +107,13 @@ def _edge(case: Case, reply: Reply) -> int | None:
 
 
 def _a_chain_stays_in_its_zone(case: Case, ours: Reply, theirs: Reply) -> Pair:
-    return (ours, theirs) if _edge(case, _whole(case, ours)) is None else (case.alone(), theirs)
+    if _edge(case, _whole(case, ours)) is None:
+        return ours, theirs
+    alone = case.alone()
+    if alone.truncated and not theirs.truncated:
+        whole = case.ask_alone(case.question.name, case.question.type)
+        alone = replace(whole, dnssec_ok=ours.dnssec_ok) if whole.size > case.limit else alone
+    return alone, theirs
 
 
 def _a_chain_ends_at_the_edge(case: Case, ours: Reply, theirs: Reply) -> Pair:
@@ -105,10 +121,12 @@ def _a_chain_ends_at_the_edge(case: Case, ours: Reply, theirs: Reply) -> Pair:
     edge = _edge(case, whole)
     if edge is None:
         return ours, theirs
-    cut = replace(whole, rcode="NOERROR", answer=whole.answer[:edge], authority=_NONE, additional=_NONE)
+    # Of wildcards on the way there may be proofs.
+    proofs = _proofs(whole) & _proofs(theirs)
+    cut = replace(whole, rcode="NOERROR", answer=whole.answer[:edge], authority=proofs, additional=_NONE)
     home = case.zone_of(case.question.name, case.question.type)
     if case.question.type == "DS" and home is not None and _target(whole.answer[edge - 1]) == home:
-        cut = replace(cut, authority=case.ask(home, "TYPE65402").authority)
+        cut = replace(cut, authority=_negative(case, home) | (_proofs(theirs)))
     return replace(cut, truncated=ours.truncated and theirs.truncated), theirs
 
 
@@ -124,7 +142,7 @@ def _loops(case: Case, reply: Reply) -> bool:
 
 
 def _a_loop_is_a_failure(case: Case, ours: Reply, theirs: Reply) -> Pair:
-    return (replace(ours, rcode="SERVFAIL"), theirs) if _loops(case, ours) else (ours, theirs)
+    return (replace(ours, rcode="SERVFAIL"), theirs) if _loops(case, _whole(case, ours)) else (ours, theirs)
 
 
 def _a_record_comes_twice(case: Case, ours: Reply, theirs: Reply) -> Pair:
@@ -141,8 +159,8 @@ def _an_alias_has_no_nsec(case: Case, ours: Reply, theirs: Reply) -> Pair:
         if rrset.type == "CNAME" and before != "DNAME":
             # Knot takes the alias for one of the first zone, if that has it too.
             homes = {case.zone_of(name, "NSEC") for name in (rrset.owner, case.question.name)}
-            negatives = [case.ask(home, "TYPE65402").authority for home in homes if home is not None]
-            negative = theirs.authority if theirs.authority in negatives else negatives[0]
+            negatives = [_negative(case, home) for home in homes if home is not None]
+            negative = next((one for one in negatives if one < theirs.authority), negatives[0]) | _proofs(theirs)
             cut = replace(ours, rcode="NOERROR", answer=ours.answer[:index], authority=negative, additional=_NONE)
             return cut, theirs
         before = rrset.type
@@ -150,20 +168,26 @@ def _an_alias_has_no_nsec(case: Case, ours: Reply, theirs: Reply) -> Pair:
 
 
 def _name_servers_of_positive_answers(case: Case, ours: Reply, theirs: Reply) -> Pair:
-    if not (theirs.answer and theirs.authoritative and _is_referral(theirs)) or ours.authority:
+    if not (theirs.answer and theirs.authoritative and _is_referral(theirs)) or _is_referral(ours):
         return ours, theirs
-    (servers,) = theirs.authority
+    (servers,) = [rrset for rrset in theirs.authority if rrset.type == "NS"]
     if servers.owner != case.zone_of(theirs.answer[-1].owner, case.question.type):
         return ours, theirs
     left = {rrset for rrset in theirs.additional if rrset.owner not in servers.data or rrset in ours.additional}
-    return ours, replace(theirs, authority=_NONE, additional=frozenset(left))
+    return ours, replace(theirs, authority=theirs.authority - {servers}, additional=frozenset(left))
+
+
+def _more_proofs(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    if not _proofs(ours) < _proofs(theirs):
+        return ours, theirs
+    return ours, replace(theirs, authority=theirs.authority - _proofs(theirs) | _proofs(ours))
 
 
 def _a_zone_exists_above(case: Case, ours: Reply, theirs: Reply) -> Pair:
     """NSD takes the names of a zone that it serves for names of the zone above, where nobody delegates it."""
     last = dns.name.from_text(_last_name(case, ours))
     home = case.zone_of(str(last), case.question.type)
-    if home is None or theirs.authority != case.ask(home, "TYPE65402").authority:
+    if home is None or theirs.authority - _proofs(theirs) != _negative(case, home):
         return ours, theirs
     for origin in map(dns.name.from_text, case.origins):
         shared = next(name for name in _upwards(last) if origin.is_subdomain(name))
@@ -182,13 +206,14 @@ def _upwards(name: dns.name.Name) -> Iterator[dns.name.Name]:
 
 def _ds_is_not_followed(case: Case, ours: Reply, theirs: Reply) -> Pair:
     """NSD follows no alias for DS where the alias stands at the apex of another zone that it serves."""
-    name = case.question.name.lower()
-    if case.question.type != "DS" or not ours.answer or ours.answer[0].type != "CNAME" or ours.answer[0].owner != name:
+    if case.question.type != "DS":
         return ours, theirs
-    home = case.zone_of(name, "DS")
-    if case.zone_of(name, "A") != name or home is None:
-        return ours, theirs
-    return replace(ours, rcode="NOERROR", answer=(), authority=case.ask(home, "TYPE65402").authority), theirs
+    for index, rrset in enumerate(ours.answer):
+        home = case.zone_of(rrset.owner, "DS")
+        if rrset.type == "CNAME" and home is not None and case.zone_of(rrset.owner, "A") == rrset.owner != home:
+            authority = _negative(case, home) | _proofs(theirs)
+            return replace(ours, rcode="NOERROR", answer=ours.answer[:index], authority=authority), theirs
+    return ours, theirs
 
 
 def _last_name(case: Case, ours: Reply) -> str:
@@ -197,30 +222,37 @@ def _last_name(case: Case, ours: Reply) -> str:
     return _target(followed[-1]) if followed else case.question.name.lower()
 
 
+def _is_made_by_an_empty_wildcard(case: Case, ours: Reply) -> bool:
+    """Tell whether the source of synthesis for the last name is an empty non-terminal."""
+    last = dns.name.from_text(_last_name(case, ours))
+    home = case.zone_of(str(last), case.question.type)
+    if home is None or case.has(home, str(last)):
+        return False
+    encloser = next(name for name in _upwards(last) if case.has(home, str(name)))
+    source = f"*.{encloser}"
+    return case.has(home, source) and not case.ask(source, "ANY").answer
+
+
 def _a_wildcard_without_data(case: Case, ours: Reply, theirs: Reply) -> Pair:
     """NSD finds nothing where the source of synthesis is an empty non-terminal."""
-    if (ours.rcode, theirs.rcode) != ("NOERROR", "NXDOMAIN"):
+    if (ours.rcode, theirs.rcode) != ("NOERROR", "NXDOMAIN") or not _is_made_by_an_empty_wildcard(case, ours):
         return ours, theirs
-    name = dns.name.from_text(_last_name(case, ours))
-    while case.ask(str(name), "ANY").rcode == "NXDOMAIN" or name == dns.name.from_text(_last_name(case, ours)):
-        name = name.parent()
-    source = case.ask(f"*.{name}", "ANY")
-    if source.rcode == "NOERROR" and not source.answer:
-        return replace(ours, rcode="NXDOMAIN"), theirs
-    return ours, theirs
+    proofs = ours.authority - _proofs(ours) | _proofs(theirs)
+    return replace(ours, rcode="NXDOMAIN", authority=proofs), theirs
 
 
 def _is_true(case: Case, rrset: RRset) -> bool:
-    """Tell whether we, too, say this of its owner, be it by a wildcard or below a cut."""
-    name, type_ = rrset.owner, rrset.type
-    return any(
-        rrset in (*reply.answer, *reply.additional) for reply in (case.ask(name, type_), case.ask_alone(name, type_))
-    )
+    """Tell whether we, too, say this of its owner, be it by a wildcard or below a cut, and signed or not."""
+    if rrset.type == "RRSIG":
+        return True  # whose set is not there to compare
+    replies = [ask(rrset.owner, rrset.type) for ask in (case.ask, case.ask_alone)]
+    ours = [one for reply in replies for one in (*reply.answer, *reply.authority, *reply.additional)]
+    return replace(rrset, signatures=frozenset()) in [replace(one, signatures=frozenset()) for one in ours]
 
 
 def _which_records_are_added(case: Case, ours: Reply, theirs: Reply) -> Pair:
     """Leave out what only one of the two adds, but for the glue of a referral."""
-    cuts = [rrset.owner for rrset in ours.authority] if _is_referral(ours) else []
+    cuts = [rrset.owner for rrset in ours.authority if rrset.type == "NS"] if _is_referral(ours) else []
     optional = {r for r in ours.additional ^ theirs.additional if not any(_is_below(r.owner, cut) for cut in cuts)}
     if not all(_is_true(case, rrset) for rrset in optional):
         return ours, theirs
@@ -253,8 +285,8 @@ def _glue_that_does_not_fit(case: Case, ours: Reply, theirs: Reply) -> Pair:
     return replace(theirs, dnssec_ok=ours.dnssec_ok), theirs
 
 
-def _less_compression(case: Case, ours: Reply, theirs: Reply) -> Pair:
-    """BIND writes DNAMEs and what they make in full, so that its replies come to the limit sooner."""
+def _longer_and_truncated(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    """BIND writes some names in full, NSD gives more proofs than are needed: so theirs comes to the limit sooner."""
     if ours.truncated or not theirs.truncated or 2 * ours.size < case.limit:
         return ours, theirs
     return ours, replace(
@@ -262,10 +294,55 @@ def _less_compression(case: Case, ours: Reply, theirs: Reply) -> Pair:
     )
 
 
+def _longer_than_theirs(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    """Take our whole reply where it is truncated and theirs, of nearly as many bytes, is not."""
+    whole = _whole(case, ours)
+    if not ours.truncated or theirs.truncated or whole.size <= case.limit or 2 * theirs.size < whole.size:
+        return ours, theirs
+    return whole, theirs
+
+
+def _half_a_proof(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    """Knot and BIND leave out the proof that a wildcard has no data, where it has nothing but names below it."""
+    if (ours.rcode, theirs.rcode) != ("NOERROR", "NOERROR") or not _proofs(theirs) < _proofs(ours):
+        return ours, theirs
+    if not any(rrset.type == "SOA" for rrset in ours.authority) or not _is_made_by_an_empty_wildcard(case, ours):
+        return ours, theirs
+    return replace(ours, authority=ours.authority - _proofs(ours) | _proofs(theirs)), theirs
+
+
+def _no_proof_for_an_asterisk(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    """Knot takes a name that begins with an asterisk for the wildcard itself."""
+    names = {case.question.name.lower(), *(rrset.owner for rrset in ours.answer), _last_name(case, ours)}
+    if not any(name.startswith("*.") for name in names):
+        return ours, theirs
+    if not _proofs(theirs) < _proofs(ours):
+        return ours, theirs
+    return replace(ours, authority=ours.authority - _proofs(ours) | _proofs(theirs)), theirs
+
+
+def _proofs_behind_a_dname(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    if not any(rrset.type == "DNAME" for rrset in ours.answer):
+        return ours, theirs
+    return replace(ours, authority=ours.authority - _proofs(ours) | _proofs(theirs)), theirs
+
+
+def _nsec_at_a_cut(case: Case, ours: Reply, theirs: Reply) -> Pair:
+    if case.question.type != "NSEC" or not _is_referral(ours) or not theirs.answer:
+        return ours, theirs
+    (cut,) = [rrset.owner for rrset in ours.authority if rrset.type == "NS"]
+    last = theirs.answer[-1]
+    if last.type != "NSEC" or last.owner != cut or theirs.answer[:-1] != ours.answer:
+        return ours, theirs
+    return replace(theirs, dnssec_ok=ours.dnssec_ok), theirs
+
+
 _ALL = frozenset({"nsd", "knotd", "named"})
 _NSD, _KNOT, _BIND = (frozenset({who}) for who in ("nsd", "knotd", "named"))
 
 DIFFERENCES: Mapping[str, Difference] = {
+    "Glue that does not fit": Difference(_NSD | _BIND, _glue_that_does_not_fit),
+    "Shorter, and so not truncated": Difference(_ALL, _longer_than_theirs),
     "ANY below a DNAME": Difference(_BIND, _any_ends_at_a_dname),
     "A loop of aliases is a failure": Difference(_BIND, _a_loop_is_a_failure),
     "A chain stays in its zone": Difference(_KNOT, _a_chain_stays_in_its_zone),
@@ -276,8 +353,12 @@ DIFFERENCES: Mapping[str, Difference] = {
     "Names of a zone that nobody delegates": Difference(_NSD, _a_zone_exists_above),
     "A wildcard without data": Difference(_NSD, _a_wildcard_without_data),
     "Name servers of positive answers": Difference(_NSD, _name_servers_of_positive_answers),
-    "Glue that does not fit": Difference(_NSD | _BIND, _glue_that_does_not_fit),
-    "Less compression": Difference(_BIND, _less_compression),
+    "Longer, and so truncated": Difference(_ALL, _longer_and_truncated),
+    "More proofs than needed": Difference(_NSD, _more_proofs),
+    "Proofs behind a DNAME": Difference(_NSD, _proofs_behind_a_dname),
+    "No proof for an asterisk": Difference(_KNOT, _no_proof_for_an_asterisk),
+    "NSEC at a cut": Difference(_BIND, _nsec_at_a_cut),
+    "Half a proof of an empty wildcard": Difference(_KNOT | _BIND, _half_a_proof),
     "Which records ANY gets": Difference(_ALL, _which_records_any_gets),
     "What is left of a truncated reply": Difference(_ALL, _what_is_left_of_a_truncated_reply),
     "Which records are added": Difference(_ALL, _which_records_are_added),

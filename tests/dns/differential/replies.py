@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import dns.flags
@@ -18,15 +18,20 @@ __all__ = ["RRset", "Reply", "read"]
 
 @dataclass(frozen=True, order=True)
 class RRset:
-    """A record set; names and data in lower case, since servers differ in whose case they keep (RFC 4343)."""
+    """A record set; names and data in lower case, since servers differ in whose case they keep (RFC 4343).
+
+    signatures: TTL and data of the RRSIG records that cover it, in the same section.
+    """
 
     owner: str
     type: str
     ttl: int
     data: frozenset[str]
+    signatures: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        return "; ".join([f"{self.owner} {self.ttl} {self.type} {item[:70]}" for item in sorted(self.data)])
+        signed = f" (signed: {len(self.signatures)})" if self.signatures else ""
+        return "; ".join([f"{self.owner} {self.ttl} {self.type} {item[:70]}" for item in sorted(self.data)]) + signed
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,9 @@ def read(message: bytes, query: dns.message.Message) -> Reply:
         dns.rcode.to_text(reply.rcode()),
         bool(reply.flags & dns.flags.AA),
         bool(reply.flags & dns.flags.TC),
-        tuple(map(_rrset, reply.answer)),
-        frozenset(map(_rrset, reply.authority)),
-        frozenset(map(_rrset, reply.additional)),
+        tuple(_rrsets(reply.answer)),
+        frozenset(_rrsets(reply.authority)),
+        frozenset(_rrsets(reply.additional)),
         bool(reply.ednsflags & dns.flags.DO) if reply.edns >= 0 else None,
         sum(sum(map(len, section)) for section in reply.sections[1:]) + (reply.edns >= 0) < sum(_counts(message)),
         len(message),
@@ -80,6 +85,17 @@ def _counts(message: bytes) -> tuple[int, ...]:
     return struct.unpack_from("!3H", message, 6)
 
 
-def _rrset(rrset: dns.rrset.RRset) -> RRset:
-    data: Sequence[str] = [str(item).lower() for item in rrset]
-    return RRset(str(rrset.name).lower(), dns.rdatatype.to_text(rrset.rdtype), rrset.ttl, frozenset(data))
+def _rrsets(section: Sequence[dns.rrset.RRset]) -> Iterator[RRset]:
+    """Read a section, each set with what signs it; signatures of what is not there stand alone."""
+    covered = {(rrset.name, rrset.rdtype) for rrset in section}
+    signatures = {
+        (rrset.name, rrset.covers): frozenset([f"{rrset.ttl} {item}" for item in rrset])
+        for rrset in section
+        if rrset.rdtype == dns.rdatatype.RRSIG and (rrset.name, rrset.covers) in covered
+    }
+    for rrset in section:
+        if rrset.rdtype == dns.rdatatype.RRSIG and (rrset.name, rrset.covers) in signatures:
+            continue
+        owner, type_ = str(rrset.name).lower(), dns.rdatatype.to_text(rrset.rdtype)
+        data = frozenset([str(item).lower() for item in rrset])
+        yield RRset(owner, type_, rrset.ttl, data, signatures.get((rrset.name, rrset.rdtype), frozenset()))

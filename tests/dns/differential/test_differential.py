@@ -17,7 +17,7 @@ NAMES = {"NSD": "nsd", "Knot": "knotd", "BIND": "named"}
 
 @pytest.mark.interop
 def test_every_difference_is_explained(tmp_path: Path) -> None:
-    findings = compare(tmp_path, seed=20, worlds=12, questions=examples(2500), most=3)
+    findings = compare(tmp_path, seed=20, worlds=12, signed=4, questions=examples(2000), most=3)
     assert not findings.unexplained, "\n".join(findings.unexplained)
     # Chance must have tried matches, NODATA, NXDOMAIN, referrals, aliases into them, and what does not fit.
     assert len(findings.kinds) >= 8, findings.kinds
