@@ -225,13 +225,14 @@ def _facts(key: DnssecKey) -> dict[str, object]:
 
 def _records(key: DnssecKey) -> list[str]:
     """Return the DNSKEY record and the DS records of a key, as lines of a zone file."""
+    from base64 import b64encode
+
     from zonemint.dns import codes, rdata, wire
     from zonemint.dns.dnssec.keys import SigningKey
 
     loaded = SigningKey.load(key.private)
-    found = [(codes.DNSKEY, loaded.dnskey)]
-    found += [(codes.DS, data) for data in loaded.ds(wire.name_from_text(key.zone))]
-    return [
-        f"{key.zone}.\tIN\t{codes.type_to_text(type_)}\t{rdata.to_text(type_, data, 0, len(data))}"
-        for type_, data in found
-    ]
+    flags, public = int.from_bytes(loaded.dnskey[:2], "big"), b64encode(loaded.dnskey[4:]).decode()
+    found = [f"DNSKEY\t{flags} {loaded.dnskey[2]} {loaded.dnskey[3]} {public}"]
+    every = loaded.ds(wire.name_from_text(key.zone))
+    found += [f"DS\t{rdata.to_text(codes.DS, data, 0, len(data))}" for data in every]
+    return [f"{key.zone}.\tIN\t{text}" for text in found]
