@@ -112,9 +112,9 @@ def moved(key: DnssecKey, state: State | None, *, now: int, until: int | None = 
     if not (yield from _move(key, state, actor="server", now=now, until=until)):
         return False
     if state is State.ACTIVE:
-        for other in keys:
-            if other.tag != key.tag and other.state in (State.ACTIVE, State.READY):
-                yield from _remove(other, now)
+        # Those before it have nothing left to vouch for; one after it is on its way to replace it.
+        for other in keys[: [one.tag for one in keys].index(key.tag)]:
+            yield from _remove(other, now)
     return True
 
 
