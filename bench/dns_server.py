@@ -15,6 +15,8 @@ from zonemint.config import Config
 from zonemint.dns.answers.responder import Responder
 from zonemint.dns.answers.services import Services
 from zonemint.dns.answers.views import Views
+from zonemint.dns.guard.cookies import MASTER_SIZE, Cookies
+from zonemint.dns.guard.terms import Terms
 from zonemint.dns.server import DnsServer
 from zonemint.dns.zones import zonefile
 from zonemint.dns.zones.catalog import Catalog
@@ -27,11 +29,13 @@ async def serve(zone: Zone, workers: int) -> None:
     catalog.put(zone)
     config = Config(zone.origin)
     catalogs = {"": catalog}
-    server = DnsServer(dns_views(config, catalogs, Services(), None) if workers else Views(Responder(catalog)))
+    cookies = Cookies(bytes(MASTER_SIZE))
+    alone = Views(Responder(catalog, terms=Terms(cookies=cookies)))
+    server = DnsServer(dns_views(config, catalogs, Services(), cookies) if workers else alone)
     await server.start(["127.0.0.1"], 0, shares=workers)
     pids: list[int] = []
     if workers:
-        pool = dns_pool(server, config, catalogs, Services(), None, {}, lambda line: None)
+        pool = dns_pool(server, config, catalogs, Services(), cookies, {}, lambda line: None)
         pool.start()
         await pool.ready()
         pids = pool.pids()
