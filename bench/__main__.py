@@ -16,7 +16,10 @@ _PROGRAMS = {
     "bench.store": ("taskset",),
     "bench.flatness": ("taskset",),
     "bench.updates": ("taskset",),
-    "bench.dns_queries": ("taskset", "knotd", "dnsperf"),
+    "bench.dns_queries": ("taskset", "knotd", "named", "dnsperf"),
+    "bench.dns_workers": ("dnsperf",),
+    "bench.dns_load": ("taskset", "knotd"),
+    "bench.dns_changes": ("taskset", "dnsperf"),
 }
 
 

@@ -159,13 +159,21 @@ def measure(pid: int, port: int, queries: Path, flags: Sequence[str], seconds: f
     )
     spent = cpu_seconds(pid) - before
 
-    def figure(label: str) -> float:
-        match = re.search(rf"{label}:\s+([\d.]+)", done.stdout)
-        assert match is not None, done.stdout
-        return float(match[1])
+    count = answered(done.stdout)
+    lost = int(figure(done.stdout, "Queries lost"))
+    return Measure(spent / count * 1e6, figure(done.stdout, "Queries per second"), lost)
 
-    answered = figure("Queries completed")
-    return Measure(spent / answered * 1e6, figure("Queries per second"), int(figure("Queries lost")))
+
+def answered(told: str) -> int:
+    """Return how many queries dnsperf says were answered."""
+    return int(figure(told, "Queries completed"))
+
+
+def figure(told: str, label: str) -> float:
+    """Return a number of dnsperf's report."""
+    match = re.search(rf"{label}:\s+([\d.]+)", told)
+    assert match is not None, told
+    return float(match[1])
 
 
 def main() -> None:

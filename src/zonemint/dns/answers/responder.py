@@ -162,8 +162,11 @@ class Responder:
             return None
         rest = message[zero:end]
         cookies = None
-        if len(message) == end + 39 and message.startswith(options.WHOLE_COOKIE, end + 9):
-            # A cookie alone, as those have it who know their cookie: no other option has to be looked for.
+        size = len(message) - end
+        if (size == 39 and message.startswith(options.WHOLE_COOKIE, end + 9)) or (
+            size == 23 and message.startswith(options.CLIENT_COOKIE, end + 9)
+        ):
+            # A cookie alone, with our part in it or without: no other option has to be looked for.
             rest, asked, cookies = message[zero : end + 9] + b"\0\0", message[end + 11 :], self._terms.cookies
         elif len(message) > end:
             try:

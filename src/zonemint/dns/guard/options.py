@@ -10,6 +10,7 @@ from zonemint.dns import codes
 from zonemint.dns.guard.terms import Terms
 
 __all__ = [
+    "CLIENT_COOKIE",
     "NOTHING",
     "NOT_AUTHORITATIVE",
     "COOKIE_ALONE",
@@ -26,6 +27,8 @@ __all__ = [
 _HEAD = Struct("!HH")
 WHOLE_COOKIE: Final = b"\0\x1c\0\x0a\0\x18"
 """What comes before the 24 bytes of a cookie with both parts, where an OPT record has no other option."""
+CLIENT_COOKIE: Final = b"\0\x0c\0\x0a\0\x08"
+"""The same before the 8 bytes of a client that does not know our part."""
 COOKIE_ALONE: Final = b"\0\0\0\0\0\0\0\1\0\0\x29"
 """The counts and the beginning of a message that has an OPT record and not even a question."""
 _PLAIN_COOKIE = WHOLE_COOKIE[2:]
