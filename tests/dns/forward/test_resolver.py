@@ -212,6 +212,16 @@ async def test_servers_that_a_zone_names_are_asked_without_recursion() -> None:
         assert not dns.message.from_wire(server.messages["udp"][0]).flags & 0x100
 
 
+async def test_what_servers_of_a_zone_say_is_for_those_who_see_the_zone() -> None:
+    """Clients of another view ask the servers of the settings, and neither hears what the others said."""
+    async with serving(made("@ 60 A 10.0.0.1")) as inside, serving(made("@ 60 A 192.0.2.1")) as outside:
+        ours = resolver(outside.endpoint, port=inside.port)
+        for _ in range(2):
+            for servers, address in ((["127.0.0.1"], "0a000001"), ([], "c0000201")):
+                found = await ask(ours, question("www.example", servers=servers))
+                assert records(WWW, found)[0][0][1].data == (bytes.fromhex(address),)
+
+
 async def test_servers_of_the_settings_go_before_those_that_a_zone_names() -> None:
     """They may be at another port, or behind TLS; and they are resolvers."""
     async with serving(made("@ 60 A 192.0.2.1")) as server:

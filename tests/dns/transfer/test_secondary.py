@@ -17,6 +17,7 @@ from zonemint.dns.transfer.incoming import Outcome
 from zonemint.dns.transfer.notify import Peer
 from zonemint.dns.transfer.secondary import Secondary
 from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.delta import Delta
 from zonemint.dns.zones.journal import Journals
 
 
@@ -106,6 +107,38 @@ async def test_it_runs_by_hints_and_expires() -> None:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_zone_that_comes_back_after_it_expired_tells_each_change_once() -> None:
+    """Whoever follows it, such as a worker or a journal, would find that the second time it does not fit."""
+    async with pair() as (lab, follower):
+        deltas: list[Delta | None] = []
+        task = asyncio.create_task(follower.secondary.run())
+        try:
+            await until(lambda: follower.catalog.get("lab.test") is not None)
+            primaries, follower.secondary._primaries = follower.secondary._primaries, []
+            follower.now += 86_401
+            follower.secondary.hint()
+            await until(lambda: follower.catalog.get("lab.test") is None)
+            follower.secondary._primaries = primaries
+            follower.secondary.hint()
+            await until(lambda: follower.catalog.get("lab.test") is not None)
+            follower.catalog.watch(lambda apex, delta: deltas.append(delta))
+            lab.zone.put("new.lab.test", "A", 60, ["192.0.2.77"], serial=8)
+            follower.secondary.hint()
+            await until(lambda: follower.catalog.get("lab.test").serial == 8)  # type: ignore[union-attr]
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert [delta.new_serial for delta in deltas if delta is not None] == [8]
+
+
+def test_a_copy_that_has_expired_is_ours_and_not_answered_from() -> None:
+    """Else names in it would be asked of a zone above, or of servers of others (RFC 1034 section 4.3.5)."""
+    follower = Follower(1)
+    follower.secondary.restore(zone(), follower.now - 86_401)
+    assert follower.catalog.get("lab.test") is None
+    assert follower.catalog.find(wire.name_from_text("www.lab.test"), 1) is not None
 
 
 async def until(holds: Callable[[], bool]) -> None:

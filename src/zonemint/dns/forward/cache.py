@@ -34,9 +34,12 @@ STALE_TTL = 30
 
 
 def key_of(question: Question) -> Key:
-    """Return what answers are kept by: all that makes a question another one."""
+    """Return what answers are kept by: all that makes a question another one.
+
+    The servers are part of it, for clients of another view may not see the zone that delegates the name to them.
+    """
     flags = question.dnssec_ok | question.checking_disabled << 1
-    return _TYPE.pack(question.type, flags) + question.name
+    return _TYPE.pack(question.type, flags) + question.name + b"".join(question.servers)
 
 
 class Entry(msgspec.Struct, gc=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeAlias
+from weakref import WeakSet
 
 from zonemint.core.errors import StoreUnavailable
 from zonemint.dns import codes, wire
@@ -27,14 +28,17 @@ class Catalog:
         self._watchers: list[Watcher] = []
         self._below = below
         self._own: set[bytes] = set()
+        self._watched: WeakSet[Zone] = WeakSet()
         if below is not None:
             self._zones |= below._zones
             below.watch(self._shine_through)
 
     def put(self, zone: Zone, delta: Delta | None = None) -> None:
         """Serve a zone, in place of another one of the same origin, from which it differs as the delta says."""
-        if self._zones.get(zone.apex) is not zone:
+        if zone not in self._watched:
+            # One that was suspended may come back, and is watched already.
             zone.watch(lambda change: self._changed(zone, change))
+            self._watched.add(zone)
         self._zones[zone.apex] = zone
         self._own.add(zone.apex)
         self._tell(zone.apex, delta)
