@@ -21,7 +21,6 @@ from tests.dns.asking import auth_zone, lines, question, zone
 from zonemint.app.dns_views import dns_views
 from zonemint.app.dns_workers import dns_pool
 from zonemint.config import Config
-from zonemint.config.views import View
 from zonemint.core.errors import StoreUnavailable
 from zonemint.dns import codes
 from zonemint.dns.answers.requestor import Client
@@ -49,10 +48,9 @@ async def serving(
     *,
     workers: int = 2,
     services: Services = Services(),  # noqa: B008,
-    home: Catalog | None = None,
 ) -> AsyncIterator[tuple[DnsServer, Pool]]:
-    config, baker = Config("lab.test", views={"home": View(networks=("127.0.0.1/32",))}), Cookies(bytes(32))
-    catalogs = {"": catalog, "home": home or Catalog(catalog)}
+    config, baker = Config("lab.test"), Cookies(bytes(32))
+    catalogs = {"": catalog}
     server = DnsServer(dns_views(config, catalogs, services, baker))
     await server.start(["127.0.0.1"], 0, shares=workers)
     written: list[str] = []
@@ -104,26 +102,6 @@ async def test_after_a_change_counts_as_made_nobody_hears_the_old_answer() -> No
         await pool.settled()
         assert await everywhere(server, "www.lab.test.") == {"REFUSED []"}
         assert "192.0.2.99" in str(await everywhere(server, "www.new.test."))
-
-
-async def test_a_view_has_zones_of_its_own_over_the_usual_ones() -> None:
-    usual = lab()
-    home = Catalog(usual)
-    home.put(zone("@ 60 SOA a b 1 1 1 1 1\nwww 60 A 10.0.0.1\n", "split.test"))
-    usual.put(zone("@ 60 SOA a b 1 1 1 1 1\nwww 60 A 192.0.2.1\n", "split.test"))
-    async with serving(usual, home=home) as (server, pool):
-        assert await everywhere(server, "www.split.test.") == {"NOERROR ['www.split.test. 60 A 10.0.0.1']"}
-        for catalog, address in ((usual, "192.0.2.2"), (home, "10.0.0.2")):
-            one = catalog.get("split.test")
-            assert one is not None
-            one.put("www.split.test", "A", 60, [address], serial=2)
-        usual.put(zone("@ 60 SOA a b 1 1 1 1 1\nwww 60 A 192.0.2.3\n", "seen.test"))
-        await pool.settled()
-        assert await everywhere(server, "www.split.test.") == {"NOERROR ['www.split.test. 60 A 10.0.0.2']"}
-        assert await everywhere(server, "www.seen.test.") == {"NOERROR ['www.seen.test. 60 A 192.0.2.3']"}
-        home.remove("split.test")
-        await pool.settled()
-        assert await everywhere(server, "www.split.test.") == {"NOERROR ['www.split.test. 60 A 192.0.2.2']"}
 
 
 async def test_a_large_zone_comes_whole_and_changes_while_it_is_sent() -> None:
