@@ -20,10 +20,12 @@ import pytest
 from tests.dns.asking import auth_zone, lines, question, zone
 from zonemint.app.dns_views import dns_views
 from zonemint.app.dns_workers import dns_pool
+from zonemint.app.query_log import chosen
 from zonemint.config import Config
+from zonemint.config.query_log import QueryLog
 from zonemint.core.errors import StoreUnavailable
 from zonemint.dns import codes
-from zonemint.dns.answers.requestor import Client
+from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Services
 from zonemint.dns.guard.cookies import Cookies
 from zonemint.dns.server import DnsServer
@@ -48,13 +50,17 @@ async def serving(
     *,
     workers: int = 2,
     services: Services = Services(),  # noqa: B008,
+    written: list[str] | None = None,
 ) -> AsyncIterator[tuple[DnsServer, Pool]]:
-    config, baker = Config("lab.test"), Cookies(bytes(32))
+    logged = QueryLog(file="-") if written is not None else QueryLog()
+    config, baker = Config("lab.test", query_log=logged), Cookies(bytes(32))
     catalogs = {"": catalog}
-    server = DnsServer(dns_views(config, catalogs, services, baker))
+    write = written.append if written is not None else lambda line: None
+    server = DnsServer(
+        dns_views(config, catalogs, services, baker), log=None if written is None else chosen(config.query_log, write)
+    )
     await server.start(["127.0.0.1"], 0, shares=workers)
-    written: list[str] = []
-    pool = dns_pool(server, config, catalogs, services, baker, {"auth.lab.test": source}, written.append)
+    pool = dns_pool(server, config, catalogs, services, baker, {"auth.lab.test": source}, write)
     pool.start()
     try:
         async with asyncio.timeout(60):
@@ -156,7 +162,8 @@ async def test_what_a_worker_cannot_answer_the_main_process_does() -> None:
     catalog.put(
         Distant.build("distant.test", zone("@ 60 SOA a b 1 1 1 1 1\nwww 60 A 192.0.2.5\n", "distant.test").records())
     )
-    async with serving(catalog, services=Services(opcodes={5: update})) as (server, _):
+    written: list[str] = []
+    async with serving(catalog, services=Services(opcodes={5: update}), written=written) as (server, pool):
         assert await everywhere(server, "www.distant.test.") == {"NOERROR ['www.distant.test. 60 A 192.0.2.5']"}
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.setblocking(False)
@@ -166,6 +173,10 @@ async def test_what_a_worker_cannot_answer_the_main_process_does() -> None:
             assert reply == b"\1\2\xa8\5" + bytes(8)
             assert (told[0].address, told[0].port) == (b"\x7f\0\0\1", client.getsockname()[1])
         await until(lambda: server.queries() == {("udp", "NOERROR"): _MANY, ("udp", "REFUSED"): 1})
+        # The worker tells of all that it was asked, and the main process of none of it again.
+        await until(lambda: len(written) >= _MANY and sum(sum(one.counts) for one in pool.durations()) == _MANY + 1)
+        assert len(written) == _MANY
+        assert sum(server.durations()[Transport.UDP].counts) == _MANY + 1
 
 
 async def test_a_worker_that_dies_leaves_no_question_without_answer() -> None:

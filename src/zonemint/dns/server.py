@@ -147,7 +147,9 @@ class DnsServer:
             if not answered.done():
                 answered.set_result(reply)
 
-        self.take(message, client, send)
+        log = None if client is _HERE else self._log
+        timed = self._durations.noting(client.transport, send)
+        self.take(message, client, timed if log is None else log.noting(client, message, timed))
         ready = await answered
         if isinstance(ready, Stream):
             # What takes many messages is for connections that carry nothing else.
@@ -155,16 +157,13 @@ class DnsServer:
         return ready
 
     def take(self, message: bytes, client: Client, send: Callable[[Ready], None]) -> None:
-        """Answer a message that came some other way, at once or later."""
+        """Answer a message that somebody else has read, at once or later; they know how long it took, and log it."""
         self._freshen()
-        log = None if client is _HERE else self._log
-        timed = self._durations.noting(client.transport, send)
-        tell = timed if log is None else log.noting(client, message, timed)
         reply = self._views.of(client.address).respond(message, client)
         if isinstance(reply, Later):
-            reply.then(tell)
+            reply.then(send)
         else:
-            tell(reply)
+            send(reply)
 
     def limited(self) -> dict[str, int]:
         """Return how many answers were beyond their network's limit, by what became of them."""
