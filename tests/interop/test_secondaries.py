@@ -171,6 +171,6 @@ def test_we_follow_the_catalog_of_knot(tmp_path: Path) -> None:
         file.write_text(FILE.replace(f"$ORIGIN {ZONE}.", f"$ORIGIN {DOMAIN}."))
         with started(other, DOMAIN, ports.dns, file=file, catalog=CATALOG):
             # The catalog lists another zone now, and one that is ours, which it cannot take.
-            until(lambda: server.ask(f"www.{ZONE}", "A").rcode() == dns.rcode.REFUSED, server.said(), seconds=60)
+            until(lambda: not server.answers(f"www.{ZONE}", "A"), "the end of the member")
             assert server.ask(f"ca.{DOMAIN}", "A").rcode() == dns.rcode.NOERROR
             assert "a catalog lists a zone that is here already" in server.said()

@@ -41,9 +41,8 @@ class Primary:
         message = secrets.token_bytes(2) + b"\0\0\0\1\0\0\0\0\0\1" + question + option()
         try:
             message, verifier = self._signed(message)
-            reply = await client.ask_udp((self.peer.address, self.peer.port), message, question, _CONNECT)
-            if reply[2] & 2:
-                reply = await asyncio.wait_for(self._over_tcp(message, question), _CONNECT)
+            # By TCP nobody else can answer, and Knot says nothing about catalogs by UDP.
+            reply = await asyncio.wait_for(self._over_tcp(message, question), _CONNECT)
             reply = verifier.take(reply, self._clock()) if verifier else reply
             return _serial(reply, apex, 12 + len(question))
         except (ForeignDataError, tsig.Unverified, OSError, TimeoutError, EOFError) as error:

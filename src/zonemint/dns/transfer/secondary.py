@@ -210,7 +210,8 @@ class Secondary:
             pause = self._patience
         else:
             timers = Timers.of(self._zone.soa)
-            pause = timers.retry if self.failure else timers.refresh
+            # Who has just said that there is something new may not be ready to tell it.
+            pause = min(timers.retry, self._patience) if self.failure else timers.refresh
             pause = min(pause, max(self.expires - self._clock(), _SOONEST))
         return pause * random.uniform(0.9, 1.0)  # noqa: S311 - nobody is to be kept from guessing it
 
