@@ -243,8 +243,8 @@ def _a_wildcard_without_data(case: Case, ours: Reply, theirs: Reply) -> Pair:
 
 def _is_true(case: Case, rrset: RRset) -> bool:
     """Tell whether we, too, say this of its owner, be it by a wildcard or below a cut, and signed or not."""
-    if rrset.type == "RRSIG":
-        return True  # whose set is not there to compare
+    if rrset.type in {"RRSIG", "NSEC3"}:
+        return True  # neither has a set of its own that could be asked for (RFC 5155 section 7.2.8)
     replies = [ask(rrset.owner, rrset.type) for ask in (case.ask, case.ask_alone)]
     ours = [one for reply in replies for one in (*reply.answer, *reply.authority, *reply.additional)]
     return replace(rrset, signatures=frozenset()) in [replace(one, signatures=frozenset()) for one in ours]
