@@ -78,6 +78,16 @@ async def test_without_the_key_there_is_nothing_and_it_says_why() -> None:
         assert await follower.secondary.look()
 
 
+async def test_a_primary_that_is_behind_does_not_hide_the_others() -> None:
+    behind, ahead = Lab(), Lab()
+    async with serving(behind) as first, serving(ahead) as second:
+        follower = Follower(first, second)
+        assert await follower.secondary.look()
+        ahead.zone.put("new.lab.test", "A", 60, ["192.0.2.77"], serial=8)
+        assert await follower.secondary.look()
+        assert follower.records() == ahead.records()
+
+
 async def test_a_primary_that_was_replaced_by_another_zone_is_followed_whole() -> None:
     async with pair() as (lab, follower):
         assert await follower.secondary.look()
