@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from ipaddress import ip_network
 
 import dns.message
 import pytest
@@ -29,6 +30,7 @@ async def call(
     body: bytes = b"",
     headers: dict[str, str] | None = None,
     seen: list[Client] | None = None,
+    sources: Sources = Sources(),  # noqa: B008
 ) -> Reply:
     server = DnsServer(Views(Responder(lab_catalog({"one": ["value"]}.get))))
 
@@ -37,7 +39,7 @@ async def call(
             seen.append(client)
         return await server.answer_to(message, client)
 
-    (route,) = DohResources(answer, Sources()).routes()
+    (route,) = DohResources(answer, sources).routes()
     assert route.path == "/dns-query"
     return await route.endpoint.respond(Call(method, headers or {}, {}, query, body, "2001:db8::7", route.path))
 
@@ -91,6 +93,15 @@ async def test_what_is_no_query_is_a_bad_request() -> None:
     response = WWW[:2] + b"\x81" + WWW[3:]
     for body in (b"", b"\0" * 11, response):
         assert (await call("POST", body=body, headers=TYPE)).status == 400
+
+
+@pytest.mark.parametrize("said", ["unknown", "192.0.2.1:4711", "a, b"])
+async def test_a_proxy_that_names_no_address_is_told_so(said: str) -> None:
+    """Whom the question is from decides what is answered, so it is not taken for the proxy's own either."""
+    proxies = Sources([ip_network("2001:db8::/32")])
+    reply = await call("POST", body=WWW, headers={**TYPE, "x-forwarded-for": said}, sources=proxies)
+    assert reply.status == 400
+    assert b"X-Forwarded-For" in reply.body
 
 
 async def test_other_media_types_methods_and_sizes_are_refused() -> None:

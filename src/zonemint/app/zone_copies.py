@@ -13,7 +13,7 @@ from urllib.parse import quote
 import structlog
 
 from zonemint.config import DataDir
-from zonemint.core.errors import ConfigError
+from zonemint.core.errors import ConfigError, ForeignDataError
 from zonemint.core.files import writing
 from zonemint.dns import codes, rdata, wire
 from zonemint.dns.zones import zonefile
@@ -60,12 +60,12 @@ class ZoneCopies:
         return Zone.filled(filling), confirmed
 
     async def write(self, zone: Zone, confirmed: float) -> None:
-        """Put a copy in place, in a thread; a disk that takes none costs the next start a transfer."""
+        """Put a copy in place, in a thread; one that cannot be written costs the next start a transfer."""
         # The nodes are values, so the thread writes the zone of now.
         nodes = list(zone.nodes.items())
         try:
             await asyncio.to_thread(self._write, zone.origin, nodes, confirmed)
-        except OSError as error:
+        except (OSError, ForeignDataError) as error:
             _log.error("a secondary zone cannot be kept on disk", zone=zone.origin, why=str(error))
 
     def confirm(self, origin: str, confirmed: float) -> None:

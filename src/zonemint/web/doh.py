@@ -50,7 +50,11 @@ class DohResources:
         return await self._reply(call.body, call)
 
     async def _reply(self, message: bytes, call: Call) -> Reply:
-        answer = await self._answer(message, Client.of(call.source, 0, Transport.HTTPS))
+        try:
+            client = Client.of(call.source, 0, Transport.HTTPS)
+        except ValueError:
+            raise Refusal("the proxy names a client in X-Forwarded-For that is no address") from None
+        answer = await self._answer(message, client)
         if answer is None:
             raise Refusal("the message is no DNS query")
         age = _max_age(answer)

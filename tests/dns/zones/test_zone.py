@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from tests.dns.asking import LAB, ask, auth_zone, lab_catalog, lines, zone
 from zonemint.core.errors import BadName, ConfigError
+from zonemint.dns import codes, wire
 from zonemint.dns.answers.responder import Responder
 from zonemint.dns.zones import zonefile
 from zonemint.dns.zones.catalog import Catalog
+from zonemint.dns.zones.filling import Filling
 from zonemint.dns.zones.records import Record, is_later
 from zonemint.dns.zones.zone import Zone
 
@@ -44,6 +46,7 @@ SOA = Record("lab.test", 60, "SOA", "ns1.lab.test. host.lab.test. 5 1 1 1 30", 1
         ([SOA, Record("a.lab.test", 60, "A", "not an address", 2)], "a.lab.test A: 'not an address' is not data"),
         ([SOA, Record("a.lab.test", 60, "NOTYPE", "x", 2)], "'NOTYPE' is not a record type"),
         ([SOA, Record("a.lab.test", 60, "ANY", "x", 2)], "ANY is not a type of data"),
+        ([SOA, Record("x.lab.test", 60, "NSEC3", "1 0 501 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A", 2)], "501 iterations"),
         ([SOA, Record("a.lab.test", -1, "A", "192.0.2.1", 2)], "TTL"),
         ([SOA, Record("a.lab.test", 1 << 31, "A", "192.0.2.1", 2)], "TTL"),
     ],
@@ -53,6 +56,15 @@ def test_contradictions_name_the_record(records: list[Record], message: str) -> 
         Zone.build("lab.test", records)
     if records:
         assert caught.value.line == 2
+
+
+@pytest.mark.parametrize("data", [b"", bytes((1, 0, 0, 0, 8)), bytes((1, 0, 0, 0, 0, 20))])
+def test_a_proof_that_came_from_others_is_whole(data: bytes) -> None:
+    """Each answer that says that something is not there is made of its fields."""
+    filling = Filling("lab.test")
+    filling.add(wire.name_from_text("x.lab.test"), codes.NSEC3, 60, data)
+    with pytest.raises(ConfigError, match="NSEC3 record that ends early"):
+        list(filling.check())
 
 
 def test_a_bad_origin() -> None:

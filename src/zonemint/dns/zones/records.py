@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,6 +30,8 @@ WILDCARD = b"\x01*"
 """The first label of a wildcard's name (RFC 4592 section 2.1.1)."""
 
 _BESIDE_CNAME = frozenset({codes.CNAME, codes.RRSIG, codes.NSEC})
+_ITERATIONS = 500
+"""Of NSEC3's hash: each is work for every answer about what is not there (RFC 9276 section 2.3, appendix A)."""
 _SINGLE = frozenset({codes.CNAME, codes.DNAME, codes.SOA})
 
 
@@ -104,6 +107,8 @@ def check_node(owner: bytes, apex: bytes, node: Node) -> None:
                 f"{wire.name_to_text(owner)} has a SOA record, which belongs to the zone's own name "
                 f"{wire.name_to_text(apex)}"
             )
+        if rrset.type == codes.NSEC3:
+            _check_nsec3(owner, rrset.data)
         if rrset.type in (codes.NS, codes.DNAME) and owner.startswith(WILDCARD):
             raise ConfigError(
                 f"{wire.name_to_text(owner)} is a wildcard and cannot have a {codes.type_to_text(rrset.type)} record "
@@ -114,6 +119,19 @@ def check_node(owner: bytes, apex: bytes, node: Node) -> None:
         if others:
             listed = ", ".join(sorted(map(codes.type_to_text, others)))
             raise ConfigError(f"{wire.name_to_text(owner)} has a CNAME record and other data: {listed}")
+
+
+def _check_nsec3(owner: bytes, found: Sequence[bytes]) -> None:
+    """Check what each denial is made of: its parameters, salt and next hash (RFC 5155 section 3.2)."""
+    for data in found:
+        salt = 5 + data[4] if len(data) > 4 else len(data)
+        if len(data) < salt + 1 or len(data) < salt + 1 + data[salt]:
+            raise ConfigError(f"{wire.name_to_text(owner)} has a NSEC3 record that ends early")
+        if (iterations := int.from_bytes(data[2:4], "big")) > _ITERATIONS:
+            raise ConfigError(
+                f"{wire.name_to_text(owner)} has a NSEC3 record with {iterations} iterations; validators take "
+                f"{_ITERATIONS} at most, and none is best (RFC 9276)"
+            )
 
 
 def is_later(serial: int, than: int) -> bool:
