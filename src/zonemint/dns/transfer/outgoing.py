@@ -75,37 +75,38 @@ class Transfers:
             deltas = None
         if client.is_datagram:
             # What does not fit is told by the SOA alone, and the client comes again over TCP.
-            messages = (
-                [] if deltas is None else list(packed(message[:2], question, _changes(zone.apex, zone.soa, deltas)))
-            )
-            if len(messages) == 1 and len(messages[0]) <= max(512, min(query.size, UDP_SIZE)):
-                self.sent["IXFR"] += 1
-                return messages[0]
+            if deltas is not None:
+                changes = packed(message[:2], question, _changes(zone.apex, zone.soa, deltas))
+                first = next(changes)
+                if len(first) <= max(512, min(query.size, UDP_SIZE)) and next(changes, None) is None:
+                    self.sent["IXFR"] += 1
+                    return first
             return next(packed(message[:2], question, current))
-        if deltas is None or sum(map(_size, deltas)) > sum(len(node) for node in zone.nodes.values()):
+        if deltas is None or sum(map(_size, deltas)) > len(zone.nodes):
             return self._whole(zone, message, query, client)
-        return self._stream("IXFR", zone, message, query, _changes(zone.apex, zone.soa, deltas))
+        return Stream(self._counted("IXFR", zone, message, query, _changes(zone.apex, zone.soa, deltas)))
 
     def _whole(self, zone: Zone, message: bytes, query: wire.Query, client: Client) -> Reply:
         # Whoever has the zone will ask for its changes.
         self._journals.keep(zone.origin)
         if client.transport not in _CONNECTIONS:
             return bare(message, query, codes.REFUSED)
-        # The nodes are values, so this is the zone of now whatever becomes of it.
-        return self._stream("AXFR", zone, message, query, _zone(zone.apex, zone.soa, list(zone.nodes.items())))
+        return Stream(self._counted("AXFR", zone, message, query, _zone(zone)))
 
-    def _stream(self, kind: str, zone: Zone, message: bytes, query: wire.Query, rows: Iterable[Row]) -> Reply:
+    def _counted(
+        self, kind: str, zone: Zone, message: bytes, query: wire.Query, rows: Iterable[Row]
+    ) -> Iterator[bytes]:
+        """Make the messages of a transfer, if there is a place for it when it begins."""
         if self._active >= _AT_ONCE:
             _log.warning("too many zone transfers at once, one is refused", zone=zone.origin)
-            return bare(message, query, codes.REFUSED)
-        return Stream(self._counted(kind, zone.origin, zone.serial, packed(message[:2], message[12 : query.end], rows)))
-
-    def _counted(self, kind: str, zone: str, serial: int, messages: Iterator[bytes]) -> Iterator[bytes]:
+            yield bare(message, query, codes.REFUSED)
+            return
         self._active += 1
+        serial = zone.serial
         try:
-            yield from messages
+            yield from packed(message[:2], message[12 : query.end], rows)
             self.sent[kind] += 1
-            _log.info("zone transferred", zone=zone, kind=kind, serial=serial)
+            _log.info("zone transferred", zone=zone.origin, kind=kind, serial=serial)
         finally:
             self._active -= 1
 
@@ -140,13 +141,15 @@ def _rows(owner: bytes, rrset: RRset) -> list[Row]:
     return [(owner, rrset.type, ttl_of(rrset, data), data) for data in rrset.data]
 
 
-def _zone(apex: bytes, soa: RRset, nodes: list[tuple[bytes, tuple[RRset, ...]]]) -> Iterator[Row]:
-    yield from _rows(apex, soa)
+def _zone(zone: Zone) -> Iterator[Row]:
+    """Write a zone as it is when this begins: its nodes are values, so what becomes of it later is not seen."""
+    soa, nodes = zone.soa, list(zone.nodes.items())
+    yield from _rows(zone.apex, soa)
     for owner, node in nodes:
         for rrset in node:
             if rrset.type != codes.SOA:
                 yield from _rows(owner, rrset)
-    yield from _rows(apex, soa)
+    yield from _rows(zone.apex, soa)
 
 
 def _changes(apex: bytes, newest: RRset, deltas: list[Delta]) -> Iterator[Row]:
