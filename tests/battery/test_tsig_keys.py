@@ -22,8 +22,17 @@ LAB = wire.name_from_text("lab.test")
 
 
 def key(name: str = "Host.Key.", algorithm: str = "hmac-sha256", config: Config = CONFIG) -> TsigKey:
-    limits = {"names": ["_acme-challenge.*"], "types": ["txt", "TXT"], "zones": ["lab.test"]}
-    return new(name, algorithm, config, **limits, transfers=True, by="test", now=5)
+    return new(
+        name,
+        algorithm,
+        config,
+        names=["_acme-challenge.*"],
+        types=["txt", "TXT"],
+        zones=["lab.test"],
+        transfers=True,
+        by="test",
+        now=5,
+    )
 
 
 async def known(db: Store, name: str, *, md5: bool = False) -> tsig.Key | None:

@@ -66,6 +66,23 @@ def test_what_is_no_key(folder: Path, words: list[str], status: int, said: str) 
     assert said in " ".join(done[2].replace("│", " ").split())
 
 
+def test_a_secret_that_another_server_made_is_taken_in_and_not_repeated(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("c2VjcmV0IG9mIGFub3RoZXIgc2VydmVy\n")
+    status, out, err = tsig(folder, "create", "from-bind", "--secret-file", str(file))
+    assert (status, out) == (1, "")
+    assert "chmod 600" in err
+    file.chmod(0o600)
+    status, out, err = tsig(folder, "create", "from-bind", "--secret-file", str(file))
+    assert (status, err) == (0, "")
+    assert "c2VjcmV0" not in out
+    for content, said in (("not base64!\n", "not in base64"), ("c2hvcnQ=\n", "5 octets")):
+        file.write_text(content)
+        status, _, err = tsig(folder, "create", "other", "--secret-file", str(file))
+        assert status == 1
+        assert said in err
+
+
 def test_who_is_not_there(folder: Path) -> None:
     for word in ("show", "revoke"):
         said = "zonemint: there is no key 'nobody'; `zonemint tsig list` shows them\n"

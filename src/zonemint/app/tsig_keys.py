@@ -22,6 +22,7 @@ from zonemint.store.tsig_keys import TsigKey
 __all__ = ["KeyRing", "create", "new", "revoke"]
 
 _MD5 = "hmac-md5"
+_SHORTEST = 16  # octets of a secret (RFC 8945 section 8 wants half of the MAC at least)
 _LOOK = 5.0  # seconds between looks at the keys, should nobody tell
 
 
@@ -36,8 +37,12 @@ def new(
     transfers: bool,
     by: str,
     now: float,
+    secret: bytes | None = None,
 ) -> TsigKey:
-    """Return a key with a fresh secret, not yet stored; raises ConfigError, BadName."""
+    """Return a key, not yet stored, with a fresh secret or with one in base64 that others made.
+
+    Raises ConfigError, BadName.
+    """
     if algorithm not in tsig.ALGORITHMS:
         raise ConfigError(f"'{algorithm}' is no algorithm; there is {', '.join(tsig.ALGORITHMS)}")
     if algorithm == _MD5 and not config.dns.tsig_md5:
@@ -51,7 +56,7 @@ def new(
     return TsigKey(
         wire.name_to_text(wire.name_from_text(name)),
         algorithm,
-        b64encode(os.urandom(size)).decode(),
+        b64encode(os.urandom(size) if secret is None else _decoded(secret)).decode(),
         tuple(dict.fromkeys(pattern.lower().removesuffix(".") for pattern in names)),
         tuple(dict.fromkeys(codes.type_to_text(_type(one)) for one in types)),
         tuple(dict.fromkeys(zones)),
@@ -59,6 +64,16 @@ def new(
         int(now),
         by,
     )
+
+
+def _decoded(secret: bytes) -> bytes:
+    try:
+        octets = b64decode(secret, validate=True)
+    except ValueError:
+        raise ConfigError("the secret is not in base64, as other servers write it") from None
+    if len(octets) < _SHORTEST:
+        raise ConfigError(f"the secret has {len(octets)} octets; fewer than {_SHORTEST} can be guessed")
+    return octets
 
 
 def _type(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,11 +53,20 @@ def create(
             "transfer.",
         ),
     ] = "",
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--secret-file", metavar="FILE", help="Take the secret of another server's key, base64, in a private file."
+        ),
+    ] = None,
     database: DatabaseOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key and print it, with its secret; the secret is not shown again."""
+    """Make a key and print it, with its secret; the secret is not shown again.
+
+    With --secret-file it is a key that another server made, for zones that are taken from there, and is not printed.
+    """
     import time
 
     from zonemint.app import tsig_keys
@@ -67,6 +77,7 @@ def create(
     from zonemint.config import advertised
     from zonemint.core.errors import BadName
     from zonemint.core.names import normalize
+    from zonemint.pki.passwords import read_secret
 
     if kind and kind not in PROGRAMS:
         raise typer.BadParameter(f"it is one of {', '.join(PROGRAMS)}", param_hint="--for")
@@ -74,7 +85,7 @@ def create(
     names = tuple(allow or (program.names if program else ()))
     wanted = tuple(filter(None, types.split(","))) or (program.types if program and not allow else ())
     transfers = transfer or (program.transfers if program else False)
-    if not names and (kind == "external-dns" or not transfers):
+    if not names and secret_file is None and (kind == "external-dns" or not transfers):
         raise typer.BadParameter("say what it may change; --allow '*' is everything", param_hint="--allow")
 
     async def work(session: Session) -> tuple[TsigKey, Secret]:
@@ -90,6 +101,7 @@ def create(
             transfers=transfers,
             by="zonemint tsig create",
             now=time.time(),
+            secret=read_secret(secret_file) if secret_file else None,
         )
         await session.db.write(tsig_keys.create(key, actor=session.actor, now=time.time()))
         place = advertised(config.listen), config.listen.dns_port
@@ -100,6 +112,9 @@ def create(
         key, secret = run(data, work, database=database)
     except BadName as error:
         raise typer.BadParameter(str(error)) from None
+    if secret_file is not None:
+        show_facts(_facts(key), as_json=as_json)
+        return
     if program is not None and not as_json:
         print(program.tell(secret), end="")
     else:

@@ -7,7 +7,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.dns.asking import TCP, UDP
@@ -134,6 +134,7 @@ _RECORDS = st.sampled_from(
 
 
 @given(st.dictionaries(_NAMES, _RECORDS, max_size=8), st.lists(_NAMES, min_size=1, max_size=6))
+@example({"b": "DNAME a.b"}, ["a.b"])
 @settings(max_examples=60, deadline=None)
 def test_whatever_is_in_a_zone_its_answers_are_proved(records: dict[str, str], questions: list[str]) -> None:
     lines = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\n" + "".join(f"{name} {data}\n" for name, data in records.items())

@@ -15,6 +15,7 @@ import dns.rrset
 from dns.rdtypes.ANY.NSEC import NSEC
 from dns.rdtypes.ANY.RRSIG import RRSIG
 
+from zonemint.dns.answers.lookup import CHAIN_LIMIT
 from zonemint.dns.dnssec.keys import SigningKey
 
 __all__ = ["check"]
@@ -65,6 +66,8 @@ def check(message: dns.message.Message, origin: str, key: SigningKey, now: float
         name = alias[0].target
     else:
         return  # the aliases lead in a circle
+    if len(seen) > CHAIN_LIMIT:
+        return  # the chain was cut, and whoever asked goes on from there
     if found or not name.is_subdomain(apex) or (question.rdtype == dns.rdatatype.ANY and message.answer):
         return
     cut = next((r for r in message.authority if r.rdtype == dns.rdatatype.NS and name.is_subdomain(r.name)), None)
