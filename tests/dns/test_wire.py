@@ -94,6 +94,21 @@ def test_broken_names(message: bytes) -> None:
         wire.read_name(message, 0)
 
 
+def test_a_chain_of_pointers_is_no_longer_than_names_are() -> None:
+    """With thousands in it, and thousands of records that begin there, one message would take seconds."""
+    labels = b"\1x\0" + b"".join(
+        [b"\1x" + (0xC000 | (at - 4 if at > 5 else 0)).to_bytes(2, "big") for at in range(3, 505, 4)]
+    )
+    assert wire.read_name(labels, len(labels) - 4) == (b"\1x" * 127 + b"\0", len(labels))
+    for count, is_read in ((127, True), (128, False)):
+        chain = b"\0" + b"".join([(0xC000 | max(at - 2, 0)).to_bytes(2, "big") for at in range(1, 2 * count, 2)])
+        if is_read:
+            assert wire.read_name(chain, len(chain) - 2) == (b"\0", len(chain))
+            continue
+        with pytest.raises(ForeignDataError, match="more pointers"):
+            wire.read_name(chain, len(chain) - 2)
+
+
 def test_pointers_that_lead_back_again_and_again_end() -> None:
     """Pointers may only lead further back, or two of them could make a loop."""
     with pytest.raises(ForeignDataError):

@@ -39,6 +39,9 @@ _ESCAPE = re.compile(r"\\(?:(\d{3})|(\D))", re.DOTALL)
 _SPECIAL = re.compile(rb"[^!#%&'*+,./0-9:<=>?A-Z\[\]^_`a-z{|}~-]")
 _SPECIAL_IN_LABEL = re.compile(rb"[^!#%&'*+,/0-9:<=>?A-Z\[\]^_`a-z{|}~-]")
 
+_HOPS = 127
+"""Compression pointers in one name: it has no more labels, and a chain of pointers alone is made to cost time."""
+
 
 class Query(msgspec.Struct, frozen=True, gc=False):
     """What a query message asks.
@@ -222,6 +225,7 @@ def read_name(message: bytes, at: int) -> tuple[bytes, int]:
     """
     out = b""
     after = -1
+    hops = 0
     floor = start = at
     try:
         while length := message[at]:
@@ -237,8 +241,9 @@ def read_name(message: bytes, at: int) -> tuple[bytes, int]:
             if after < 0:
                 after = at + 2
             floor = start = at = target
-            if len(out) > 254:
-                break
+            hops += 1
+            if len(out) > 254 or hops > _HOPS:
+                raise ForeignDataError("a name has over 255 bytes, or more pointers than labels")
     except IndexError:
         raise ForeignDataError("a name ends early") from None
     out += message[start : at + 1]
