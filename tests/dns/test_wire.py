@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dns.edns
 import dns.exception
 import dns.message
@@ -107,6 +109,29 @@ def test_a_chain_of_pointers_is_no_longer_than_names_are() -> None:
             continue
         with pytest.raises(ForeignDataError, match="more pointers"):
             wire.read_name(chain, len(chain) - 2)
+
+
+class Counted(bytes):
+    """Bytes that count how often one of them is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        self.looks += isinstance(key, int)
+        return super().__getitem__(key)
+
+
+def test_many_names_that_end_alike_are_read_once() -> None:
+    """Whoever sends us such a message has no more work done than for another one of its size."""
+    chain = b"\0" + b"".join([b"\1x" + (0xC000 | max(at - 4, 23)).to_bytes(2, "big") for at in range(24, 424, 4)])
+    chain_record = b"\0" + (99).to_bytes(2, "big") + b"\0\1\0\0\0\0" + len(chain).to_bytes(2, "big") + chain
+    ends = (0xC000 | 420).to_bytes(2, "big") + (99).to_bytes(2, "big") + b"\0\1\0\0\0\0\0\0"
+    records, at = wire.read_records(Counted(bytes(12) + chain_record), 12, 1)
+    assert (at, len(records)) == (424, 1)
+    message = Counted(bytes(12) + chain_record + ends * 300)
+    found, _ = wire.read_records(message, 12, 301)
+    assert {one.name for one in found[1:]} == {b"\1x" * 100 + b"\0"}
+    assert message.looks < 2_000
 
 
 def test_pointers_that_lead_back_again_and_again_end() -> None:

@@ -151,10 +151,11 @@ def find(message: bytes) -> Signature | None:
         _, at = wire.read_name(message, at)
         at += 4
     found = None
+    known: dict[int, bytes] = {}
     last = sum(counts) - 1
     for number in range(last + 1):
         start = at
-        (record,), at = wire.read_records(message, at, 1)
+        (record,), at = wire.read_records(message, at, 1, known)
         if record.type != _TYPE:
             continue
         if number != last or not counts[2]:

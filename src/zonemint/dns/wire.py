@@ -198,10 +198,11 @@ def _parse_rest(message: bytes, query: Query, counts: tuple[int, int, int]) -> Q
     at = query.end
     opt: WireRecord | None = None
     signed = False
+    known: dict[int, bytes] = {}
     for section, count in enumerate(counts):
         for _ in range(count):
             start = at
-            record, at = _read_record(message, at)
+            record, at = _read_record(message, at, known)
             if record.type == codes.OPT:
                 if opt is not None or section != 2 or message[start]:
                     raise ForeignDataError("one OPT of the root, among the additional records")
@@ -217,15 +218,17 @@ def _parse_rest(message: bytes, query: Query, counts: tuple[int, int, int]) -> Q
     return Query(query.name, query.type, query.class_, query.end, *said)
 
 
-def read_name(message: bytes, at: int) -> tuple[bytes, int]:
+def read_name(message: bytes, at: int, known: dict[int, bytes] | None = None) -> tuple[bytes, int]:
     """Read a name that may be compressed; return it in wire form as it was spelt, and where the next field starts.
 
     A pointer must lead to before the name's own start, each further one to before the last, so that reading ends
     (RFC 1035 section 4.1.4). Raises ForeignDataError.
+
+    known: what pointers of this message have led to, by where; it is added to, so that nothing is read twice.
     """
     out = b""
     after = -1
-    hops = 0
+    hops: list[tuple[int, int]] = []
     floor = start = at
     try:
         while length := message[at]:
@@ -240,20 +243,26 @@ def read_name(message: bytes, at: int) -> tuple[bytes, int]:
             out += message[start:at]
             if after < 0:
                 after = at + 2
+            if known is not None and (tail := known.get(target)) is not None:
+                start, at, message = 0, len(tail) - 1, tail
+                break
             floor = start = at = target
-            hops += 1
-            if len(out) > 254 or hops > _HOPS:
+            hops.append((target, len(out)))
+            if len(out) > 254 or len(hops) > _HOPS:
                 raise ForeignDataError("a name has over 255 bytes, or more pointers than labels")
     except IndexError:
         raise ForeignDataError("a name ends early") from None
     out += message[start : at + 1]
     if len(out) > 255:
         raise ForeignDataError("a name has over 255 bytes")
+    if known is not None:
+        for target, size in hops:
+            known[target] = out[size:]
     return out, at + 1 if after < 0 else after
 
 
-def _read_record(message: bytes, at: int) -> tuple[WireRecord, int]:
-    name, at = read_name(message, at)
+def _read_record(message: bytes, at: int, known: dict[int, bytes]) -> tuple[WireRecord, int]:
+    name, at = read_name(message, at, known)
     start = at + 10
     if start > len(message):
         raise ForeignDataError("a record ends early")
@@ -264,10 +273,16 @@ def _read_record(message: bytes, at: int) -> tuple[WireRecord, int]:
     return WireRecord(name.lower(), type_, class_, ttl, start, end), end
 
 
-def read_records(message: bytes, at: int, count: int) -> tuple[list[WireRecord], int]:
-    """Read `count` records from `at` on; return them and where the next section starts; raises ForeignDataError."""
+def read_records(
+    message: bytes, at: int, count: int, known: dict[int, bytes] | None = None
+) -> tuple[list[WireRecord], int]:
+    """Read `count` records from `at` on; return them and where the next section starts; raises ForeignDataError.
+
+    known: see `read_name`; of several calls for one message.
+    """
     records = []
+    known = {} if known is None else known
     for _ in range(count):
-        record, at = _read_record(message, at)
+        record, at = _read_record(message, at, known)
         records.append(record)
     return records, at
