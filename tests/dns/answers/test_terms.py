@@ -48,6 +48,21 @@ def with_options(name: str, *options: tuple[int, bytes], type_: str = "A") -> dn
     return question(name, type_, payload=1232, options=made)
 
 
+@pytest.mark.parametrize(("client", "times"), [(UDP, 300), (TCP, 16_000), (TLS, 16_000)])
+def test_an_option_that_comes_thousands_of_times_is_answered_once(client: Client, times: int) -> None:
+    """Else a datagram of 1,200 bytes would be answered by 60,000, whose sender may be forged."""
+    server = responder(cookies=COOKIES, nsid=b"n" * 200, keepalive=100)
+    for code, size in ((3, 200), (11, 2 if client is not UDP else 0), (10, 24)):
+        data = CLIENT if code == 10 else b""
+        count = min(times, 5_000) if data else times
+        options = (code.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data) * count
+        wire = with_options("www.lab.test.").to_wire()
+        reply = server.respond(wire[:-2] + len(options).to_bytes(2, "big") + options, client)
+        assert isinstance(reply, bytes)
+        assert len(reply) <= 512
+        assert len(option(dns.message.from_wire(reply), code) or b"") == size
+
+
 def test_a_cookie_is_learnt_from_the_first_answer_and_from_memory() -> None:
     server = responder(cookies=COOKIES)
     for name in ("www.lab.test.", "WWW.lab.test.", "nothing.lab.test.", "www.elsewhere.test."):

@@ -70,10 +70,9 @@ NOT_SUPPORTED: Final = extended_error(21)
 def said_to(asked: bytes, terms: Terms, address: bytes, now: int, *, connection: bool, encrypted: bool) -> Said:
     """Say what there is to say to a query's options, which fill the data of its OPT record.
 
-    address: the client's, packed; now: seconds since 1970; connection: it is one of DNS
-    alone, and stays open; encrypted: of the transport. Unknown options are
-    ignored, and of several cookies all but the first (RFC 7873 section 5.2). Raises ForeignDataError for what deserves
-    FORMERR.
+    address: the client's, packed; now: seconds since 1970; connection: it is one of DNS alone, and stays open;
+    encrypted: of the transport. Unknown options are ignored, and of several of a kind all but the first (RFC 7873
+    section 5.2 for cookies). Raises ForeignDataError for what deserves FORMERR.
     """
     cookies = terms.cookies
     if cookies is not None and len(asked) == 28 and asked.startswith(_PLAIN_COOKIE):
@@ -81,11 +80,16 @@ def said_to(asked: bytes, terms: Terms, address: bytes, now: int, *, connection:
         return Said(_PLAIN_COOKIE + cookie, known, True)
     ours = cookie = b""
     known = padded = False
+    told: set[int] = set()
     at = 0
     while at < len(asked):
         code, size = _HEAD.unpack_from(asked, at)
         at += 4 + size
-        if code == codes.OPTION_COOKIE and not cookie:
+        if code in told:
+            # Who repeats an option is not told the same again, thousands of times.
+            continue
+        told.add(code)
+        if code == codes.OPTION_COOKIE:
             if cookies is not None:
                 cookie, known = cookies.answer(asked[at - size : at], address, now)
                 ours += option(codes.OPTION_COOKIE, cookie)
