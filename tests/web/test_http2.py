@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.web.test_http1 import Wire
-from zonemint.web import problems
+from zonemint.web import http1, problems
 from zonemint.web.dispatch import Dispatcher, Route
 from zonemint.web.endpoint import Call, Endpoint, Sources
 from zonemint.web.http1 import Connections
@@ -108,11 +108,11 @@ class Client:
 async def connected() -> AsyncIterator[Client]:
     connections, wire = Connections(dispatcher()), Pipe()
     connection = Http2Connection(connections)
-    connections.open.add(connection)
     failures: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     with structlog.testing.capture_logs() as logs:
         connection.connection_made(wire)
+        assert connection in connections.open
         client = Client(wire, connection)
         client.http.initiate_connection()
         await client.turn()
@@ -218,6 +218,16 @@ async def test_no_more_streams_than_were_granted() -> None:
             client.ask("GET", "/stuck")
         await client.turn()
         assert client.wire.closed
+
+
+async def test_one_beyond_those_that_there_may_be_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "_CONNECTIONS", 0)
+    connections, wire = Connections(dispatcher()), Pipe()
+    connection = Http2Connection(connections)
+    connection.connection_made(wire)
+    assert wire.closed
+    connection.connection_lost(None)
+    connections.abort()
 
 
 async def test_stopping_lets_requests_end_and_closes_what_is_quiet() -> None:

@@ -51,6 +51,11 @@ class Connections:
         self.tasks: set[asyncio.Task[None]] = set()
         self._sweeper = self.loop.call_later(_SWEEP, self._sweep)
 
+    def has_room_for(self, connection: Open) -> bool:
+        """Count a new connection, and tell whether there may be so many."""
+        self.open.add(connection)
+        return len(self.open) <= _CONNECTIONS
+
     def close_idle(self) -> None:
         """Close the connections that answer nothing right now."""
         for connection in list(self.open):
@@ -130,8 +135,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._source = peer[0] if peer else ""
         self._tls = transport.get_extra_info("ssl_object")
-        self._connections.open.add(self)
-        if len(self._connections.open) > _CONNECTIONS:
+        if not self._connections.has_room_for(self):
             self._refuse(503)
 
     def connection_lost(self, exc: Exception | None) -> None:

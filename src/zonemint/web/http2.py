@@ -74,7 +74,11 @@ class Http2Connection(asyncio.Protocol):
         self._http.local_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = _STREAMS
         self._http.local_settings[h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE] = _HEADERS
         self._http.initiate_connection()
-        self._flush()
+        if self._connections.has_room_for(self):
+            self._flush()
+        else:
+            self._http.close_connection(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
+            self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; what is still being answered is for nobody."""
