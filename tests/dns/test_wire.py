@@ -111,6 +111,25 @@ def test_a_chain_of_pointers_is_no_longer_than_names_are() -> None:
             wire.read_name(chain, len(chain) - 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "zone", "is_there"),
+    [
+        ("lab.test", "lab.test", True),
+        ("a.b.lab.test", "lab.test", True),
+        ("xlab.test", "lab.test", False),
+        (r"a\.lab.test", "lab.test", False),
+        (r"x\003lab\004test", "lab.test", False),
+        ("test", "lab.test", False),
+        ("lab.test", ".", True),
+        (".", ".", True),
+        (".", "lab.test", False),
+    ],
+)
+def test_a_name_is_within_a_zone_label_by_label(name: str, zone: str, is_there: bool) -> None:
+    names = [b"\0" if one == "." else wire.name_from_text(one) for one in (name, zone)]
+    assert wire.is_within(*names) is is_there
+
+
 class Counted(bytes):
     """Bytes that count how often one of them is looked at."""
 

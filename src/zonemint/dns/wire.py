@@ -16,6 +16,7 @@ __all__ = [
     "Query",
     "WireRecord",
     "check_options",
+    "is_within",
     "labels",
     "name_from_text",
     "name_to_text",
@@ -134,6 +135,16 @@ def labels(wire: bytes) -> Iterator[bytes]:
     while length := wire[at]:
         yield wire[at + 1 : at + 1 + length]
         at += 1 + length
+
+
+def is_within(name: bytes, zone: bytes) -> bool:
+    """Tell whether a name is a zone's own or below it, label by label; both in lower-case wire form."""
+    if not name.endswith(zone):
+        return False
+    at, start = 0, len(name) - len(zone)
+    while at < start:
+        at += 1 + name[at]
+    return at == start
 
 
 def _quote(match: re.Match[bytes]) -> bytes:

@@ -134,7 +134,7 @@ def _step(
         answer.names.append(found.owner)
         glue = _glue(zone, found.owner, rrset)
         hosts = _addresses(catalog, found.owner, rrset, answer, is_dnssec_ok)
-        others = [owned for owned in hosts if not _is_below(owned[0], found.owner)]
+        others = [owned for owned in hosts if not wire.is_within(owned[0], found.owner)]
         answer.additional = glue + others
         answer.glue = len(glue)
         answer.beyond = name
@@ -187,7 +187,7 @@ def _addresses(catalog: Catalog, owner: bytes, rrset: RRset, answer: Answer, is_
 
 def _glue(zone: Zone, cut: bytes, servers: RRset) -> list[Owned]:
     """Collect the addresses without which nobody finds the servers of a cut, since they are below it."""
-    return [owned for host in _hosts(cut, servers) if _is_below(host, cut) for owned in _at(zone, host)]
+    return [owned for host in _hosts(cut, servers) if wire.is_within(host, cut) for owned in _at(zone, host)]
 
 
 def _at(zone: Zone, host: bytes) -> list[Owned]:
@@ -208,11 +208,3 @@ def _hosts(owner: bytes, rrset: RRset) -> Iterable[bytes]:
         host = data[start : end + 1].lower()
         hosts[owner if host == wire.ROOT and rrset.type in {codes.SVCB, codes.HTTPS} else host] = None
     return hosts
-
-
-def _is_below(name: bytes, above: bytes) -> bool:
-    """Tell whether a name is another one or below it; both in lower-case wire form."""
-    at = 0
-    while len(name) - at > len(above):
-        at += 1 + name[at]
-    return name[at:] == above

@@ -86,7 +86,7 @@ def read(
     if leaves:
         rcode, authorities = codes.NOERROR, []
     negative = [one for one in authorities if one.type in _PROOFS and one.class_ == codes.IN]
-    soa = next((one for one in negative if one.type == codes.SOA and _is_below(names[-1], one.name)), None)
+    soa = next((one for one in negative if one.type == codes.SOA and wire.is_within(names[-1], one.name)), None)
     has_data = any(one.type != codes.CNAME and one.name == names[-1] for one in kept) or _asks_for_aliases(question)
     is_open = rcode == codes.NOERROR and len(names) > 1 and not has_data and soa is None
     if rcode == codes.NOERROR and not kept and soa is None and any(one.type == codes.NS for one in authorities):
@@ -167,16 +167,7 @@ def _is_above(record: WireRecord, name: bytes, message: bytes) -> bool:
     """Tell whether a record is a DNAME, or the signature of one, of a domain that the name lies below."""
     if record.type == codes.RRSIG and message[record.start : record.start + 2] != b"\0\x27":
         return False
-    return record.name != name and _is_below(name, record.name)
-
-
-def _is_below(name: bytes, domain: bytes) -> bool:
-    at = 0
-    while name[at:] != domain:
-        if not name[at]:
-            return False
-        at += 1 + name[at]
-    return True
+    return record.name != name and wire.is_within(name, record.name)
 
 
 def _sets(message: bytes, found: Sequence[WireRecord], longest: int) -> list[Owned]:

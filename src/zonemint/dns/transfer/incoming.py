@@ -94,7 +94,9 @@ class Incoming:
         for one in found:
             if one.class_ != codes.IN or one.type == codes.OPT or 128 <= one.type <= 255:
                 raise ForeignDataError("a transfer has records of class IN, and of types that hold data")
-            _check_is_below(one.name, self._apex)
+            if not wire.is_within(one.name, self._apex):
+                name, apex = wire.name_to_text(one.name), wire.name_to_text(self._apex)
+                raise ForeignDataError(f"{name} is outside of the zone {apex}")
             data = _data(one.type, message, one.start, one.end)
             self._left -= len(one.name) + len(data) + 10
             if self._left < 0:
@@ -144,14 +146,6 @@ class Incoming:
 
 def _serial(row: Row) -> int:
     return serial_of(RRset(codes.SOA, 0, (row[3],)))
-
-
-def _check_is_below(name: bytes, apex: bytes) -> None:
-    at = 0
-    while name[at:] != apex:
-        if not name[at]:
-            raise ForeignDataError(f"{wire.name_to_text(name)} is outside of the zone {wire.name_to_text(apex)}")
-        at += 1 + name[at]
 
 
 def _data(type_: int, message: bytes, start: int, end: int) -> bytes:

@@ -53,7 +53,7 @@ class QueryLog:
             query = wire.parse_query(message)
         except ForeignDataError:
             query = None
-        if self._names and (query is None or not any(_is_below(query.name, one) for one in self._names)):
+        if self._names and (query is None or not any(wire.is_within(query.name, one) for one in self._names)):
             return
         if self._networks and not any(ip_address(client.address) in network for network in self._networks):
             return
@@ -98,14 +98,3 @@ def _class_of(reply: bytes | None) -> str:
         is_referral = not reply[2] & 4 and reply[8:10] != b"\0\0"
         return "success" if reply[6:8] != b"\0\0" or is_referral or reply[2] & 2 else "denial"
     return "denial" if rcode == codes.NXDOMAIN else "error"
-
-
-def _is_below(name: bytes, zone: bytes) -> bool:
-    """Tell whether a name is a zone's own or below it, label by label."""
-    at = len(name) - len(zone)
-    if at < 0 or name[at:] != zone:
-        return False
-    step = 0
-    while step < at:
-        step += 1 + name[step]
-    return step == at

@@ -12,7 +12,7 @@ from zonemint.core.errors import BadName, ConfigError, ForeignDataError, UpdateR
 from zonemint.dns import codes, rdata, wire
 from zonemint.dns.wire import WireRecord
 
-__all__ = ["Kind", "Operation", "Prerequisite", "Sections", "Update", "ends_within", "read", "split"]
+__all__ = ["Kind", "Operation", "Prerequisite", "Sections", "Update", "read", "split"]
 
 _LONGEST_TTL = 0x7FFFFFFF
 
@@ -98,18 +98,10 @@ def read(message: bytes, sections: Sections) -> Update:
         _read_prerequisite(message, record, prerequisites, sets)
     operations = tuple([_operation(message, record) for record in sections.changes])
     for record in (*sections.prerequisites, *sections.changes):
-        if not ends_within(record.name, sections.zone):
+        if not wire.is_within(record.name, sections.zone):
             raise UpdateRefused(codes.NOTZONE, f"{wire.name_to_text(record.name)} is outside of the zone")
     wanted = {key: frozenset(data) for key, data in sets.items()}
     return Update(sections.zone, tuple(prerequisites), wanted, operations)
-
-
-def ends_within(name: bytes, zone: bytes) -> bool:
-    """Tell whether a name is that of a zone or below it; both in lower-case wire form."""
-    at = 0
-    while len(name) - at > len(zone):
-        at += 1 + name[at]
-    return name[at:] == zone
 
 
 def _read_prerequisite(

@@ -290,11 +290,8 @@ class Zone:
 
     def check_is_inside(self, owner: bytes) -> None:
         """Raise ConfigError for a name (lower-case wire form) that is not at or below the apex."""
-        at = 0
-        while owner[at:] != self.apex:
-            if not owner[at]:
-                raise ConfigError(f"{wire.name_to_text(owner)} is outside of the zone {self.origin}")
-            at += 1 + owner[at]
+        if not wire.is_within(owner, self.apex):
+            raise ConfigError(f"{wire.name_to_text(owner)} is outside of the zone {self.origin}")
 
     def _replace(self, owner: bytes, node: Node) -> None:
         """Put a node in its place, with those above it where it is new (RFC 4592 section 2.2.2), or take it away."""
