@@ -122,9 +122,10 @@ class ZoneKeeper:
         if isinstance(self._db, SqliteDatabase):
             self._version = self._db.version()
         for plan in self._wanted().values():
-            await self._try(plan)
-            if plan.required and plan.key in self.failures:
-                raise ConfigError(self.failures[plan.key])
+            if plan.required:
+                await self._take_up(plan, ZoneFiles(plan.file), self._serials(plan))
+            else:
+                await self._try(plan)
 
     async def change(
         self, zone: str, decide: Decide, *, actor: str, by: str, also: Callable[[], Steps[None]] | None = None
@@ -202,11 +203,7 @@ class ZoneKeeper:
         """Load a zone, and tell whether that changed it; if it fails, keep the old one, and note it."""
         key, files, sources = plan.key, ZoneFiles(plan.file), self._serials(plan)
         try:
-            read = await self._read(plan, files, sources)
-            is_new = not self._is_served(read)
-            if is_new:
-                async with self._locks[key]:
-                    await self._load(read)
+            is_new = await self._take_up(plan, files, sources)
         except (ConfigError, StoreError) as error:
             self._fail(key, str(error), "a zone was not loaded")
             if isinstance(error, ConfigError):
@@ -217,6 +214,15 @@ class ZoneKeeper:
             return False
         self._refused.pop(key, None)
         self.failures.pop(key, None)
+        return is_new
+
+    async def _take_up(self, plan: Plan, files: ZoneFiles, sources: dict[str, int]) -> bool:
+        """Load a zone, and tell whether that changed it; raises ConfigError, StoreError."""
+        read = await self._read(plan, files, sources)
+        is_new = not self._is_served(read)
+        if is_new:
+            async with self._locks[plan.key]:
+                await self._load(read)
         return is_new
 
     def _is_served(self, read: _Read) -> bool:
