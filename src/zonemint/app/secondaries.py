@@ -140,6 +140,9 @@ class Secondaries:
         if (copy := self._copies.read(origin)) is not None:
             self._zones[origin].restore(*copy)
             self._look_into(self._zones[origin])
+        else:
+            # The zone above and the forwarders know other things of its names, and are not asked even once.
+            self._catalog.suspend(origin)
 
     def _follow(self, origin: str) -> None:
         secondary = self._zones[origin]
@@ -190,7 +193,6 @@ class Secondaries:
             return
         self._members[origin] = member
         self._make(origin, self._config.zones[member.catalog])
-        self._catalog.suspend(origin)
         self._restore(origin)
         _log.info("a zone of a catalog begins", catalog=member.catalog, zone=origin)
         if self._is_begun:
