@@ -117,6 +117,10 @@ class ZoneKeeper:
         """The zones as they are served, by their keys."""
         return self._served
 
+    def keeps(self, zone: str) -> bool:
+        """Tell whether a zone takes dynamic records, even if it is not served now; others come from elsewhere."""
+        return zone in self._served or zone in self.failures
+
     async def load(self) -> None:
         """Read every zone for the first time; raises ConfigError for the first domain that is wrong."""
         if isinstance(self._db, SqliteDatabase):
