@@ -12,12 +12,16 @@ import dns.asyncquery
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdataclass
 import pytest
 import uvloop
 
 from tests.dns.asking import lab_catalog, lines, question, views
 from tests.programs import require_program
 from zonemint.core.errors import ConfigError
+from zonemint.dns.answers.responder import Responder
+from zonemint.dns.answers.services import Services
+from zonemint.dns.answers.views import Views
 from zonemint.dns.server import DnsServer
 from zonemint.dns.transports import batch
 from zonemint.dns.zones.catalog import Catalog
@@ -108,6 +112,34 @@ async def test_a_burst_with_rubbish_in_it(batched: bool) -> None:
                 while asked:
                     reply = dns.message.from_wire(await loop.sock_recv(sock, 4096))
                     assert str(reply.question[0].name) == asked.pop(reply.id)
+
+
+async def test_an_answer_that_fits_into_no_slot_of_a_batch_harms_no_other() -> None:
+    """Whoever makes it has not looked at the size; the datagram behind it lies where it would go on."""
+    services = Services(classes={3: lambda message, client: message[:2] + b"\x84" + message[3:] + bytes(2 * 4096)})
+    server = DnsServer(Views(Responder(lab_catalog(), services)), batched=batch.available())
+    await server.start(["127.0.0.1"], 0)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            sock.connect(("127.0.0.1", server.port))
+            asked: dict[int, dns.message.Message] = {}
+            for n in range(64):
+                query = question("www.lab.test.")
+                query.id = n
+                if n % 4 == 3:
+                    query.question[0].rdclass = dns.rdataclass.CH
+                else:
+                    asked[n] = query
+                sock.send(query.to_wire())
+            async with asyncio.timeout(5):
+                while asked:
+                    wire = await asyncio.get_running_loop().sock_recv(sock, 65_535)
+                    number = int.from_bytes(wire[:2], "big")
+                    if number % 4 != 3:
+                        assert asked.pop(number).is_response(dns.message.from_wire(wire))
+    finally:
+        await server.close()
 
 
 @pytest.mark.parametrize("batched", WAYS)

@@ -163,10 +163,11 @@ class Batch:
                 message = buffers[start : start + length].tobytes()
                 whole = responder.respond(message, client, looked=bool(lasting))
                 size = 0
-                if isinstance(whole, bytes):
+                if isinstance(whole, bytes) and len(whole) <= _SLOT:
                     size = len(whole)
                     buffers[start : start + size] = whole
                 else:
+                    # What is longer than a slot would be the end of the next question; it is left out.
                     silent.append(i)
                     if isinstance(whole, Later):
                         self._postpone(whole, self._origin(i), client, message)
