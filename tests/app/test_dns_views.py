@@ -75,11 +75,19 @@ def test_our_own_address_is_the_one_that_is_listened_on_too() -> None:
 
 
 def test_recursion_is_for_private_networks_unless_the_settings_say_more() -> None:
-    assert [name for name, host in HOSTS.items() if recursion(views(), host)] == ["private", "itself"]
+    assert [name for name, host in HOSTS.items() if recursion(views(), host)] == ["private", "itself", "own"]
     everywhere = views(recursion=("any",))
     assert all(recursion(everywhere, host) for host in HOSTS.values())
     assert not any(recursion(views(recursion=()), host) for host in HOSTS.values())
     assert not recursion(views(recursion=("any",), deny=("any",)), HOSTS["stranger"])
+
+
+def test_recursion_is_for_the_machine_itself_under_each_of_its_addresses() -> None:
+    for settings in ({}, {"recursion": ("10.0.0.0/8",)}, {"deny": ("192.0.2.0/24",)}):
+        assert recursion(views(**settings), HOSTS["own"])
+        assert recursion(views(**settings), HOSTS["itself"])
+    assert recursion(views(listen="198.51.100.1"), "198.51.100.1")
+    assert not recursion(views(), "192.0.2.54")
 
 
 def test_strangers_have_one_limit_and_private_networks_none() -> None:
@@ -94,7 +102,7 @@ def test_what_makes_no_difference_makes_no_views() -> None:
     """With one responder, no address has to be looked at."""
     config = Config("lab.test", dns=Dns(rate_limit=0))
     assert dns_views(config, {"": lab_catalog()}, Services(), None).only is not None
-    assert len(views().responders) == 3
+    assert len(views().responders) == 2
 
 
 def test_the_server_says_its_name_and_version_when_it_has_them() -> None:

@@ -88,13 +88,14 @@ def _limit(config: Config) -> RateLimit | None:
 
 
 def _rules(config: Config) -> Rules:
-    dns = config.dns
+    dns, own = config.dns, _own(config)
     return Rules(
         allow=networks(dns.allow),
         deny=networks(dns.deny),
-        recursion=networks(dns.recursion),
+        # Of a resolv.conf here that names our own address, though it is a public one.
+        recursion=(*networks(dns.recursion), *own) if dns.recursion else (),
         unlimited=networks(dns.rate_limit_exempt),
-        always=_own(config),
+        always=own,
         views={name: networks(one.networks) for name, one in config.views.items()},
     )
 
