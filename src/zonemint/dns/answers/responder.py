@@ -284,6 +284,7 @@ class Responder:
             return reply
         if len(reply) + len(ours) > limit:
             reply = assemble(message, end, query.edns, query.dnssec_ok, compiled, limit - len(ours))
+            ours = options.fitting(ours, limit - len(reply))
         return options.attach(reply, ours, padded=said.padded)
 
     def _limited(self, message: bytes, reply: Reply, client: Client) -> Reply:
@@ -307,7 +308,8 @@ class Responder:
             return None
         if said.learns:
             # Whoever asks again with the cookie is there, and has no limit (RFC 7873 section 5.2.3).
-            return options.attach(bare(message, query, codes.BADCOOKIE), said.options)
+            again = bare(message, query, codes.BADCOOKIE)
+            return options.attach(again, options.fitting(said.options, _datagram(query.size) - len(again)))
         return bare(message, query, reply[3] & 15, truncated=True)
 
     def _said(self, asked: bytes, client: Client) -> options.Said:
