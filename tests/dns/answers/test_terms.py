@@ -130,7 +130,7 @@ def test_what_has_no_room_beside_the_question_is_left_out(length: int, has_text:
     labels = "x" * 60 + "." + "x" * 60 + "." + "x" * 60 + "." + "x" * 60 + "."
     name = labels[len(labels) - (length - 10) + 1 :].lstrip(".") + "lab.test."
     query = with_options(name, (10, CLIENT), (3, b""))
-    query.use_edns(0, payload=512, options=query.options)
+    query.use_edns(0, payload=512, options=list(query.options))
     reply = server.respond(query.to_wire(), UDP)
     assert isinstance(reply, bytes)
     assert len(reply) <= 512
@@ -147,7 +147,7 @@ def test_a_cookie_for_who_is_beyond_the_limit_fits_into_512_bytes() -> None:
     limit = RateLimit(1, slip=1, burst=1, clock=lambda: 10**9)
     server = responder(cookies=COOKIES, nsid=b"n" * 255, limit=limit)
     query = with_options("x" * 60 + ("." + "x" * 60) * 3 + ".lab.test.", (10, CLIENT), (3, b""))
-    query.use_edns(0, payload=512, options=query.options)
+    query.use_edns(0, payload=512, options=list(query.options))
     for rcode in (dns.rcode.NXDOMAIN, dns.rcode.BADCOOKIE):
         reply = server.respond(query.to_wire(), UDP)
         assert isinstance(reply, bytes)
