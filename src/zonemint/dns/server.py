@@ -140,21 +140,25 @@ class DnsServer:
 
     async def answer_to(self, message: bytes, client: Client) -> bytes | None:
         """Answer a message that came some other way, in one message of any size; None where silence is right."""
-        answered: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
         def send(reply: Ready) -> None:
             # Whoever asked may have gone meanwhile.
             if not answered.done():
-                answered.set_result(reply)
+                answered.set_result(reply if isinstance(reply, bytes) else None)
 
         log = None if client is _HERE else self._log
         timed = self._durations.noting(client.transport, send)
-        self.take(message, client, timed if log is None else log.noting(client, message, timed))
-        ready = await answered
-        if isinstance(ready, Stream):
-            # What takes many messages is for connections that carry nothing else.
-            return message[:2] + bytes((0x80 | message[2] & 0x79, codes.REFUSED)) + bytes(8)
-        return ready
+        noted = timed if log is None else log.noting(client, message, timed)
+
+        def whole(reply: Ready) -> None:
+            if isinstance(reply, Stream):
+                # What takes many messages is for connections that carry nothing else.
+                reply = message[:2] + bytes((0x80 | message[2] & 0x79, codes.REFUSED)) + bytes(8)
+            noted(reply)
+
+        self.take(message, client, whole)
+        return await answered
 
     def take(self, message: bytes, client: Client, send: Callable[[Ready], None]) -> None:
         """Answer a message that somebody else has read, at once or later; they know how long it took, and log it."""

@@ -14,6 +14,7 @@ import pytest
 from tests.dns.asking import TCP, UDP, auth_zone, lab_catalog, question, zone
 from zonemint.core.errors import StoreUnavailable
 from zonemint.dns import tsig, wire
+from zonemint.dns.answers.chaos import Chaos
 from zonemint.dns.answers.requestor import Client
 from zonemint.dns.answers.responder import Responder
 from zonemint.dns.answers.services import Later, Ready, Services
@@ -132,3 +133,20 @@ def test_who_signs_is_no_forged_sender_and_has_no_limit() -> None:
     limited = Responder(lab_catalog(), SERVICES, Terms(limit=RateLimit(1, slip=1)))
     for _ in range(5):
         assert exchange(limited, "www.lab.test").answer
+
+
+@pytest.mark.parametrize("is_well_formed", [True, False])
+def test_who_only_seems_to_sign_has_the_limit_of_others(is_well_formed: bool) -> None:
+    """Of class CH nobody looks at the signature, and none of what deserves FORMERR."""
+    chaos = Services(signing=SERVICES.signing, classes={3: Chaos(version=b"v" * 200)})
+    server = Responder(lab_catalog(), chaos, Terms(limit=RateLimit(1, slip=0, burst=1, clock=lambda: 10**9)))
+    query = dns.message.make_query("version.bind", "TXT", "CH" if is_well_formed else "IN")
+    query.use_tsig(OTHER)
+    sent = query.to_wire()
+    if not is_well_formed:
+        at = sent.rindex(b"\0\xfa\0\xff")
+        sent = sent[: at + 4] + b"\0\0\0\1" + sent[at + 8 :]  # a TTL
+    replies = [server.respond(sent, UDP) for _ in range(5)]
+    assert isinstance(replies[0], bytes)
+    assert replies[0][3] & 15 == (dns.rcode.NOERROR if is_well_formed else dns.rcode.FORMERR)
+    assert replies[1:] == [None] * 4

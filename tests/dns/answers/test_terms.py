@@ -119,6 +119,44 @@ def test_a_truncated_answer_with_options_is_not_remembered_for_those_without() -
         assert len(asked(server, question("www.lab.test.", "A", payload=512)).answer[0]) == 2
 
 
+@pytest.mark.parametrize(
+    ("length", "has_text", "has_nsid"), [(100, True, True), (180, False, True), (255, False, False)]
+)
+def test_what_has_no_room_beside_the_question_is_left_out(length: int, has_text: bool, has_nsid: bool) -> None:
+    """A client that takes 512 bytes gets no more: the text of an error goes first, then the server's name."""
+    catalog = lab_catalog()
+    catalog.suspend("lab.test")
+    server = Responder(catalog, terms=Terms(cookies=COOKIES, nsid=b"n" * 255))
+    labels = "x" * 60 + "." + "x" * 60 + "." + "x" * 60 + "." + "x" * 60 + "."
+    name = labels[len(labels) - (length - 10) + 1 :].lstrip(".") + "lab.test."
+    query = with_options(name, (10, CLIENT), (3, b""))
+    query.use_edns(0, payload=512, options=list(query.options))
+    reply = server.respond(query.to_wire(), UDP)
+    assert isinstance(reply, bytes)
+    assert len(reply) <= 512
+    message = dns.message.from_wire(reply)
+    assert message.rcode() == dns.rcode.SERVFAIL
+    error = option(message, 15)
+    assert error is not None
+    assert (len(error) > 2) is has_text
+    assert option(message, 3) == (b"n" * 255 if has_nsid else None)
+    assert option(message, 10) is not None
+
+
+def test_a_cookie_for_who_is_beyond_the_limit_fits_into_512_bytes() -> None:
+    limit = RateLimit(1, slip=1, burst=1, clock=lambda: 10**9)
+    server = responder(cookies=COOKIES, nsid=b"n" * 255, limit=limit)
+    query = with_options("x" * 60 + ("." + "x" * 60) * 3 + ".lab.test.", (10, CLIENT), (3, b""))
+    query.use_edns(0, payload=512, options=list(query.options))
+    for rcode in (dns.rcode.NXDOMAIN, dns.rcode.BADCOOKIE):
+        reply = server.respond(query.to_wire(), UDP)
+        assert isinstance(reply, bytes)
+        assert len(reply) <= 512
+        message = dns.message.from_wire(reply)
+        assert message.rcode() == rcode
+        assert option(message, 10) is not None
+
+
 @pytest.mark.parametrize("client", [UDP, TCP])
 def test_the_name_of_the_server_is_told_to_those_who_ask(client: Client) -> None:
     """RFC 5001 section 2.2."""

@@ -20,6 +20,8 @@ from tests.dns.asking import TCP, UDP, answer, lab_catalog, question, views
 from zonemint.dns import wire
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.responder import Responder
+from zonemint.dns.answers.services import Services, Stream
+from zonemint.dns.answers.views import Views
 from zonemint.dns.server import DnsServer
 from zonemint.dns.transports.query_log import QueryLog, line
 
@@ -152,3 +154,22 @@ async def test_every_transport_is_logged_and_answers_that_wait_are_too(batched: 
     assert {one["rcode"] for one in found} == {"NOERROR"}
     assert [one["type"] for one in found] == ["A"] * 6 + ["TXT"] * 3
     assert all(int(one["rsize"]) > 40 for one in found)
+
+
+async def test_an_answer_of_many_messages_is_a_success() -> None:
+    lines: list[str] = []
+    services = Services(types={252: lambda message, client: Stream(iter([message[:2] + b"\x84" + message[3:]]))})
+    log = QueryLog(lines.append, classes=("success",))
+    server = DnsServer(Views(Responder(lab_catalog(), services)), log=log)
+    await server.start(["127.0.0.1"], 0)
+    try:
+        query = question("lab.test.", "AXFR")
+        assert await dns.asyncquery.tcp(query, "127.0.0.1", port=server.port, timeout=10)
+        log.noting(TCP, query.to_wire(), lambda reply: None)(Stream(iter([])))
+        # By HTTPS it is refused, which is an error.
+        refused = await server.answer_to(query.to_wire(), Client.of("192.0.2.1", 0, Transport.HTTPS))
+        assert refused is not None
+        assert refused[3] & 15 == 5
+    finally:
+        await server.close()
+    assert [(fields(text)["type"], fields(text)["rcode"]) for text in lines] == [("AXFR", "NOERROR")] * 2

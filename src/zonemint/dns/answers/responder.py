@@ -7,7 +7,7 @@ from functools import partial
 from time import time
 
 from zonemint.core.errors import ForeignDataError
-from zonemint.dns import codes, wire
+from zonemint.dns import codes, tsig, wire
 from zonemint.dns.answers import faults
 from zonemint.dns.answers.beyond import Way, go_beyond
 from zonemint.dns.answers.compiled import UDP_SIZE, Compiled, assemble, bare, compile_answer, option
@@ -284,6 +284,7 @@ class Responder:
             return reply
         if len(reply) + len(ours) > limit:
             reply = assemble(message, end, query.edns, query.dnssec_ok, compiled, limit - len(ours))
+            ours = options.fitting(ours, limit - len(reply))
         return options.attach(reply, ours, padded=said.padded)
 
     def _limited(self, message: bytes, reply: Reply, client: Client) -> Reply:
@@ -298,7 +299,7 @@ class Responder:
             said = self._said(query.options, client)
         except ForeignDataError:
             return reply if limit.judge(client.address, reply) is Verdict.SEND else None
-        if said.known or (query.signed and reply[3] & 15 != codes.NOTAUTH):
+        if said.known or (query.signed and _is_believed(reply)):
             return reply
         verdict = limit.judge(client.address, reply)
         if verdict is Verdict.SEND:
@@ -307,7 +308,8 @@ class Responder:
             return None
         if said.learns:
             # Whoever asks again with the cookie is there, and has no limit (RFC 7873 section 5.2.3).
-            return options.attach(bare(message, query, codes.BADCOOKIE), said.options)
+            again = bare(message, query, codes.BADCOOKIE)
+            return options.attach(again, options.fitting(said.options, _datagram(query.size) - len(again)))
         return bare(message, query, reply[3] & 15, truncated=True)
 
     def _said(self, asked: bytes, client: Client) -> options.Said:
@@ -348,6 +350,11 @@ class Responder:
 def _header(message: bytes, rcode: int) -> bytes:
     """Make an answer of a header alone, to what cannot be read further."""
     return message[:2] + bytes((0x80 | message[2] & 0x79, rcode)) + bytes(8)
+
+
+def _is_believed(reply: bytes) -> bool:
+    """Tell whether an answer shows that the signature of its question was good: it is signed, and no refusal."""
+    return reply[3] & 15 != codes.NOTAUTH and tsig.find(reply) is not None
 
 
 def _is_usual(message: bytes, size: int) -> bool:

@@ -20,6 +20,7 @@ __all__ = [
     "Said",
     "attach",
     "extended_error",
+    "fitting",
     "option",
     "said_to",
 ]
@@ -104,6 +105,23 @@ def said_to(asked: bytes, terms: Terms, address: bytes, now: int, *, connection:
         elif code == codes.OPTION_PADDING:
             padded = encrypted
     return Said(ours, known, bool(cookie), padded)
+
+
+def fitting(options: bytes, room: int) -> bytes:
+    """Leave out of our options what a datagram has no room for: first the text of an error, then the server's name."""
+    if len(options) <= room:
+        return options
+    kept: dict[int, bytes] = {}
+    at = 0
+    while at < len(options):
+        code, size = _HEAD.unpack_from(options, at)
+        at += 4 + size
+        kept[code] = options[at - size : at]
+    if codes.OPTION_ERROR in kept:
+        kept[codes.OPTION_ERROR] = kept[codes.OPTION_ERROR][:2]
+    if sum(4 + len(data) for data in kept.values()) > room:
+        kept.pop(codes.OPTION_NSID, None)
+    return b"".join(option(code, data) for code, data in kept.items())
 
 
 def attach(reply: bytes, options: bytes, *, padded: bool = False) -> bytes:

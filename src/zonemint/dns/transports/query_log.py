@@ -9,7 +9,7 @@ from time import perf_counter
 from zonemint.core.errors import ForeignDataError
 from zonemint.dns import codes, wire
 from zonemint.dns.answers.requestor import Client
-from zonemint.dns.answers.services import Ready
+from zonemint.dns.answers.services import Ready, Stream
 
 __all__ = ["QueryLog", "line"]
 
@@ -42,7 +42,7 @@ class QueryLog:
         self._networks = tuple(networks)
         self._passed = 0
 
-    def note(self, client: Client, message: bytes, reply: bytes | None, seconds: float) -> None:
+    def note(self, client: Client, message: bytes, reply: Ready, seconds: float) -> None:
         """Write a query down if it is one of those; `reply` is None where it was left without an answer."""
         self._passed += 1
         if self._passed < self._every or len(message) < 12 or message[2] & 0xF8:
@@ -65,16 +65,17 @@ class QueryLog:
         began = perf_counter()
 
         def noted(reply: Ready) -> None:
-            self.note(client, message, reply if isinstance(reply, bytes) else None, perf_counter() - began)
+            self.note(client, message, reply, perf_counter() - began)
             send(reply)
 
         return noted
 
 
-def line(client: Client, message: bytes, query: wire.Query | None, reply: bytes | None, seconds: float) -> str:
+def line(client: Client, message: bytes, query: wire.Query | None, reply: Ready, seconds: float) -> str:
     """Write one query: who asked what and how, with which sizes; and the rcode, flags, size and time of the answer.
 
-    What cannot be read has dashes for its question. Names are escaped, so a line is one line.
+    What cannot be read has dashes for its question; an answer of many messages is written down when it begins, without
+    a size. Names are escaped, so a line is one line.
     """
     asked = "- - -"
     if query is not None:
@@ -87,12 +88,16 @@ def line(client: Client, message: bytes, query: wire.Query | None, reply: bytes 
     sent = f'"{asked} {client.transport.value} {len(message)} {dnssec_ok} {buffer}"'
     if reply is None:
         return f"{head} {sent} - - 0 {seconds:.9f}s"
+    if isinstance(reply, Stream):
+        return f"{head} {sent} NOERROR qr,aa 0 {seconds:.9f}s"
     flags = ",".join([word for at, bit, word in _FLAGS if reply[at] & bit])
     return f"{head} {sent} {codes.rcode_to_text(reply[3] & 15)} {flags} {len(reply)} {seconds:.9f}s"
 
 
-def _class_of(reply: bytes | None) -> str:
+def _class_of(reply: Ready) -> str:
     """Sort an answer as CoreDNS does: data or a referral, a denial, or an error."""
+    if isinstance(reply, Stream):
+        return "success"
     rcode = codes.SERVFAIL if reply is None else reply[3] & 15
     if reply is not None and rcode == codes.NOERROR:
         is_referral = not reply[2] & 4 and reply[8:10] != b"\0\0"

@@ -101,7 +101,7 @@ class TcpConnection(asyncio.Protocol):
                 message = buffer[at + 2 : end]
                 reply = responder.respond(message, client)
                 if log is not None and not isinstance(reply, Later):
-                    log.note(client, message, reply if isinstance(reply, bytes) else None, perf_counter() - began)
+                    log.note(client, message, reply, perf_counter() - began)
             at = end
             if isinstance(reply, bytes):
                 answered += 1
