@@ -16,7 +16,7 @@ _DENIALS = {"allow": "", "block": "refuse", "drop": "ignore"}
 
 
 class Rights(NamedTuple):
-    """`settings` are those of `dns`; `refused` are the rules that have no place, and why: then there are no settings."""
+    """`settings` are those of `dns`; `refused` are the rules that have no place, and why: no settings then."""
 
     settings: dict[str, object]
     refused: Sequence[tuple[Directive, str]] = ()
