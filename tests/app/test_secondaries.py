@@ -21,7 +21,7 @@ def test_the_zone_above_never_answers_for_one_of_which_there_is_no_copy(tmp_path
     catalog = lab_catalog()
     config = Config("lab.test", zones={"corp.lab.test": ZoneSettings(primaries=("127.0.0.1:1",))})
     base = Base(config, DataDir(tmp_path), cast(Store, None), system_clock, "127.0.0.1", AsyncExitStack())
-    ZoneTransfers(base, catalog, Journals(catalog), lambda name: None).restore()
+    ZoneTransfers(base, catalog, Journals(catalog), lambda name: None, lambda apex, client: False).restore()
     zone = catalog.find(wire.name_from_text("www.corp.lab.test"), codes.A)
     assert zone is not None
     assert zone.origin == "corp.lab.test"

@@ -114,6 +114,18 @@ auth.zufar.io {
             ". {\n acl {\n  allow net 10.0.0.0/8 192.168.1.7\n  block\n }\n}\n",
             {"dns": {"allow": ["10.0.0.0/8", "192.168.1.7/32"], "denial": "refuse"}},
         ),
+        # The first rule that fits counts, and who is in none is allowed.
+        (". {\n acl {\n  block\n  allow net 10.0.0.0/8\n }\n}\n", {"dns": {"deny": ["any"], "denial": "refuse"}}),
+        (". {\n acl {\n  allow net 10.0.0.0/8\n }\n}\n", {}),
+        (". {\n acl {\n  allow\n  block net 10.0.0.0/8\n }\n}\n", {}),
+        (
+            ". {\n acl {\n  allow net 10.0.0.0/8\n  block net 192.0.2.0/24\n }\n}\n",
+            {"dns": {"deny": ["192.0.2.0/24"], "denial": "refuse"}},
+        ),
+        (
+            ". {\n acl {\n  block net 10.1.0.0/16\n  allow net 10.0.0.0/8\n  block net *\n }\n}\n",
+            {"dns": {"allow": ["10.0.0.0/8"], "deny": ["10.1.0.0/16"], "denial": "refuse"}},
+        ),
         (
             ". {\n acl {\n  drop type * net 10.66.0.0/16\n }\n}\n",
             {"dns": {"deny": ["10.66.0.0/16"], "denial": "ignore"}},
@@ -152,6 +164,25 @@ def test_plugins_become_settings(tmp_path: Path, text: str, expected: dict[str, 
         ),
         ("a.test:1053 {\n}\nb.test:2053 {\n}\n", "Corefile:3: listen.dns_port"),
         ("a.test {\n acl {\n  block type AAAA net *\n }\n}\n", "Corefile:3: block type AAAA net *"),
+        (". {\n acl {\n  allow type A\n  block\n }\n}\n", "Corefile:3: allow type A"),
+        (". {\n acl {\n  block type ANY net *\n }\n}\n", "Corefile:3: block type ANY net *"),
+        (". {\n acl {\n  block file bad.txt\n }\n}\n", "Corefile:3: block file bad.txt"),
+        (
+            ". {\n acl {\n  allow net 10.1.0.0/16\n  block net 10.0.0.0/8\n }\n}\n",
+            "Corefile:4: block net 10.0.0.0/8: a rule before it allows 10.1.0.0/16",
+        ),
+        (
+            ". {\n acl {\n  allow net 10.0.0.0/8\n  block net 10.1.0.0/16\n  block\n }\n}\n",
+            "Corefile:4: block net 10.1.0.0/16: a rule before it allows 10.0.0.0/8",
+        ),
+        (
+            ". {\n acl {\n  block net 10.1.0.0/16\n  drop\n }\n}\n",
+            "Corefile:2: acl: some clients are blocked and others dropped",
+        ),
+        (
+            ". {\n acl {\n  block\n }\n acl {\n  allow net 10.0.0.0/8\n }\n}\n",
+            "Corefile:5: acl: ",
+        ),
         (". {\n bind eth0\n}\n", "Corefile:2: bind eth0: there is one address"),
         (". {\n hosts {\n  10.0.0.1 a.elsewhere.test b\n }\n}\n", "hosts: a.elsewhere.test, b: they lie in no zone"),
         ("x.test {\n tsig {\n  secret k. c2VjcmV0\n }\n}\n", "Corefile:3: secret k.: make a key"),
@@ -159,6 +190,12 @@ def test_plugins_become_settings(tmp_path: Path, text: str, expected: dict[str, 
 )
 def test_what_would_change_answers_is_refused_with_its_line(tmp_path: Path, text: str, said: str) -> None:
     assert any(one.startswith(said) for one in refused(tmp_path, text)), refused(tmp_path, text)
+
+
+def test_an_acl_of_which_something_is_refused_sets_nothing(tmp_path: Path) -> None:
+    """The other rules alone would let in others, or shut out everybody."""
+    for rules in ("allow type A net 10.0.0.0/8\n  block", "allow net 10.1.0.0/16\n  block net 10.0.0.0/8"):
+        assert translated(tmp_path, f". {{\n acl {{\n  {rules}\n }}\n}}\n").tree == {}
 
 
 def test_zone_files_of_a_folder_and_of_networks(tmp_path: Path) -> None:

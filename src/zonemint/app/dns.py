@@ -10,7 +10,7 @@ import msgspec
 from zonemint.app.background import Background
 from zonemint.app.base import Base
 from zonemint.app.dns_updates import update_handler
-from zonemint.app.dns_views import cookies, dns_views
+from zonemint.app.dns_views import cookies, dns_views, other_zones
 from zonemint.app.dns_workers import dns_pool, wanted
 from zonemint.app.forwarding import Forwarding
 from zonemint.app.query_log import query_log
@@ -56,10 +56,11 @@ class Dns(NamedTuple):
         keys = KeyRing(base.db, md5=config.dns.tsig_md5)
         await keys.start()
         stack.push_async_callback(keys.close)
-        transfers = ZoneTransfers(base, catalog, zones.journals, keys)
+        has_other = other_zones(config, catalogs)
+        transfers = ZoneTransfers(base, catalog, zones.journals, keys, has_other)
         transfers.restore()
         forwarding = Forwarding(config, base.data, hosts) if base.has("dns") else None
-        opcodes = {codes.UPDATE: update_handler(base, catalog, zones, keys), **transfers.opcodes}
+        opcodes = {codes.UPDATE: update_handler(base, catalog, zones, keys, has_other), **transfers.opcodes}
         services = Services(opcodes=opcodes, types=transfers.types, signing=signing(keys))
         if forwarding is not None and forwarding.is_on:
             stack.callback(forwarding.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from zonemint.app.base import Base
@@ -9,6 +10,7 @@ from zonemint.app.live_changes import Decide
 from zonemint.app.zones import ZoneKeeper
 from zonemint.core.errors import UpdateRefused
 from zonemint.dns import codes, wire
+from zonemint.dns.answers.requestor import Client
 from zonemint.dns.answers.services import Handler
 from zonemint.dns.answers.signed import authenticated
 from zonemint.dns.tsig import Key, Keys
@@ -21,10 +23,18 @@ from zonemint.dns.zones.zone import TxtZone
 __all__ = ["update_handler"]
 
 
-def update_handler(base: Base, catalog: Catalog, zones: ZoneKeeper, keys: Keys) -> Handler:
-    """Return what answers messages of the opcode UPDATE; `base` closes it."""
+def update_handler(
+    base: Base, catalog: Catalog, zones: ZoneKeeper, keys: Keys, has_other: Callable[[bytes, Client], bool]
+) -> Handler:
+    """Return what answers messages of the opcode UPDATE; `base` closes it.
 
-    def check(apex: bytes) -> None:
+    has_other: whether a client's view has a zone of its own at an apex.
+    """
+
+    def check(apex: bytes, client: Client) -> None:
+        if has_other(apex, client):
+            name = wire.name_to_text(apex)
+            raise UpdateRefused(codes.REFUSED, f"{name} is another zone in your network's view, and takes no updates")
         zone = catalog.find(apex, codes.SOA)
         if zone is None or zone.apex != apex:
             raise UpdateRefused(codes.NOTAUTH, f"there is no zone {wire.name_to_text(apex)} here")

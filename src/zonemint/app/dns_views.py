@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
 
 import msgspec
@@ -14,6 +14,7 @@ from zonemint.config import Config, advertised
 from zonemint.core.networks import ANY, LOOPBACK, Network, networks
 from zonemint.dns import codes
 from zonemint.dns.answers.chaos import Chaos
+from zonemint.dns.answers.requestor import Client
 from zonemint.dns.answers.responder import Responder
 from zonemint.dns.answers.services import Services
 from zonemint.dns.answers.views import Views
@@ -24,7 +25,7 @@ from zonemint.dns.guard.terms import Denial, Terms
 from zonemint.dns.zones.catalog import Catalog
 from zonemint.store import shared_secrets
 
-__all__ = ["cookies", "dns_views"]
+__all__ = ["cookies", "dns_views", "other_zones"]
 
 _ERRORS = 100  # answers to a network in a second that say no more than that a message cannot be read
 
@@ -62,6 +63,20 @@ def dns_views(config: Config, catalogs: Mapping[str, Catalog], services: Service
     stranger = next(access for network, access in found.items() if not network.prefixlen)
     pairs = [((network,), responder(access)) for network, access in found.items()]
     return Views(responder(stranger), pairs)
+
+
+def other_zones(config: Config, catalogs: Mapping[str, Catalog]) -> Callable[[bytes, Client], bool]:
+    """Return what tells whether a client's view has a zone of its own at an apex (lower-case wire form).
+
+    What the client is told of the zone is not of the one that can be transferred and updated.
+    """
+    rules = _rules(config)
+
+    def has_other(apex: bytes, client: Client) -> bool:
+        view = rules.access(ip_network(client.address)).view
+        return view != "" and catalogs[view].owns(apex) is not None
+
+    return has_other if config.views else lambda apex, client: False
 
 
 async def cookies(base: Base) -> Cookies | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from zonemint.app.background import Background
 from zonemint.app.base import Base
@@ -11,6 +11,7 @@ from zonemint.app.secondaries import Secondaries
 from zonemint.app.transfer_rights import TransferRights
 from zonemint.config import ZoneSettings
 from zonemint.dns import codes, tsig
+from zonemint.dns.answers.requestor import Client
 from zonemint.dns.answers.services import Handler
 from zonemint.dns.answers.signed import authenticated
 from zonemint.dns.transfer.notify import Notified, Notifier
@@ -26,15 +27,23 @@ _SAVE = 5.0  # seconds between looks at which copies are to be written; a stream
 class ZoneTransfers:
     """Everything of transfers: what answers them, whom we notify, and the zones that are copies of others'.
 
-    types, opcodes: the handlers, for the services of a responder.
+    has_other: whether a client's view has a zone of its own at an apex; types, opcodes: the handlers, for the services
+    of a responder.
     """
 
-    def __init__(self, base: Base, catalog: Catalog, journals: Journals, keys: tsig.Keys) -> None:
+    def __init__(
+        self,
+        base: Base,
+        catalog: Catalog,
+        journals: Journals,
+        keys: tsig.Keys,
+        has_other: Callable[[bytes, Client], bool],
+    ) -> None:
         self._base = base
         self.catalog = catalog
         self.rights = TransferRights(base, catalog, self._settings)
         self.secondaries = Secondaries(base, catalog, journals, keys, self.rights.peers)
-        self.outgoing = Transfers(catalog, journals, may=self.rights.may_have)
+        self.outgoing = Transfers(catalog, journals, may=self.rights.may_have, has_other=has_other)
         self.notifier = Notifier(catalog, self.rights.told, keys, base.clock)
         transfer = authenticated(keys, self.outgoing.answer, base.clock)
         self.types: Mapping[int, Handler] = {codes.AXFR: transfer, codes.IXFR: transfer}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from zonemint.core.errors import ForeignDataError
 from zonemint.core.hosts import is_address
 from zonemint.core.names import is_within
 from zonemint.core.text import shown
+from zonemint.importers.corefile_acl import Rights, rights
 from zonemint.importers.corefile_others import COSMETIC, FOREIGN, SAME
 from zonemint.importers.corefile_text import Block, Directive, Place
 from zonemint.importers.corefile_words import endpoint, keys, length, names, upstreams
@@ -327,34 +327,24 @@ class _Translation:
             self._map(one, f'zones."{zone}".allow_transfer and notify')
 
     def _acl(self, one: Directive, zones: tuple[str, ...]) -> None:
-        lists: dict[str, list[str]] = {"allow": [], "deny": []}
-        denials = set()
-        for inside in one.inside:
-            words = list(inside.words)
-            types = words[words.index("type") + 1 : _index(words, "net")] if "type" in words else ["*"]
-            nets = words[words.index("net") + 1 :] if "net" in words else ["*"]
-            key = {"allow": "allow", "block": "deny", "drop": "deny"}.get(inside.name)
-            if key is None or types not in ([], ["*"], ["ANY"]) or one.words or zones != (".",):
+        if one.words or zones != (".",):
+            for inside in one.inside:
                 self._refuse(inside, "clients are answered or not, whatever they ask: dns.allow and dns.deny")
-                continue
-            denials.add({"block": "refuse", "drop": "ignore"}.get(inside.name, ""))
-            try:
-                lists[key] += ["any" if net == "*" else str(ip_network(net, strict=False)) for net in nets]
-            except ValueError as error:
-                raise ForeignDataError(f"{inside.place}: {error}") from None
-        denials.discard("")
-        if len(denials) > 1:
-            self._refuse(one, "some clients are blocked and others dropped; dns.denial is one for all")
             return
-        if lists["deny"] == ["any"] and lists["allow"]:
-            # What is blocked in the end is everybody who was not allowed before.
-            lists["deny"] = []
-        for key, nets in lists.items():
-            if nets:
-                self._set("dns", key, nets, one.place)
-        for denial in denials:
-            self._set("dns", "denial", denial, one.place)
-        self._map(one, "dns.allow, dns.deny and dns.denial")
+        found = rights(one)
+        for inside, why in found.refused:
+            self._refuse(inside, why)
+        if not found.refused and self._is_only_acl(one, found):
+            for key, value in found.settings.items():
+                self._set("dns", key, value, one.place)
+            self._map(one, "dns.allow, dns.deny and dns.denial")
+
+    def _is_only_acl(self, one: Directive, found: Rights) -> bool:
+        """See whether the rules are those of every other acl, and refuse them when they are not."""
+        before = self._set_at.setdefault(("dns", "acl"), (found.settings, one.place))
+        if before[0] != found.settings:
+            self._refuse(one, f"{before[1]} has other rules, and there is one list of clients for all zones here")
+        return before[0] == found.settings
 
     def _bind(self, one: Directive, zones: tuple[str, ...]) -> None:
         if len(one.words) != 1 or one.inside or not is_address(one.words[0]):
@@ -417,10 +407,6 @@ class _Translation:
             self._refuse(one, "addresses have no weights")
         else:
             self._map(one, "", "addresses are in the order of the zone; clients choose among them (RFC 6724)")
-
-
-def _index(words: list[str], word: str) -> int:
-    return words.index(word) if word in words else len(words)
 
 
 def _filled(template: str, match: re.Match[str]) -> str:

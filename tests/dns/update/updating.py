@@ -60,7 +60,7 @@ class Primary:
         self.failure: ZonemintError | None = None
         self.updates = Updates(self._check, self._change)
 
-    def _check(self, apex: bytes) -> None:
+    def _check(self, apex: bytes, client: Client) -> None:
         if apex != self.zone.apex:
             raise UpdateRefused(codes.NOTAUTH, "not ours")
 

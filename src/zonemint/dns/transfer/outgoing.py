@@ -27,6 +27,8 @@ _AT_ONCE = 16
 
 _LIVE = options.extended_error(18, "the values of this zone come and go; delegate it to this server")
 
+_OTHER = options.extended_error(18, "your network's view has another zone of this name, which is not transferred")
+
 _CONNECTIONS = (Transport.TCP, Transport.TLS)
 
 _log = structlog.get_logger()
@@ -36,7 +38,8 @@ class Transfers:
     """Answers AXFR and IXFR for the zones of a catalog.
 
     may: whether a client, and the key that vouches for its message (None for none), may have a zone; journals: what
-    changed. The auth zone's names come from a source, so there is nothing to transfer.
+    changed; has_other: whether a client is answered from another zone of the same apex. The auth zone's names come from
+    a source, so there is nothing to transfer.
     """
 
     def __init__(
@@ -45,10 +48,12 @@ class Transfers:
         journals: Journals,
         *,
         may: Callable[[str, Client, Key | None], bool],
+        has_other: Callable[[bytes, Client], bool] = lambda apex, client: False,
     ) -> None:
         self._catalog = catalog
         self._journals = journals
         self._may = may
+        self._has_other = has_other
         self._active = 0
         self.sent = {"AXFR": 0, "IXFR": 0, "current": 0, "refused": 0}
 
@@ -56,10 +61,15 @@ class Transfers:
         """Answer one query of the two types, without its signature; raises ForeignDataError for a malformed one."""
         query = wire.parse_query(message)
         serial = _known(message, query)
+        if self._has_other(query.name, client):
+            self.sent["refused"] += 1
+            return _refused(message, query, _OTHER)
         zone = self._catalog.get(wire.name_to_text(query.name))
         if zone is None or isinstance(zone, TxtZone) or not self._may(zone.origin, client, key):
             self.sent["refused"] += 1
-            return _refused(message, query, zone)
+            if zone is None:
+                return bare(message, query, codes.NOTAUTH)
+            return _refused(message, query, _LIVE if isinstance(zone, TxtZone) else options.PROHIBITED)
         if serial is None:
             return self._whole(zone, message, query, client)
         return self._since(zone, serial, message, query, client)
@@ -127,14 +137,10 @@ def _known(message: bytes, query: wire.Query) -> int | None:
     return int.from_bytes(message[at : at + 4], "big")
 
 
-def _refused(message: bytes, query: wire.Query, zone: Zone | None) -> bytes:
+def _refused(message: bytes, query: wire.Query, why: bytes) -> bytes:
     """Say no, and why to who asks with EDNS (RFC 8914)."""
-    if zone is None:
-        return bare(message, query, codes.NOTAUTH)
     reply = bare(message, query, codes.REFUSED)
-    if not query.edns:
-        return reply
-    return options.attach(reply, _LIVE if isinstance(zone, TxtZone) else options.PROHIBITED)
+    return options.attach(reply, why) if query.edns else reply
 
 
 def _rows(owner: bytes, rrset: RRset) -> list[Row]:

@@ -35,11 +35,11 @@ _PROHIBITED = 18
 class Updates:
     """Answers updates when they are made: those that are signed, and that their key may make.
 
-    check: raises UpdateRefused for a zone that cannot be updated here; limit: how many wait at once, others are
-    SERVFAIL.
+    check: raises UpdateRefused for a zone that a client cannot update here; limit: how many wait at once, others
+    are SERVFAIL.
     """
 
-    def __init__(self, check: Callable[[bytes], None], change: Change, *, limit: int = 1024) -> None:
+    def __init__(self, check: Callable[[bytes, Client], None], change: Change, *, limit: int = 1024) -> None:
         self._check = check
         self._change = change
         self._limit = limit
@@ -51,7 +51,7 @@ class Updates:
         try:
             sections = split(message)
             edns = sections.edns
-            self._check(sections.zone)
+            self._check(sections.zone, client)
             if key is None:
                 raise UpdateRefused(codes.REFUSED, "an update has to be signed (TSIG)")
             update = read(message, sections)
