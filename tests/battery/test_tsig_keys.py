@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
+from collections.abc import Callable
 
 import pytest
 from msgspec import structs
+from structlog.testing import capture_logs
 
 from tests.battery.conftest import Opener
 from zonemint.app.tsig_keys import KeyRing, create, new, revoke
@@ -15,6 +17,7 @@ from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, tsig, wire
 from zonemint.store import tsig_keys
 from zonemint.store.opening import Store
+from zonemint.store.sqlite import SqliteDatabase
 from zonemint.store.tsig_keys import TsigKey
 
 CONFIG = Config("lab.test")
@@ -88,3 +91,34 @@ async def test_md5_is_for_those_who_say_so(db: Store) -> None:
     await db.write(create(key(algorithm="hmac-md5", config=allowing), actor="test", now=5))
     assert await known(db, "host.key") is None
     assert await known(db, "host.key", md5=True) is not None
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_key_that_cannot_be_read_hides_no_change_of_others(db: Store) -> None:
+    """Such as one that another release wrote; and a look that fails is not the last one."""
+    ring = KeyRing(db)
+    await ring.start()
+    host = wire.name_from_text("host.key")
+    try:
+        with capture_logs() as logs:
+            await db.write(tsig_keys.insert(structs.replace(key("odd.key"), types=("no type",))))
+            await db.write(tsig_keys.insert(key()))
+            await until(lambda: ring(host) is not None)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(tsig_keys, "listing", lambda: 1 / 0)
+                ring._tell("tsig_keys")
+                await until(lambda: isinstance(db, SqliteDatabase) or not ring._changed.is_set())
+                await asyncio.sleep(0.05)
+            await db.write(revoke("host.key", actor="test", now=6))
+            await until(lambda: ring(host) is None)
+    finally:
+        await ring.close()
+    if not isinstance(db, SqliteDatabase):
+        told = [entry["event"] for entry in logs]
+        assert told.count("a key cannot be read, and is none") == 1
+        assert "the keys cannot be read, and stay as they were" in told

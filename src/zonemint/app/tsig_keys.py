@@ -8,6 +8,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from contextlib import suppress
 
+import structlog
+
 from zonemint.config import Config
 from zonemint.core.errors import ConfigError, StoreError
 from zonemint.core.hash_chain import Detail
@@ -20,6 +22,8 @@ from zonemint.store.sqlite import SqliteDatabase
 from zonemint.store.tsig_keys import TsigKey
 
 __all__ = ["KeyRing", "create", "new", "revoke"]
+
+_log = structlog.get_logger()
 
 _MD5 = "hmac-md5"
 _SHORTEST = 16  # octets of a secret (RFC 8945 section 8 wants half of the MAC at least)
@@ -112,6 +116,7 @@ class KeyRing:
         self._db = db
         self._md5 = md5
         self._known: dict[bytes, tsig.Key] = {}
+        self._unread: set[str] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -144,12 +149,29 @@ class KeyRing:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), _LOOK)
             self._changed.clear()
-            with suppress(StoreError):
+            try:
                 await self._load(db)
+            except StoreError:
+                continue
+            except Exception:
+                # A key that was revoked must not stay good since nobody looks any more.
+                _log.exception("the keys cannot be read, and stay as they were")
 
     async def _load(self, db: Store) -> None:
         rows = await db.read(tsig_keys.listing())
-        self._known = {key.name: key for key in map(self._key, rows) if key is not None}
+        known: dict[bytes, tsig.Key] = {}
+        unread = set()
+        for row in rows:
+            try:
+                key = self._key(row)
+            except Exception:
+                unread.add(row.name)
+                if row.name not in self._unread:
+                    _log.exception("a key cannot be read, and is none", key=row.name)
+            else:
+                if key is not None:
+                    known[key.name] = key
+        self._known, self._unread = known, unread
 
     def _key(self, row: TsigKey) -> tsig.Key | None:
         if row.revoked_at is not None or (row.algorithm == _MD5 and not self._md5):

@@ -14,9 +14,10 @@ import dns.opcode
 import dns.rcode
 import dns.tsig
 import pytest
+from structlog.testing import capture_logs
 
 from tests.dns.asking import TCP, UDP, zone
-from zonemint.core.errors import ForeignDataError
+from zonemint.core.errors import ForeignDataError, StoreUnavailable
 from zonemint.dns import tsig, wire
 from zonemint.dns.answers.signed import authenticated
 from zonemint.dns.transfer import notify
@@ -54,13 +55,15 @@ class Secondary(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def telling(secondary: Secondary, key: bytes | None = None) -> AsyncIterator[tuple[Catalog, Notifier]]:
+async def telling(
+    secondary: Secondary, key: bytes | None = None, keys: tsig.Keys = {KEY.name: KEY}.get
+) -> AsyncIterator[tuple[Catalog, Notifier]]:
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(lambda: secondary, local_addr=("127.0.0.1", 0))
     peer = Peer("127.0.0.1", transport.get_extra_info("sockname")[1], key)
     catalog = Catalog()
     catalog.put(zone())
-    notifier = Notifier(catalog, lambda one: [peer], {KEY.name: KEY}.get, time.time)
+    notifier = Notifier(catalog, lambda one: [peer], keys, time.time)
     notifier.begin()
     try:
         yield catalog, notifier
@@ -115,6 +118,23 @@ async def test_who_never_hears_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
         await until(lambda: notifier.sent["unheard"] == 1)
         assert not notifier._told
         catalog.remove("lab.test")
+
+
+async def test_a_store_that_fails_for_a_while_costs_no_notification(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "_TRIES", (0.01,) * 5)
+    failures = [StoreUnavailable("gone"), RuntimeError("a mistake")]
+
+    def keys(name: bytes) -> tsig.Key | None:
+        if failures:
+            raise failures.pop()
+        return KEY
+
+    secondary = Secondary()
+    with capture_logs() as logs:
+        async with telling(secondary, KEY.name, keys) as (_, notifier):
+            await until(lambda: notifier.sent["heard"] == 1)
+    assert secondary.serials[-1] == 7
+    assert [entry["log_level"] for entry in logs] == ["error", "warning"]
 
 
 def notified(hints: list[str]) -> Any:

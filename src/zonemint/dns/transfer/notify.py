@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
 
-from zonemint.core.errors import ForeignDataError
+from zonemint.core.errors import ForeignDataError, StoreError
 from zonemint.dns import client, codes, tsig, wire
 from zonemint.dns.answers.compiled import bare
 from zonemint.dns.answers.requestor import Client
@@ -110,17 +109,25 @@ class Notifier:
             rows = [(apex, codes.SOA, zone.soa.ttl, zone.soa.data[0])]
             message = next(packed(secrets.token_bytes(2), question, rows))
             message = message[:2] + b"\x24\0" + message[4:]
-            if peer.key is not None:
-                key = self._keys(peer.key)
-                if key is None:
-                    _log.error("a server cannot be notified: there is no such key", server=str(peer), zone=zone.origin)
-                    return False
-                message = tsig.sign(message, key, self._clock())
             began = asyncio.get_running_loop().time()
-            with suppress(TimeoutError, OSError):
+            try:
+                if peer.key is not None:
+                    key = self._keys(peer.key)
+                    if key is None:
+                        why = "a server cannot be notified: there is no such key"
+                        _log.error(why, server=str(peer), zone=zone.origin)
+                        return False
+                    message = tsig.sign(message, key, self._clock())
                 reply = await client.ask_udp((peer.address, peer.port), message, question, patience)
                 if not reply[3] & 15:
                     return True
+            except (TimeoutError, OSError):
+                pass
+            except StoreError as error:
+                _log.warning("a server is notified later", server=str(peer), zone=zone.origin, error=str(error))
+            except Exception:
+                # It is tried again as if nobody had heard; otherwise this serial would never be told.
+                _log.exception("a notification failed", server=str(peer), zone=zone.origin)
             await asyncio.sleep(max(0.0, began + patience - asyncio.get_running_loop().time()))
         _log.warning("a server does not answer notifications", server=str(peer), zone=wire.name_to_text(apex))
         return False
