@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dns.message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.dns.asking import answer, ask, lab_catalog, question, zone
+from tests.dns.asking import UDP, answer, ask, lab_catalog, question, zone
 from tests.thorough import examples
 from zonemint.core.errors import ConfigError
 from zonemint.dns import codes, rdata, wire
@@ -20,6 +21,9 @@ _START = "@ 60 SOA a b 1 1 1 1 1\n@ 60 NS ns\nns 60 A 192.0.2.1\n"
 _OWNERS = ("lab.test", "a.lab.test", "b.lab.test", "*.lab.test", "x.a.lab.test", "x.b.lab.test", "*.b.lab.test")
 _NAMES = (*_OWNERS, "other.test", "a.other.test", "x.a.other.test", "*.a.other.test")
 _ASKED = (*(name for name in _NAMES if not name.startswith("*")), "q.lab.test", "q.b.lab.test", "y.a.other.test")
+_BESIDE = tuple(
+    f"{label}.{parent}" for parent in ("lab.test", "a.lab.test", "b.lab.test", "q.lab.test") for label in "bxyz"
+)
 _DATA = {
     "A": ("192.0.2.7", "192.0.2.8"),
     "MX": tuple(f"1 {name}." for name in _ASKED),
@@ -75,7 +79,8 @@ def test_after_every_change_it_is_as_if_nothing_had_been_remembered(made: list[_
     for origin in _ORIGINS:
         catalog.put(zone(_START, origin))
     server = Responder(catalog)
-    messages = [question(f"{name}.", type_).to_wire() for name in _ASKED for type_ in ("A", "MX", "NS", "SOA", "DS")]
+    asked = (*_ASKED, *_BESIDE)
+    messages = [question(f"{name}.", type_).to_wire() for name in asked for type_ in ("A", "MX", "NS", "SOA", "DS")]
     for serial, change in enumerate(made, 2):
         make(catalog, change, serial)
         fresh = Responder(catalog)
@@ -83,8 +88,45 @@ def test_after_every_change_it_is_as_if_nothing_had_been_remembered(made: list[_
             for message in messages:
                 # Twice: what is remembered now, and what this answer has put there.
                 expected = answer(fresh, message, tcp=tcp)
+                alike = server.absent(message[2:], message[2:], UDP.slot)
+                assert alike is None or tcp or message[:2] + alike == expected
                 assert answer(server, message, tcp=tcp) == expected
                 assert answer(server, message, tcp=tcp) == expected
+
+
+def test_names_that_are_not_there_are_told_what_the_first_was_told() -> None:
+    catalog = lab_catalog()
+    server = Responder(catalog)
+    for payload in (None, 1232):
+        for name in ("000000", "000001"):
+            answer(server, question(f"{name}.lab.test.", payload=payload).to_wire())
+        for name in ("100000", "AbCdEf", "a\\000b\\.cd"):
+            message = question(f"{name}.lab.test.", payload=payload).to_wire()
+            folded = dns.message.from_wire(message)
+            folded.question[0].name = folded.question[0].name.canonicalize()
+            alike = server.absent(message[2:], folded.to_wire()[2:], UDP.slot)
+            assert alike is not None
+            assert message[:2] + alike == answer(Responder(catalog), message)
+        # A name that is there, one of another length, below a wildcard, a cut, an alias, or asked for otherwise.
+        for name, type_ in (
+            ("auth.lab.test.", "A"),
+            ("1000000.lab.test.", "A"),
+            ("100000.wild.lab.test.", "A"),
+            ("100000.child.lab.test.", "A"),
+            ("100000.moved.lab.test.", "A"),
+            ("100000.lab.test.", "MX"),
+        ):
+            message = question(name, type_, payload=payload).to_wire()
+            assert server.absent(message[2:], message[2:], UDP.slot) is None
+    # A zone that begins among them is asked itself.
+    catalog.put(zone(_START, "200000.lab.test"))
+    for name in ("100000.lab.test.", "200000.lab.test."):
+        message = question(name).to_wire()
+        for _ in range(2):
+            answer(server, message)
+            assert server.absent(message[2:], message[2:], UDP.slot) is None
+    for short in (b"", b"\1\0\0\1\0\0\0\0\0\0", b"\1\0\0\1\0\0\0\0\0\0\xff\0\0\0\0\0"):
+        assert server.absent(short, short, UDP.slot) is None
 
 
 def test_what_a_change_does_not_touch_is_kept() -> None:

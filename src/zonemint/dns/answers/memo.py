@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from collections.abc import Container, Hashable, Iterable, Sequence
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from zonemint.dns import codes
 from zonemint.dns.answers.compiled import Compiled
@@ -11,7 +11,7 @@ from zonemint.dns.answers.lookup import Answer
 from zonemint.dns.answers.tally import Tally
 from zonemint.dns.zones.delta import Delta
 
-__all__ = ["Alike", "Known", "Memo"]
+__all__ = ["Absent", "Alike", "Known", "Memo", "form_of"]
 
 Known: TypeAlias = tuple[bytes, Tally]
 """An answer without its id, and where it is counted."""
@@ -36,6 +36,25 @@ _PROOFS = frozenset({codes.SOA, codes.NSEC, codes.NSEC3})
 
 _Question = TypeVar("_Question", bound=Hashable)
 _Value = TypeVar("_Value")
+
+
+class Absent(NamedTuple):
+    """What is said of any name right below one, of one length, that is not there.
+
+    head: the answer's flags and counts; tail: what follows the question; end: where the name ends in the question;
+    names: those that are there, in lower-case wire form; tally: where it is counted.
+    """
+
+    head: bytes
+    tail: bytes
+    end: int
+    names: Container[bytes]
+    tally: Tally
+
+
+def form_of(question: bytes) -> bytes:
+    """Return a question, without its id and in lower case, without the first label of its name but for the length."""
+    return question[:11] + question[11 + question[10] :] if len(question) > 15 else b""
 
 
 class _Kept(Generic[_Question, _Value]):
@@ -82,16 +101,19 @@ class Memo:
 
     lasting: about names that are there. They are forgotten when one of the names that took part changes: the one asked
     for, those its aliases lead to, the hosts whose addresses are added, whether they have any or not. passing: about
-    names that anybody can think of, forgotten with every change to a zone that was looked into.
+    names that anybody can think of, forgotten with every change to a zone that was looked into. absent: what is said of
+    names that are not there, by the form of the question.
     """
 
     def __init__(self) -> None:
         self._lasting: _Kept[bytes, Known] = _Kept(_LASTING)
         self._passing: _Kept[bytes, Known] = _Kept(_PASSING)
         self._negative: _Kept[Alike, Compiled] = _Kept(_PASSING)
+        self._absent: _Kept[bytes, Absent] = _Kept(_PASSING)
         self.lasting = self._lasting.known
         self.passing = self._passing.known
         self.negative = self._negative.known
+        self.absent = self._absent.known
         self._asked = bytearray(_PLACES)
         self._once = 0
 
@@ -126,16 +148,22 @@ class Memo:
         """Remember what a zone says of all names of a length that it does not have; its apex comes first."""
         self._negative.keep(alike, compiled, alike[:1])
 
+    def keep_absent(self, question: bytes, absent: Absent, apex: bytes) -> None:
+        """Remember what a zone says to questions like this one, as long as the name is not there."""
+        self._absent.keep(form_of(question), absent, (apex,))
+
     def take(self, apex: bytes, delta: Delta | None) -> None:
         """Forget what a change makes untrue: of a zone's records, or of everything at and below an apex."""
         if delta is None:
             # Names may have come to another zone, so what was said of them by any zone may be wrong.
             self._passing.clear()
+            self._absent.clear()
             self._negative.forget(apex)
             self._lasting.forget_below(apex)
             return
         touched = delta.touched
         self._passing.forget(apex)
+        self._absent.forget(apex)
         self._negative.forget(apex)
         if any(type_ in _TREE for _, type_ in touched):
             self._lasting.forget_below(apex)

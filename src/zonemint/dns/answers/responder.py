@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from time import time
 
@@ -13,7 +13,7 @@ from zonemint.dns.answers.beyond import Way, go_beyond
 from zonemint.dns.answers.compiled import UDP_SIZE, Compiled, assemble, bare, compile_answer, option
 from zonemint.dns.answers.foreign import CHECKING_DISABLED, Foreign, passed_on
 from zonemint.dns.answers.lookup import Answer, resolve
-from zonemint.dns.answers.memo import Known, Memo
+from zonemint.dns.answers.memo import Absent, Known, Memo, form_of
 from zonemint.dns.answers.requestor import Client, Transport
 from zonemint.dns.answers.services import Elsewhere, Handler, Later, Reply, Services
 from zonemint.dns.answers.signed import signing
@@ -58,6 +58,7 @@ class Responder:
         unlimited: dict[bytes, Known] = {}
         self.lasting = self._datagrams.lasting if terms.limit is None else unlimited
         self.passing = self._datagrams.passing if terms.limit is None else unlimited
+        self._forms: Mapping[bytes, Absent] = self._datagrams.absent if terms.limit is None else {}
         self.whole = self._streams.lasting
         self.tallies = Tallies()
         catalog.watch(self._datagrams.take)
@@ -211,7 +212,10 @@ class Responder:
         if (absent := self._absent(query, memo)) is not None:
             zone, compiled = absent
             keep = Keep.PASSING if memo.is_asked_again(query.name) else Keep.NOT
-            return self._write(message, query, client, said, compiled, zone, keep, (zone,))
+            reply = self._write(message, query, client, said, compiled, zone, keep, (zone,))
+            if query.plain and not query.options and not compiled.error:
+                self._note_absent(message, query, zone, reply, memo)
+            return reply
         try:
             answer = self._resolve(query, asked)
         except Unread as unread:
@@ -249,6 +253,28 @@ class Responder:
             return None
         compiled = memo.negative.get((zone.apex, len(name), codes.NXDOMAIN, ()))
         return (zone.apex, compiled) if compiled is not None and zone.find(name, type_) is NOTHING else None
+
+    def _note_absent(self, message: bytes, query: wire.Query, apex: bytes, reply: bytes, memo: Memo) -> None:
+        """Remember what is said of all names right below one, unless a zone or a node on the way says otherwise."""
+        zone, parent = self._catalog.find(query.name, query.type), query.name[1 + query.name[0] :]
+        if zone is None or zone.encloser(query.name) != parent or self._catalog.has_child(parent):
+            return
+        end = query.end
+        question = message[2:12] + query.name + message[end - 4 :]
+        tally = self.tallies.of(apex, query.type, codes.NXDOMAIN)
+        memo.keep_absent(question, Absent(reply[2:12], reply[end:], end - 6, zone.nodes, tally), apex)
+
+    def absent(self, question: bytes, folded: bytes, slot: int) -> bytes | None:
+        """Answer a question about a name that is not there like one before it, if it is known that this can be done.
+
+        question, and the answer, are without the id; folded: the same in lower case; slot: where it is counted. In a
+        flood of names that nobody has, none was seen before, and all are told the same.
+        """
+        form = self._forms.get(form_of(folded))
+        if form is None or folded[10 : form.end] in form.names:
+            return None
+        form.tally[slot] += 1
+        return form.head + question[10 : form.end + 4] + form.tail
 
     def _write(
         self,

@@ -158,6 +158,9 @@ class Batch:
                 size = len(reply) + 2
                 end = question.find(0, 10)
                 buffers[start + 2 : start + size] = reply[:10] + question[10:end] + reply[end:]
+            elif (absent := responder.absent(question, folded, place)) is not None:
+                size = len(absent) + 2
+                buffers[start + 2 : start + size] = absent
             else:
                 client = self._client(i)
                 message = buffers[start : start + length].tobytes()

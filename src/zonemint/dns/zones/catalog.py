@@ -29,6 +29,7 @@ class Catalog:
         self._below = below
         self._own: set[bytes] = set()
         self._watched: WeakSet[Zone] = WeakSet()
+        self._parents: set[bytes] | None = None
         if below is not None:
             self._zones |= below._zones
             below.watch(self._shine_through)
@@ -101,6 +102,12 @@ class Catalog:
                 return exact
             at += 1 + name[at]
 
+    def has_child(self, name: bytes) -> bool:
+        """Tell whether a zone begins right below a name in lower-case wire form."""
+        if self._parents is None:
+            self._parents = {apex[1 + apex[0] :] for apex in self._zones if apex[0]}
+        return name in self._parents
+
     def _shine_through(self, apex: bytes, delta: Delta | None) -> None:
         if apex not in self._own:
             self._let_through(apex)
@@ -119,6 +126,8 @@ class Catalog:
             self._tell(zone.apex, delta)
 
     def _tell(self, apex: bytes, delta: Delta | None) -> None:
+        if delta is None:
+            self._parents = None
         for changed in self._watchers:
             changed(apex, delta)
 
