@@ -73,13 +73,19 @@ def _types_at(draft: Draft, owner: bytes) -> set[int]:
 
 
 class _Set:
-    """The records of a name and type: dynamic ones with their TTLs, and those that the zone's file has or implies."""
+    """The records of a name and type: dynamic ones with their TTLs, and those that the zone's file has or implies.
 
-    def __init__(self, rrset: RRset | None, own: dict[bytes, int]) -> None:
+    ttl: of all dynamic ones, once one was added (RFC 2181 section 5.2).
+    """
+
+    def __init__(self, type_: int, rrset: RRset | None, own: dict[bytes, int]) -> None:
         self.before = own
         self.own = dict(own)
+        self.ttl: int | None = None
         self.given = frozenset() if rrset is None else frozenset(rrset.data) - own.keys()
         self.fixed = set(self.given)
+        self._type = type_
+        self._folded: dict[bytes, bytes] | None = None
 
     def __bool__(self) -> bool:
         return bool(self.own or self.fixed)
@@ -87,6 +93,34 @@ class _Set:
     def clear(self) -> None:
         self.own.clear()
         self.fixed.clear()
+        self._folded = None
+
+    def same(self, data: bytes) -> bytes:
+        """Return data as they stand here, where only letter case of names in them differs."""
+        if data in self.own or data in self.fixed:
+            return data
+        if self._folded is None:
+            self._folded = {rdata.folded(self._type, one): one for one in (*self.fixed, *self.own)}
+        return self._folded.get(rdata.folded(self._type, data), data)
+
+    def add(self, data: bytes, ttl: int) -> None:
+        if data in self.given:
+            self.fixed.add(data)
+        else:
+            self.own[data] = ttl
+        self.ttl = ttl
+        if self._folded is not None:
+            self._folded[rdata.folded(self._type, data)] = data
+
+    def remove(self, data: bytes) -> None:
+        self.own.pop(data, None)
+        self.fixed.discard(data)
+        if self._folded is not None:
+            self._folded.pop(rdata.folded(self._type, data), None)
+
+    def dynamic(self) -> dict[bytes, int]:
+        """Return the dynamic records and their TTLs."""
+        return self.own if self.ttl is None else dict.fromkeys(self.own, self.ttl)
 
 
 class _Work:
@@ -97,8 +131,10 @@ class _Work:
         self._rights = rights
         self._apex = draft.zone.apex
         self._sets: dict[tuple[bytes, int], _Set] = {}
+        self._types_of: dict[bytes, set[int]] = {}
 
     def make(self, operation: Operation) -> None:
+        """Make one, in the time that it takes where nothing was changed before."""
         owner, type_ = operation.owner, operation.type
         if operation.kind is Kind.ADD:
             self._add(operation)
@@ -107,12 +143,12 @@ class _Work:
             types = self._types(owner) - (_KEPT if owner == self._apex else frozenset())
             for one in types or {next(iter(self._rights.types), codes.ANY)}:
                 _check(self._rights, self._apex, owner, one)
-                self._at(owner, one).clear()
+                self._clear(owner, one)
         elif owner == self._apex and type_ == codes.SOA:
             return
         elif operation.kind is Kind.REMOVE_RRSET:
             if owner != self._apex or type_ not in _KEPT:
-                self._at(owner, type_).clear()
+                self._clear(owner, type_)
         else:
             self._remove(owner, type_, operation.data)
 
@@ -121,20 +157,16 @@ class _Work:
         if type_ == codes.SOA:
             self._add_soa(operation)
             return
-        others = self._types(owner) - {type_}
-        if codes.CNAME in others or (type_ == codes.CNAME and others):
+        types = self._types(owner)
+        has_alias = codes.CNAME in types
+        if len(types) > has_alias if type_ == codes.CNAME else has_alias:
             return  # silently, as section 3.4.2.2 has it
         records = self._at(owner, type_)
-        data = self._same(records, type_, operation.data)
+        data = records.same(operation.data)
         if type_ in _ALONE and data not in records.fixed:
             records.clear()
-        if data in records.given:
-            records.fixed.add(data)
-        else:
-            records.own[data] = operation.ttl
-        # Records of one name and type have one TTL (RFC 2181 section 5.2); it is the last one that was asked for.
-        for one in records.own:
-            records.own[one] = operation.ttl
+        records.add(data, operation.ttl)
+        types.add(type_)
 
     def _add_soa(self, operation: Operation) -> None:
         """Take no SOA: one with an older serial is ignored anyhow, and the serial is ours to count."""
@@ -144,41 +176,37 @@ class _Work:
 
     def _remove(self, owner: bytes, type_: int, data: bytes) -> None:
         records = self._at(owner, type_)
-        data = self._same(records, type_, data)
+        data = records.same(data)
         if owner == self._apex and type_ == codes.NS and len(records.own) + len(records.fixed) <= 1:
             return
-        records.own.pop(data, None)
-        records.fixed.discard(data)
+        records.remove(data)
+        if not records:
+            self._types(owner).discard(type_)
 
-    def _same(self, records: _Set, type_: int, data: bytes) -> bytes:
-        """Return data as the zone has them, where only letter case of names in them differs."""
-        if data in records.own or data in records.fixed:
-            return data
-        folded = rdata.folded(type_, data)
-        return next((one for one in (*records.own, *records.fixed) if rdata.folded(type_, one) == folded), data)
+    def _clear(self, owner: bytes, type_: int) -> None:
+        self._at(owner, type_).clear()
+        self._types(owner).discard(type_)
 
     def _at(self, owner: bytes, type_: int) -> _Set:
         key = owner, type_
         records = self._sets.get(key)
         if records is None:
-            records = self._sets[key] = _Set(self._draft.rrset(owner, type_), self._draft.dynamic(owner, type_))
+            records = self._sets[key] = _Set(type_, self._draft.rrset(owner, type_), self._draft.dynamic(owner, type_))
         return records
 
-    def _types(self, owner: bytes) -> frozenset[int]:
-        """Return the types that a name has by now."""
-        types = _types_at(self._draft, owner)
-        for (name, type_), records in self._sets.items():
-            if name == owner:
-                (types.add if records else types.discard)(type_)
-        return frozenset(types)
+    def _types(self, owner: bytes) -> set[int]:
+        """Return the types that a name has by now; whoever changes its records changes this set."""
+        types = self._types_of.get(owner)
+        if types is None:
+            types = self._types_of[owner] = _types_at(self._draft, owner)
+        return types
 
     def edits(self) -> list[Edit]:
         """Return what all operations come to: what goes, then what comes."""
         gone, come = [], []
         for key, records in self._sets.items():
             gone += [Edit(False, *key, 0, data) for data in records.given - records.fixed]
-            gone += [Edit(False, *key, ttl, data) for data, ttl in records.before.items() if data not in records.own]
-            come += [
-                Edit(True, *key, ttl, data) for data, ttl in records.own.items() if records.before.get(data) != ttl
-            ]
+            own = records.dynamic()
+            gone += [Edit(False, *key, ttl, data) for data, ttl in records.before.items() if data not in own]
+            come += [Edit(True, *key, ttl, data) for data, ttl in own.items() if records.before.get(data) != ttl]
         return gone + come
