@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b32encode
+
+import dns.dnssec
 import dns.flags
 import dns.message
 import dns.rcode
@@ -147,3 +150,51 @@ def test_whatever_is_in_a_zone_its_answers_are_proved(records: dict[str, str], q
     for name in [*questions, *records]:
         for type_ in ("A", "TXT", "DS"):
             check(asked(catalog, f"{name}.lab.test", type_, tcp=True), "lab.test", KEY, NOW)
+
+
+NAMES = ["lab.test", *(f"n{n}.lab.test" for n in range(30))]
+
+
+def hashed_chain(salt: str) -> str:
+    """Return the NSEC3 records of NAMES, in which nothing of signatures is."""
+    hashes = sorted(dns.dnssec.nsec3_hash(name, salt, 1, 1) for name in NAMES)
+    return "".join(
+        f"{one} NSEC3 1 0 1 {salt} {following} A\n"
+        for one, following in zip(hashes, [*hashes[1:], hashes[0]], strict=True)
+    )
+
+
+@pytest.mark.parametrize("param", ["aabb", "ccdd", None])
+def test_of_two_chains_the_one_of_nsec3param_is_asked(param: str | None) -> None:
+    """A primary that changes its salt has both for a while (RFC 5155 section 7.3); without any, NSEC still holds."""
+    text = "$TTL 300\n@ SOA ns1.other. h 7 3600 600 86400 60\n@ NS ns1.other.\n"
+    text += "".join(f"{name}. A 192.0.2.1\n" for name in NAMES[1:]) + hashed_chain("aabb") + hashed_chain("ccdd")
+    if param is None:
+        text += "".join(f"{name}. NSEC lab.test. A\n" for name in NAMES)
+    else:
+        text += f"@ NSEC3PARAM 1 1 9 eeff\n@ NSEC3PARAM 1 0 1 {param}\n"
+    catalog = served(Zone.build("lab.test", zonefile.parse(text, "lab.test", file="test")))
+    for number in range(40):
+        message = asked(catalog, f"x{number}.n1.lab.test", "A", tcp=True)
+        assert message.rcode() == dns.rcode.NXDOMAIN
+        denials = [one for one in message.authority if one.rdtype != dns.rdatatype.SOA]
+        if param is None:
+            assert {one.rdtype for one in denials} == {dns.rdatatype.NSEC}
+            continue
+        assert {one[0].salt.hex() for one in denials} == {param}
+        owners = {str(one.name.labels[0], "ascii").upper(): b32(one[0].next) for one in denials}
+        assert dns.dnssec.nsec3_hash("n1.lab.test", param, 1, 1) in owners
+        for name in (f"x{number}.n1.lab.test", "*.n1.lab.test"):
+            hash_ = dns.dnssec.nsec3_hash(name, param, 1, 1)
+            assert any(
+                first < hash_ < last if first < last else hash_ > first or hash_ < last
+                for first, last in owners.items()
+            )
+
+
+def b32(digest: bytes) -> str:
+    return (
+        b32encode(digest)
+        .decode()
+        .translate(str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHIJKLMNOPQRSTUV"))
+    )

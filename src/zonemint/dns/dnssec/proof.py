@@ -18,6 +18,11 @@ __all__ = ["Proof", "prove", "signature"]
 
 _TO_HEX32 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghijklmnopqrstuv")
 
+_SHA1 = b"\1\0"
+"""The algorithm of NSEC3PARAM, and no flags."""
+_FOREIGN = 1_000
+"""How many records of another chain may lie between two; they are spread evenly, so it is never near as many."""
+
 
 class Proof(NamedTuple):
     """The signatures of the record set that was found, and the signed records that belong into the authority section.
@@ -58,12 +63,12 @@ def prove(zone: Zone, name: bytes, found: Found) -> Proof:
         return Proof(signature(node, rrset.type, name, rrset.ttl), [])
     # A wildcard's records are proved by there being nothing closer (RFC 4035 section 3.1.3.3, RFC 5155 section 7.2.6).
     signed = signature(zone.nodes[WILDCARD + encloser], rrset.type, name, rrset.ttl)
-    return _of(zone, signed, [_cover3(zone, _below(encloser, name)) if zone.nsec3 else _cover(zone, name)])
+    return _of(zone, signed, [_cover3(zone, _below(encloser, name)) if _is_hashed(zone) else _cover(zone, name)])
 
 
 def _of(zone: Zone, signatures: list[Owned], names: Iterable[bytes], beside: Iterable[Owned] = ()) -> Proof:
     """Make a proof of the NSEC or NSEC3 records of some names."""
-    type_ = codes.NSEC3 if zone.nsec3 else codes.NSEC
+    type_ = codes.NSEC3 if _is_hashed(zone) else codes.NSEC
     unique = tuple(dict.fromkeys(names))
     authority = [*beside]
     for owner in unique:
@@ -92,7 +97,7 @@ def _denial(zone: Zone, name: bytes, encloser: bytes, *, is_wildcard: bool) -> l
     if not encloser:
         return _nothing_at(zone, name)
     wildcard = WILDCARD + encloser
-    if not zone.nsec3:
+    if not _is_hashed(zone):
         return [_cover(zone, name), _match(zone, wildcard) or _cover(zone, wildcard)]
     beside = _match3(zone, wildcard) if is_wildcard else _cover3(zone, wildcard)
     return [*_closest3(zone, name, encloser), *([beside] if beside else [])]
@@ -100,7 +105,7 @@ def _denial(zone: Zone, name: bytes, encloser: bytes, *, is_wildcard: bool) -> l
 
 def _nothing_at(zone: Zone, name: bytes) -> list[bytes]:
     """Prove that a name that is there has no records of a type, whether or not it has any at all."""
-    if not zone.nsec3:
+    if not _is_hashed(zone):
         return [_match(zone, name) or _cover(zone, name)]
     found = _match3(zone, name)
     if found is not None:
@@ -128,7 +133,13 @@ def _match3(zone: Zone, name: bytes) -> bytes | None:
 
 
 def _cover3(zone: Zone, name: bytes) -> bytes:
-    return zone.nsec3.before(_hashed(zone, name))
+    owner = zone.nsec3.before(_hashed(zone, name))
+    parameters = _parameters(zone)
+    for _ in range(_FOREIGN):
+        if _said_by(zone, owner) == parameters:
+            break
+        owner = zone.nsec3.before(owner)
+    return owner
 
 
 def _closest3(zone: Zone, name: bytes, encloser: bytes) -> list[bytes]:
@@ -146,12 +157,35 @@ def _below(encloser: bytes, name: bytes) -> bytes:
     return name[at:]
 
 
-def _hashed(zone: Zone, name: bytes) -> bytes:
-    """Return the name of the NSEC3 record that stands for a name (RFC 5155 section 5), with what the zone's say."""
-    some = of_type(zone.nodes[next(iter(zone.nsec3))], codes.NSEC3)
+def _is_hashed(zone: Zone) -> bool:
+    """Tell whether NSEC3 proves what is not there; without NSEC3PARAM it is not whole yet, and NSEC does."""
+    return bool(zone.nsec3) and (not zone.nsec or zone.rrset(zone.apex, codes.NSEC3PARAM) is not None)
+
+
+def _parameters(zone: Zone) -> bytes:
+    """Return iterations and salt, in wire form, of the chain that is whole (RFC 5155 section 7.3).
+
+    While a primary changes its salt there are records of two. What has other flags than 0 says nothing (section 4.1.2).
+    """
+    rrset = zone.rrset(zone.apex, codes.NSEC3PARAM)
+    for data in rrset.data if rrset is not None else ():
+        if data[:2] == _SHA1:
+            return data[2:]
+    return _said_by(zone, next(iter(zone.nsec3)))
+
+
+def _said_by(zone: Zone, owner: bytes) -> bytes:
+    """Return the same of the NSEC3 record of a name."""
+    some = of_type(zone.nodes[owner], codes.NSEC3)
     assert some is not None
     data = some.data[0]
-    iterations, salt = int.from_bytes(data[2:4], "big"), data[5 : 5 + data[4]]
+    return data[2 : 5 + data[4]]
+
+
+def _hashed(zone: Zone, name: bytes) -> bytes:
+    """Return the name of the NSEC3 record that stands for a name (RFC 5155 section 5)."""
+    parameters = _parameters(zone)
+    iterations, salt = int.from_bytes(parameters[:2], "big"), parameters[3:]
     digest = name
     for _ in range(iterations + 1):
         digest = sha1(digest + salt).digest()  # noqa: S324  # the only one that there is
