@@ -77,6 +77,34 @@ def test_a_cookie_is_learnt_from_the_first_answer_and_from_memory() -> None:
     assert option(asked(server, with_options("www.lab.test.", (10, CLIENT)), TCP), 10) is not None
 
 
+def test_a_cookie_alone_is_answered_from_memory_as_it_would_be_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zonemint.dns.answers.responder.time", lambda: 1_800_000_000.0)
+    server = responder(cookies=COOKIES)
+    whole = option(asked(server, with_options("www.lab.test.", (10, CLIENT))), 10)
+    assert whole is not None
+    stale = whole[:12] + bytes(4) + whole[16:]
+    for name in ("www.lab.test.", "WwW.lab.TEST.", "nothing.lab.test.", "alias.lab.test.", "host.child.lab.test."):
+        plain = with_options(name).to_wire()
+        for data in (CLIENT, whole, stale, whole[:-1] + b"x"):
+            message = with_options(name, (10, data)).to_wire()
+            assert responder(cookies=COOKIES).with_cookie(message[2:], UDP.address, UDP.slot) is None
+            for _ in range(3):
+                server.respond(plain, UDP)
+            reply = server.with_cookie(message[2:], UDP.address, UDP.slot)
+            assert reply is not None, name
+            assert message[:2] + reply == responder(cookies=COOKIES).respond(message, UDP)
+    # Other options beside it, none of ours to give, or bytes that only look like it, take the longer way.
+    for other in (
+        with_options("www.lab.test.", (10, whole), (3, b"")).to_wire(),
+        with_options("www.lab.test.", (3, b""), (10, CLIENT)).to_wire(),
+        with_options("www.lab.test.", (11, bytes(24))).to_wire(),
+        message[:-1],
+        message + b"\0",
+    ):
+        assert server.with_cookie(other[2:], UDP.address, UDP.slot) is None
+    assert responder().with_cookie(message[2:], UDP.address, UDP.slot) is None
+
+
 def test_without_a_secret_there_are_no_cookies() -> None:
     assert not asked(responder(), with_options("www.lab.test.", (10, CLIENT))).options
 

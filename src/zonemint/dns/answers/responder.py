@@ -28,6 +28,10 @@ __all__ = ["Responder"]
 
 _SIZES = frozenset({512, 1200, 1220, 1232, 1280, 1400, 1410, 1432, 1440, 1452, 1472, 1500, 4000, 4096, 8192, 65535})
 """UDP payload sizes that resolvers and stubs are known to announce."""
+_WHOLE, _HALF = 39, 23
+"""Bytes after the question of a query with nothing but an OPT record with a cookie, with our part and without it."""
+_COOKIE_FITS = 512 - 28 - 2
+"""Bytes of an answer, without its id, to which a cookie can be added whatever the client takes."""
 _TOLD = 600
 """How much of a message is logged that met a mistake."""
 _META_TYPES = range(128, 255)
@@ -162,14 +166,7 @@ class Responder:
         if zero < 0:
             return None
         rest = message[zero:end]
-        cookies = None
-        size = len(message) - end
-        if (size == 39 and message.startswith(options.WHOLE_COOKIE, end + 9)) or (
-            size == 23 and message.startswith(options.CLIENT_COOKIE, end + 9)
-        ):
-            # A cookie alone, with our part in it or without: no other option has to be looked for.
-            rest, asked, cookies = message[zero : end + 9] + b"\0\0", message[end + 11 :], self._terms.cookies
-        elif len(message) > end:
+        if len(message) > end:
             try:
                 wire.check_options(message, end + 11, len(message))
             except ForeignDataError:
@@ -185,9 +182,7 @@ class Responder:
             return None
         reply, tally = known
         reply = message[:2] + reply[:10] + message[12:zero] + reply[zero - 2 :]
-        if cookies is not None and len(reply) < 512 - 28:
-            reply = reply[:-2] + options.WHOLE_COOKIE + cookies.answer(asked[4:], client.address, int(time()))[0]
-        elif asked:
+        if asked:
             said = self._said(asked, client)
             limit = _datagram(int.from_bytes(message[end + 3 : end + 5], "big")) if client.is_datagram else 0xFFFF
             if len(reply) + len(said.options) > limit:
@@ -263,6 +258,30 @@ class Responder:
         question = message[2:12] + query.name + message[end - 4 :]
         tally = self.tallies.of(apex, query.type, codes.NXDOMAIN)
         memo.keep_absent(question, Absent(reply[2:12], reply[end:], end - 6, zone.nodes, tally), apex)
+
+    def with_cookie(self, question: bytes, address: bytes, slot: int) -> bytes | None:
+        """Answer a question that has a cookie and no other option, from memory; None where that cannot be done.
+
+        question, and the answer, are without the id; address: the client's, packed; slot: where it is counted.
+        """
+        cookies, end = self._terms.cookies, question.find(0, 10) + 5
+        left = len(question) - end
+        if cookies is None or not (
+            (left == _WHOLE and question.startswith(options.WHOLE_COOKIE, end + 9))
+            or (left == _HALF and question.startswith(options.CLIENT_COOKIE, end + 9))
+        ):
+            return None
+        name = question[10 : end - 5]
+        plain = question[:10] + name.lower() + question[end - 5 : end + 9] + b"\0\0"
+        known = self.lasting.get(plain) or self.passing.get(plain)
+        if known is None:
+            return None
+        reply, tally = known
+        if len(reply) > _COOKIE_FITS:
+            return None
+        tally[slot] += 1
+        cookie = cookies.answer(question[end + 15 :], address, int(time()))[0]
+        return reply[:10] + name + reply[end - 5 : -2] + options.WHOLE_COOKIE + cookie
 
     def absent(self, question: bytes, folded: bytes, slot: int) -> bytes | None:
         """Answer a question about a name that is not there like one before it, if it is known that this can be done.

@@ -23,6 +23,8 @@ _SLOTS = 64
 """Datagrams in one go; what waits longer is read at the loop's next turn, so that others on it live."""
 _SLOT = 4096
 """Bytes for one datagram: longer ones are cut, and no question is that long."""
+_WITH_COOKIE = 12 + 6 + 23
+"""Bytes of a datagram from which on it may have a cookie."""
 _NAME = 28
 _CONTROL = 40
 
@@ -151,6 +153,11 @@ class Batch:
                 tally[place] += 1
                 size = len(reply) + 2
                 buffers[start + 2 : start + size] = reply
+            elif length > _WITH_COOKIE and (
+                (baked := responder.with_cookie(question, self._address(i), place)) is not None
+            ):
+                size = len(baked) + 2
+                buffers[start + 2 : start + size] = baked
             elif (folded := _folded(question)) != question and (known := lasting.get(folded) or passing.get(folded)):
                 # The name stands in both at the same place, and goes back as it was spelt.
                 reply, tally = known
