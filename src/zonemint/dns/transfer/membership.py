@@ -11,7 +11,7 @@ from zonemint.dns.zones.delta import Changes
 from zonemint.dns.zones.records import Record, RRset
 from zonemint.dns.zones.zone import Zone
 
-__all__ = ["changes", "members", "records"]
+__all__ = ["change", "changes", "members", "records"]
 
 _VERSIONS = (rdata.txt("1"), rdata.txt("2"))
 """That of drafts, which others still write, and that of the RFC (section 4.2.1); what we read is the same in both."""
@@ -32,12 +32,9 @@ def changes(zone: Zone, wanted: Mapping[bytes, str]) -> Changes:
 
     wanted: the group (section 4.3.2) of each zone, by its apex; empty for none.
     """
-    nodes = {}
+    nodes: dict[tuple[bytes, int], RRset] = {}
     for apex, group in wanted.items():
-        member = bytes((40,)) + sha256(apex).hexdigest()[:40].encode() + _ZONES + zone.apex
-        nodes[member, codes.PTR] = RRset(codes.PTR, _TTL, (apex,))
-        if group:
-            nodes[b"\x05group" + member, codes.TXT] = RRset(codes.TXT, _TTL, (rdata.txt(group),))
+        nodes |= {key: rrset for key, rrset in _entry(zone, apex, group).items() if rrset is not None}
     above = _ZONES + zone.apex
     stands = {
         (owner, rrset.type): rrset
@@ -47,6 +44,20 @@ def changes(zone: Zone, wanted: Mapping[bytes, str]) -> Changes:
     }
     gone = dict.fromkeys(stands.keys() - nodes.keys())
     return {**gone, **{key: rrset for key, rrset in nodes.items() if stands.get(key) != rrset}}
+
+
+def change(zone: Zone, apex: bytes, group: str | None) -> Changes:
+    """Return what makes one zone a member of a catalog of ours, in a group as in `changes`; None: no member."""
+    return {key: rrset for key, rrset in _entry(zone, apex, group).items() if zone.rrset(*key) != rrset}
+
+
+def _entry(zone: Zone, apex: bytes, group: str | None) -> Changes:
+    """Return what stands in a catalog of ours for a zone."""
+    member = bytes((40,)) + sha256(apex).hexdigest()[:40].encode() + _ZONES + zone.apex
+    return {
+        (member, codes.PTR): None if group is None else RRset(codes.PTR, _TTL, (apex,)),
+        (b"\x05group" + member, codes.TXT): RRset(codes.TXT, _TTL, (rdata.txt(group),)) if group else None,
+    }
 
 
 def members(zone: Zone) -> dict[bytes, bytes]:
