@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ __all__ = ["Secondaries"]
 
 _AT_ONCE = 16  # primaries that are asked something
 _MEMBERS = 100_000  # zones of one catalog
+_NAMES = 1_000  # of them that are written as text in one turn of the loop
 _PAUSE = 1.0  # seconds after which what failed is begun again
 
 _log = structlog.get_logger()
@@ -65,6 +66,7 @@ class Secondaries:
         self._zones: dict[str, Secondary] = {}
         self._members: dict[str, _Member] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._taking: dict[str, asyncio.Task[None]] = {}
         self._dirty: dict[str, Secondary] = {}
         self._is_begun = False
 
@@ -83,10 +85,12 @@ class Secondaries:
 
     async def close(self) -> None:
         """Ask no more, and keep what came."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        pending = {*self._taking.values(), *self._tasks.values()}
+        while pending:
+            for task in pending:
+                task.cancel()
+            # One whose connection failed in that turn has not heard it (asyncio.wait_for before Python 3.12).
+            _, pending = await asyncio.wait(pending, timeout=0.1)
         await self.save()
 
     async def save(self) -> None:
@@ -179,13 +183,34 @@ class Secondaries:
         except ForeignDataError as error:
             _log.error("a catalog is wrong, its zones stay as they are", catalog=zone.origin, error=str(error))
             return
-        wanted = {wire.name_to_text(apex): _Member(zone.origin, label) for apex, label in listed.items()}
-        for origin in [origin for origin, one in self._members.items() if one.catalog == zone.origin]:
-            if wanted.get(origin) != self._members[origin]:
+        steps = self._steps(zone.origin, listed)
+        if not self._is_begun:
+            # Nobody is answered yet, and who asks first should find all of them.
+            for _ in steps:
+                pass
+            return
+        if (before := self._taking.get(zone.origin)) is not None:
+            before.cancel()
+        self._taking[zone.origin] = asyncio.get_running_loop().create_task(_in_turns(zone.origin, steps))
+
+    def _steps(self, catalog: str, listed: Mapping[bytes, bytes]) -> Iterator[None]:
+        """Begin and end with zones, one at each step; whoever leaves off has done no harm."""
+        wanted: dict[str, _Member] = {}
+        for number, (apex, label) in enumerate(listed.items()):
+            wanted[wire.name_to_text(apex)] = _Member(catalog, label)
+            if not number % _NAMES:
+                yield
+        for origin, member in list(self._members.items()):
+            new = wanted.get(origin)
+            if member.catalog == catalog and new != member and self._members.get(origin) == member:
                 self._end(origin)
+                if new is not None:
+                    self._add(origin, new)
+                yield
         for origin, member in wanted.items():
             if origin not in self._members:
                 self._add(origin, member)
+                yield
 
     def _add(self, origin: str, member: _Member) -> None:
         if self._is_taken(origin):
@@ -216,3 +241,12 @@ class Secondaries:
             or self._catalog.has(origin)
             or any(is_within(origin, zone) for zone in config.auth_zones)
         )
+
+
+async def _in_turns(catalog: str, steps: Iterator[None]) -> None:
+    """Take one step in each turn of the loop: each may read a copy, and questions are answered in between."""
+    try:
+        for _ in steps:
+            await asyncio.sleep(0)
+    except Exception:
+        _log.exception("the zones of a catalog are not all taken over", catalog=catalog)
