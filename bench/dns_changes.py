@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import random
+import re
 import statistics
 import subprocess
 import tempfile
@@ -35,6 +36,7 @@ __all__ = ["main"]
 
 _FOLDER = Path(__file__).resolve().parent.parent / ".cache"
 _KEY = "bench-key"
+_TIME = re.compile(r"^> \S+ \S+ \S+ ([0-9.]+)$", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -121,7 +123,8 @@ def main() -> None:
         (folder / "queries").write_text("".join(lines), encoding="utf-8")
         with served(folder, options.workers) as (pid, port, key):
             load = ["-s", "127.0.0.1", "-p", str(port), "-d", str(folder / "queries"), "-c", "16", "-e"]
-            load += ["-l", f"{options.seconds:g}", "-Q", str(options.queries)]
+            # Each query with its time, by dnsperf's own clock.
+            load += ["-l", f"{options.seconds:g}", "-Q", str(options.queries), "-v"]
             with running(pinned(1, [program("dnsperf"), *load]), stdout=subprocess.PIPE) as queries:
                 before = cpu_seconds(pid)
                 seen = uvloop.run(changes(port, key, options.updates, options.seconds))
@@ -129,11 +132,13 @@ def main() -> None:
                 assert queries.stdout is not None
                 told = queries.stdout.read()
     tails = [statistics.quantiles(one, n=100)[98] for one in (seen.updates, seen.looks)]
+    times = [float(one) * 1000 for one in _TIME.findall(told)]
     print(
         f"{len(seen.updates) / options.seconds:.0f} updates a second (p99 {tails[0]:.1f} ms), each looked at "
         f"(p99 {tails[1]:.1f} ms): {seen.stale} stale, {seen.failed} failed; beside "
         f"{figure(told, 'Queries per second'):,.0f} queries a second, {int(figure(told, 'Queries lost'))} of "
-        f"{answered(told):,} lost; the server's core {spent / options.seconds:.0%} busy",
+        f"{answered(told):,} lost (p99 {statistics.quantiles(times, n=100)[98]:.1f} ms, median "
+        f"{statistics.median(times):.2f} ms); the server's core {spent / options.seconds:.0%} busy",
         flush=True,
     )
     if seen.stale:

@@ -12,6 +12,7 @@ from zonemint.core.errors import StoreError
 __all__ = ["Background"]
 
 _PAUSE = 1.0  # seconds after which what failed is begun again
+_AGAIN = 1.0  # seconds until a task is told to end once more
 
 _log = structlog.get_logger()
 
@@ -54,5 +55,7 @@ class Background:
         """Stop all tasks."""
         while self._tasks:
             task = self._tasks.pop()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            while not task.done():
+                # What a task awaits may swallow one, so it is told until it has ended.
+                task.cancel()
+                await asyncio.wait([task], timeout=_AGAIN)

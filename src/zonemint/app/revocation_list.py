@@ -74,7 +74,9 @@ class RevocationLists:
         """Build a list after each revocation, by whichever process, and in time, for ever."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _LOOK)
+                # Not wait_for, which loses a cancellation that comes with the event (Python 3.11).
+                async with asyncio.timeout(_LOOK):
+                    await self._changed.wait()
             self._changed.clear()
             try:
                 await self._look()

@@ -68,7 +68,9 @@ class Sharing:
     async def _follow_zones(self, zones: ZoneKeeper) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._zones_changed.wait(), _LOOK)
+                # Not wait_for, which loses a cancellation that comes with the event (Python 3.11).
+                async with asyncio.timeout(_LOOK):
+                    await self._zones_changed.wait()
             self._zones_changed.clear()
             with suppress(StoreError):
                 await zones.take_over()

@@ -49,7 +49,9 @@ class SigningDesk:
         """Sign what there is to sign, for ever."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), _LOOK)
+                # Not wait_for, which loses a cancellation that comes with the event (Python 3.11).
+                async with asyncio.timeout(_LOOK):
+                    await self._told.wait()
             self._told.clear()
             try:
                 while await self._sign_some():

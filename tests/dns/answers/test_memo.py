@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dns.message
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.dns.asking import UDP, answer, ask, lab_catalog, question, zone
@@ -72,6 +72,7 @@ def _length(one: Zone) -> int:
     return len(one.origin)
 
 
+@example([("a.lab.test", "A", ("192.0.2.7", "192.0.2.8")), ("a.lab.test", "A", ("192.0.2.8", "192.0.2.7"))])
 @settings(max_examples=examples(60))
 @given(st.lists(changes, min_size=1, max_size=12))
 def test_after_every_change_it_is_as_if_nothing_had_been_remembered(made: list[_Change]) -> None:

@@ -107,7 +107,9 @@ class Secondary:
             await self.look()
             self._serve_or_suspend()
             try:
-                await asyncio.wait_for(self._hint.wait(), self._pause())
+                # Not wait_for, which loses a cancellation that comes with the event (Python 3.11).
+                async with asyncio.timeout(self._pause()):
+                    await self._hint.wait()
             except TimeoutError:
                 continue
 

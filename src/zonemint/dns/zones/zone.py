@@ -188,12 +188,14 @@ class Zone:
                 check_ttl(rrset.ttl)
                 if type_ == codes.RRSIG and rrset.ttl:
                     rrset = RRset(type_, 0, rrset.data)  # each has its own, see `ttl_of`
-            nodes[owner] = with_rrset(node, type_, rrset)
             if type_ == codes.SOA and owner == self.apex:
                 if rrset is None:
                     raise ConfigError(f"zone {self.origin}: its SOA record cannot be removed")
+                nodes[owner] = with_rrset(node, type_, rrset)
                 continue
             gone, come = difference(of_type(node, type_), rrset)
+            # Records in another order are no change, and what was said of them stays true.
+            nodes[owner] = node if gone is None and come is None else with_rrset(node, type_, rrset)
             if gone is not None:
                 removed.append((owner, gone))
             if come is not None:
