@@ -125,12 +125,14 @@ def main() -> None:
             load = ["-s", "127.0.0.1", "-p", str(port), "-d", str(folder / "queries"), "-c", "16", "-e"]
             # Each query with its time, by dnsperf's own clock.
             load += ["-l", f"{options.seconds:g}", "-Q", str(options.queries), "-v"]
-            with running(pinned(1, [program("dnsperf"), *load]), stdout=subprocess.PIPE) as queries:
+            said = (folder / "said").open("w+", encoding="utf-8")
+            with said, running(pinned(1, [program("dnsperf"), *load]), stdout=said) as queries:
                 before = cpu_seconds(pid)
                 seen = uvloop.run(changes(port, key, options.updates, options.seconds))
                 spent = cpu_seconds(pid) - before
-                assert queries.stdout is not None
-                told = queries.stdout.read()
+                queries.wait()
+                said.seek(0)
+                told = said.read()
     tails = [statistics.quantiles(one, n=100)[98] for one in (seen.updates, seen.looks)]
     times = [float(one) * 1000 for one in _TIME.findall(told)]
     print(
