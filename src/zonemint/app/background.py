@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 import structlog
 
 from zonemint.core.errors import StoreError
+from zonemint.core.tasks import end
 
 __all__ = ["Background"]
 
 _PAUSE = 1.0  # seconds after which what failed is begun again
-_AGAIN = 1.0  # seconds until a task is told to end once more
 
 _log = structlog.get_logger()
 
@@ -54,8 +54,4 @@ class Background:
     async def close(self) -> None:
         """Stop all tasks."""
         while self._tasks:
-            task = self._tasks.pop()
-            while not task.done():
-                # What a task awaits may swallow one, so it is told until it has ended.
-                task.cancel()
-                await asyncio.wait([task], timeout=_AGAIN)
+            await end([self._tasks.pop()])

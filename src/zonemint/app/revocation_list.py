@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 import structlog
 
 from zonemint.core.clock import Clock
 from zonemint.core.errors import StoreError, StoreUnavailable
+from zonemint.core.tasks import heard
 from zonemint.pki import crl
 from zonemint.pki.authority import Authority
 from zonemint.pki.issuer import Issuer
@@ -73,11 +73,7 @@ class RevocationLists:
     async def keep(self) -> None:
         """Build a list after each revocation, by whichever process, and in time, for ever."""
         while True:
-            with suppress(TimeoutError):
-                # Not wait_for, which loses a cancellation that comes with the event (Python 3.11).
-                async with asyncio.timeout(_LOOK):
-                    await self._changed.wait()
-            self._changed.clear()
+            await heard(self._changed, _LOOK)
             try:
                 await self._look()
             except StoreError as error:

@@ -14,6 +14,7 @@ from zonemint.app.zone_copies import ZoneCopies
 from zonemint.config import ZoneSettings
 from zonemint.core.errors import ForeignDataError
 from zonemint.core.names import is_within
+from zonemint.core.tasks import end
 from zonemint.dns import tsig, wire
 from zonemint.dns.answers.requestor import Client, packed
 from zonemint.dns.transfer.fetch import Primary
@@ -85,12 +86,7 @@ class Secondaries:
 
     async def close(self) -> None:
         """Ask no more, and keep what came."""
-        pending = {*self._taking.values(), *self._tasks.values()}
-        while pending:
-            for task in pending:
-                task.cancel()
-            # One whose connection failed in that turn has not heard it (asyncio.wait_for before Python 3.12).
-            _, pending = await asyncio.wait(pending, timeout=0.1)
+        await end([*self._taking.values(), *self._tasks.values()])
         await self.save()
 
     async def save(self) -> None:

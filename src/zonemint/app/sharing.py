@@ -11,6 +11,7 @@ from zonemint.app.ca import Ca
 from zonemint.app.zones import ZoneKeeper
 from zonemint.core.clock import Clock
 from zonemint.core.errors import StoreError
+from zonemint.core.tasks import heard
 from zonemint.store import leases, signings
 from zonemint.store.database import Steps
 
@@ -67,11 +68,7 @@ class Sharing:
 
     async def _follow_zones(self, zones: ZoneKeeper) -> None:
         while True:
-            with suppress(TimeoutError):
-                # Not wait_for, which loses a cancellation that comes with the event (Python 3.11).
-                async with asyncio.timeout(_LOOK):
-                    await self._zones_changed.wait()
-            self._zones_changed.clear()
+            await heard(self._zones_changed, _LOOK)
             with suppress(StoreError):
                 await zones.take_over()
 

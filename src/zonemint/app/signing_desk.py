@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 import structlog
 
@@ -13,6 +12,7 @@ from zonemint.app.enrollment_desk import ENROLLMENT, settle
 from zonemint.app.host_certificates import RESPONDER, IssuedHere
 from zonemint.core.errors import CsrError, IssuanceError, StoreError
 from zonemint.core.hosts import parted
+from zonemint.core.tasks import heard
 from zonemint.enrollment.enrollment import Enrollment
 from zonemint.pki import csr
 from zonemint.pki.policy import Policy
@@ -48,11 +48,7 @@ class SigningDesk:
     async def keep(self) -> None:
         """Sign what there is to sign, for ever."""
         while True:
-            with suppress(TimeoutError):
-                # Not wait_for, which loses a cancellation that comes with the event (Python 3.11).
-                async with asyncio.timeout(_LOOK):
-                    await self._told.wait()
-            self._told.clear()
+            await heard(self._told, _LOOK)
             try:
                 while await self._sign_some():
                     pass

@@ -6,13 +6,13 @@ import asyncio
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from contextlib import suppress
 
 import structlog
 
 from zonemint.config import Config
 from zonemint.core.errors import ConfigError, StoreError
 from zonemint.core.hash_chain import Detail
+from zonemint.core.tasks import end, heard
 from zonemint.dns import codes, tsig, wire
 from zonemint.dns.rights import NamePattern, Rights
 from zonemint.store import audit, tsig_keys
@@ -130,8 +130,7 @@ class KeyRing:
     async def close(self) -> None:
         """Follow the store no more."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
 
     def __call__(self, name: bytes) -> tsig.Key | None:
         """Return the key of a name in lower-case wire form, None where none holds; raises StoreError."""
@@ -146,11 +145,7 @@ class KeyRing:
 
     async def _follow(self, db: Store) -> None:
         while True:
-            with suppress(TimeoutError):
-                # Not wait_for, which loses a cancellation that comes with the event (Python 3.11).
-                async with asyncio.timeout(_LOOK):
-                    await self._changed.wait()
-            self._changed.clear()
+            await heard(self._changed, _LOOK)
             try:
                 await self._load(db)
             except StoreError:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from zonemint.core.errors import ForeignDataError, StoreError
+from zonemint.core.tasks import end
 from zonemint.dns import client, codes, tsig, wire
 from zonemint.dns.answers.compiled import bare
 from zonemint.dns.answers.requestor import Client
@@ -70,10 +71,7 @@ class Notifier:
 
     async def close(self) -> None:
         """Stop telling."""
-        tasks = list(self._told.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._told.values())
 
     def _changed(self, apex: bytes, delta: Delta | None) -> None:
         zone = self._catalog.get(wire.name_to_text(apex))

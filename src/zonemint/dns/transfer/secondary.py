@@ -11,6 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from zonemint.core.errors import ConfigError, DnsFailure
+from zonemint.core.tasks import heard
 from zonemint.dns import codes, wire
 from zonemint.dns.transfer.fetch import Primary
 from zonemint.dns.transfer.incoming import Incoming, Outcome, Step
@@ -103,15 +104,9 @@ class Secondary:
         if self._zone is None:
             self._catalog.suspend(self.origin)
         while True:
-            self._hint.clear()
             await self.look()
             self._serve_or_suspend()
-            try:
-                # Not wait_for, which loses a cancellation that comes with the event (Python 3.11).
-                async with asyncio.timeout(self._pause()):
-                    await self._hint.wait()
-            except TimeoutError:
-                continue
+            await heard(self._hint, self._pause())
 
     async def look(self) -> bool:
         """Bring the zone up to date with the first primary that has something new; tell whether any was heard."""

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import structlog
 
 from zonemint.core.errors import ConfigError, ForeignDataError, StoreError, UpdateRefused, ZonemintError
+from zonemint.core.tasks import end
 from zonemint.dns import codes, wire
 from zonemint.dns.answers.compiled import option
 from zonemint.dns.answers.requestor import Client
@@ -81,9 +82,7 @@ class Updates:
 
     async def close(self) -> None:
         """Wait for what is under way, which is done soon or never."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
 
 def _error_of(task: asyncio.Task[object]) -> ZonemintError | None:
